@@ -1,0 +1,1 @@
+"""What runs: the cluster layer, decision and operations, named after the original."""

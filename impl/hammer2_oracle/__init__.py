@@ -1,0 +1,1 @@
+"""What others use: records, the judge of vectors and traces, and the command line."""

@@ -1,0 +1,1 @@
+"""Why it holds: the lifter, the proofs, and the exhaustive enumeration and exploration."""

@@ -1,0 +1,1 @@
+"""What must hold: vocabulary, semantics, the declarative specification, properties. Standard library only."""
