@@ -1,0 +1,148 @@
+"""`make verify` itself: the worst step decides, nothing is left out of the summary."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+import pytest
+import verify
+from rich.console import Console
+from verify import BROKEN, FAILED, PASSED, UNDECIDED, Step
+
+HOLDS = Step("holds", ("-c", "print('working'); print('3 of 3 proved'); print()"), 60)
+REFUTED = Step("refuted", ("-c", "print('F01 [found]'); raise SystemExit(1)"), 60)
+UNREADABLE = Step("unreadable", ("-c", "raise SystemExit(2)"), 60)
+GAVE_UP = Step("gave up", ("-c", "raise SystemExit(3)"), 60)
+SPINS = Step("spins", ("-c", "import time\nwhile time.process_time() < 0.3: pass"), 0)
+
+
+def run(*steps: Step, report: Path | None = None, enforce_budgets: bool = False) -> tuple[int, str]:
+    """Return the exit status and what was printed."""
+    screen = io.StringIO()
+    status = verify.verify(steps, report, enforce_budgets, Console(file=screen, width=120))
+    return status, screen.getvalue()
+
+
+def row(screen: str, name: str) -> str:
+    """Return the step's line in the summary."""
+    summary = screen[screen.index("summary") :]
+    return next(line for line in summary.splitlines() if line.startswith(name))
+
+
+def test_a_step_that_holds_passes_and_its_last_line_is_what_it_said() -> None:
+    status, screen = run(HOLDS)
+    assert status == PASSED
+    assert "passed" in row(screen, "holds")
+    assert "3 of 3 proved" in row(screen, "holds")
+    assert "Reproduce with:" not in screen
+    assert screen.splitlines()[-1].startswith("verify: 1 passed in ")
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ((HOLDS, HOLDS), PASSED),
+        ((HOLDS, GAVE_UP), UNDECIDED),
+        ((GAVE_UP, REFUTED, HOLDS), FAILED),
+        ((REFUTED, UNREADABLE, GAVE_UP), BROKEN),
+        ((), BROKEN),
+    ],
+    ids=["all hold", "undecided", "refuted outranks undecided", "unreadable outranks all", "no step is no success"],
+)
+def test_the_worst_step_decides(steps: tuple[Step, ...], expected: int) -> None:
+    assert run(*steps)[0] == expected
+
+
+def test_a_step_that_failed_says_how_to_reproduce_it() -> None:
+    status, screen = run(REFUTED, HOLDS)
+    assert status == FAILED
+    assert "F01 [found]" in row(screen, "refuted")
+    assert f"Reproduce with: {verify.command_of(REFUTED)}" in screen
+    assert "1 passed, 1 failed" in screen.splitlines()[-1]
+
+
+def test_the_command_to_reproduce_runs_in_a_shell() -> None:
+    command = verify.command_of(REFUTED)
+    finished = subprocess.run(command, shell=True, cwd=verify.ROOT, capture_output=True, text=True, check=False)  # noqa: S602 - a shell is what is tested
+    assert (finished.returncode, finished.stdout) == (1, "F01 [found]\n")
+
+
+@pytest.mark.parametrize("ending", ["raise SystemExit(5)", "import os; os.kill(os.getpid(), 11)"])
+def test_any_other_ending_is_a_failure(ending: str) -> None:
+    result = verify.run(Step("other", ("-c", ending), 60))
+    assert result.status == FAILED
+    assert result.said.startswith("ended with")
+
+
+def test_a_step_that_does_not_end_is_stopped_and_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "MINIMUM_SECONDS", 2)
+    hangs = "import subprocess, sys; print('so far 7'); subprocess.run([sys.executable, '-c', 'while True: pass'])"
+    started = time.monotonic()
+    result = verify.run(Step("hangs", ("-c", hangs), 0))
+    assert time.monotonic() - started < 30
+    assert result.status == UNDECIDED
+    assert result.said == "stopped after 2 s: so far 7"
+
+
+def test_cpu_time_is_measured_with_that_of_children_and_judged_by_the_budget() -> None:
+    spinning_child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SPINS.arguments[1]!r}])"
+    step = Step("child", ("-c", spinning_child), 0)
+    result = verify.run(step)
+    assert result.over_budget
+    assert result.cpu_seconds >= 0.3
+
+
+def test_a_budget_overrun_is_reported_and_counts_only_when_enforced() -> None:
+    status, screen = run(SPINS)
+    assert status == PASSED
+    assert "Over its CPU budget: spins" in screen
+    assert run(SPINS, enforce_budgets=True)[0] == UNDECIDED
+
+
+def test_an_interrupt_sums_up_what_was_found_by_then_and_what_was_not_run() -> None:
+    slow = Step("slow", ("-c", "import time; print('found 2 so far'); time.sleep(60)"), 60)
+    threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    status, screen = run(HOLDS, slow, REFUTED)
+    assert status == UNDECIDED
+    assert "interrupted: found 2 so far" in row(screen, "slow")
+    assert "not run" in row(screen, "refuted")
+    assert "1 passed, 1 undecided, 1 not run" in screen.splitlines()[-1]
+
+
+def test_the_report_says_what_the_screen_says(tmp_path: Path) -> None:
+    report = tmp_path / "verify.json"
+    status, _ = run(HOLDS, REFUTED, report=report)
+    document = json.loads(report.read_text())
+    assert document["status"] == status == FAILED
+    assert [(step["name"], step["status"], step["said"]) for step in document["steps"]] == [
+        ("holds", PASSED, "3 of 3 proved"),
+        ("refuted", FAILED, "F01 [found]"),
+    ]
+    assert document["not_run"] == []
+    assert document["cpu_seconds"] == sum(step["cpu_seconds"] for step in document["steps"])
+    assert all(step["memory"] > 2**20 for step in document["steps"])
+
+
+def test_an_unknown_step_is_named_together_with_the_known_ones() -> None:
+    assert verify.selected([HOLDS, REFUTED], ["refuted"]) == [REFUTED]
+    with pytest.raises(click.UsageError, match="no step is called 'absent'; there are: holds, refuted"):
+        verify.selected([HOLDS, REFUTED], ["absent"])
+
+
+def test_every_step_has_a_name_of_its_own_and_a_budget() -> None:
+    steps = verify.STEPS + verify.DEEP_STEPS
+    assert len({step.name for step in steps}) == len(steps)
+    assert all(step.cpu_budget > 0 for step in steps)
+    assert sum(step.cpu_budget for step in verify.STEPS) <= 15 * 60
+
+
+def test_the_list_shows_every_step_without_running_it() -> None:
+    listed = subprocess.run([sys.executable, verify.__file__, "--list"], capture_output=True, text=True, check=True)
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [step.name for step in verify.STEPS]

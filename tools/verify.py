@@ -1,0 +1,259 @@
+"""Run every check of the project, one after another, and sum them up in one table: `make verify`.
+
+A step is a command of its own that ends with exit status 0 (holds), 1 (refuted), 2 (bad usage or input) or
+3 (undecided), and whose last line on standard output says what came of it. To add a check, add a line to STEPS,
+or to DEEP_STEPS when it takes too long for every day.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PASSED, FAILED, BROKEN, UNDECIDED = 0, 1, 2, 3
+WORDS = {PASSED: "passed", FAILED: "failed", BROKEN: "broken", UNDECIDED: "undecided"}
+STYLES = {PASSED: "green", FAILED: "red", BROKEN: "red", UNDECIDED: "yellow"}
+WORST_FIRST = (BROKEN, FAILED, UNDECIDED, PASSED)
+
+PATIENCE = 10  # a step is stopped, undecided, after this many times its CPU budget in real time,
+MINIMUM_SECONDS = 60  # but not before that
+GRACE_SECONDS = 10  # what an interrupted step gets to say what it had found by then
+
+
+class Step(NamedTuple):
+    """One check: its name, what Python is called with, and the CPU seconds that it may take on two cores."""
+
+    name: str
+    arguments: tuple[str, ...]
+    cpu_budget: int
+
+
+STEPS: tuple[Step, ...] = ()
+
+DEEP_STEPS: tuple[Step, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What came of one step; `memory` is that of its largest process, in bytes."""
+
+    name: str
+    command: str
+    status: int
+    said: str
+    seconds: float
+    cpu_seconds: float
+    cpu_budget: int
+    memory: int
+    interrupted: bool
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the step took more CPU time than it may."""
+        return self.cpu_seconds > self.cpu_budget
+
+
+def command_of(step: Step) -> str:
+    """Return the step's command, to be pasted into a shell at the root of the project."""
+    python = Path(sys.executable)
+    shown = python.relative_to(ROOT) if python.is_relative_to(ROOT) else python
+    return shlex.join([str(shown), *step.arguments])
+
+
+def send(signal_number: signal.Signals, process: subprocess.Popen[str]) -> None:
+    """Send a signal to the process and to everything that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal_number)
+
+
+def real_time_limit(step: Step) -> float:
+    """Return the seconds after which a step is given up: generous, so that only what hangs gets there."""
+    return max(PATIENCE * step.cpu_budget, MINIMUM_SECONDS)
+
+
+def run(step: Step) -> Result:
+    """Run one step and pass its output through, line by line; stop it when it will not end, or on Ctrl-C."""
+    started = time.monotonic()
+    said = ""
+    stopped = ""
+    process = subprocess.Popen(
+        [sys.executable, *step.arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        process_group=0,
+    )
+    timer = threading.Timer(real_time_limit(step), send, (signal.SIGKILL, process))
+    timer.start()
+    assert process.stdout is not None
+    try:
+        while True:
+            try:
+                for line in process.stdout:
+                    print(line, end="", flush=True)
+                    said = line.strip() or said
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+                break
+            except KeyboardInterrupt:
+                if stopped:
+                    raise
+                stopped = "interrupted"
+                timer.cancel()
+                send(signal.SIGINT, process)
+                timer = threading.Timer(GRACE_SECONDS, send, (signal.SIGKILL, process))
+                timer.start()
+    finally:
+        timer.cancel()
+        send(signal.SIGKILL, process)  # whatever it left running; not reaped yet, so the group is still its own
+        _, wait_status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(wait_status)
+        process.stdout.close()
+    seconds = time.monotonic() - started
+    if not stopped and seconds >= real_time_limit(step):
+        stopped = f"stopped after {real_time_limit(step):.0f} s"
+    status = process.returncode
+    return Result(
+        name=step.name,
+        command=command_of(step),
+        status=UNDECIDED if stopped else status if status in WORDS else FAILED,
+        said=": ".join(filter(None, (stopped, said))) if stopped or status in WORDS else f"ended with {status}: {said}",
+        seconds=seconds,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        cpu_budget=step.cpu_budget,
+        memory=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        interrupted=stopped == "interrupted",
+    )
+
+
+def run_all(steps: Sequence[Step], console: Console) -> Iterator[Result]:
+    """Run the steps in order, up to the first one that is interrupted."""
+    for number, step in enumerate(steps, start=1):
+        console.rule(f"{number}/{len(steps)}  {step.name}", align="left")
+        console.print(command_of(step), style="dim", highlight=False, soft_wrap=True)
+        result = run(step)
+        yield result
+        if result.interrupted:
+            return
+
+
+def worst(statuses: Iterable[int]) -> int:
+    """Return the exit status that stands for all of them; nothing at all is bad usage, not success."""
+    present = set(statuses)
+    return next((status for status in WORST_FIRST if status in present), BROKEN)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with its units: 4.2 s, 3 min 07 s."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+
+
+def table_of(results: Sequence[Result], not_run: Sequence[Step]) -> Table:
+    """Sum up: one row for each step, those that were not run included."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("step", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("CPU of budget", justify="right", no_wrap=True)
+    table.add_column("memory", justify="right", no_wrap=True)
+    table.add_column("what it said", overflow="fold")
+    for result in results:
+        cpu = f"{duration(result.cpu_seconds)} of {result.cpu_budget} s"
+        table.add_row(
+            result.name,
+            Text(WORDS[result.status], STYLES[result.status]),
+            duration(result.seconds),
+            Text(cpu, "yellow" if result.over_budget else ""),
+            f"{result.memory / 2**20:.0f} MiB",
+            Text(result.said),
+        )
+    for step in not_run:
+        table.add_row(step.name, Text("not run", "yellow"), "", f"- of {step.cpu_budget} s", "", "")
+    return table
+
+
+def count(statuses: Sequence[int], not_run: int) -> str:
+    """Say how many steps ended how: 5 passed, 1 failed, 2 not run."""
+    counts = [(statuses.count(status), word) for status, word in WORDS.items()] + [(not_run, "not run")]
+    return ", ".join(f"{number} {word}" for number, word in counts if number)
+
+
+def selected(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
+    """Return the named steps, all of them when none is named."""
+    known = [step.name for step in steps]
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"no step is called {name!r}; there are: {', '.join(known)}")
+    return [step for step in steps if step.name in names or not names]
+
+
+def verify(steps: Sequence[Step], report: Path | None, enforce_budgets: bool, console: Console) -> int:
+    """Run the steps, sum them up, write the report if one is wanted, and return the worst exit status."""
+    started = time.monotonic()
+    results = list(run_all(steps, console))
+    not_run = steps[len(results) :]
+    late = [result for result in results if result.over_budget]
+    statuses = [result.status for result in results] + [UNDECIDED] * len(not_run)
+    status = worst(statuses + [UNDECIDED] * (enforce_budgets and len(late)))
+    seconds, cpu_seconds = time.monotonic() - started, sum(result.cpu_seconds for result in results)
+
+    console.rule("summary", align="left")
+    console.print(table_of(results, not_run))
+    for result in late:
+        console.print(f"Over its CPU budget: {result.name}", style="yellow", highlight=False)
+    for result in results:
+        if result.status != PASSED:
+            console.print(f"Reproduce with: {result.command}", markup=False, highlight=False, soft_wrap=True)
+    said = count([result.status for result in results], len(not_run))
+    took = f"{duration(seconds)} ({duration(cpu_seconds)} CPU of {sum(step.cpu_budget for step in steps)} s)"
+    console.print(f"verify: {said} in {took}", style="bold", highlight=False)
+    if report:
+        document = {
+            "status": status,
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
+            "steps": [dataclasses.asdict(result) | {"over_budget": result.over_budget} for result in results],
+            "not_run": [step.name for step in not_run],
+        }
+        report.write_text(json.dumps(document, indent=2) + "\n")
+    return status
+
+
+@click.command()
+@click.argument("names", metavar="[STEP]...", nargs=-1)
+@click.option("--deep", is_flag=True, help="The steps to larger bounds too (about an hour).")
+@click.option("--list", "list_only", is_flag=True, help="Show the steps and their commands, run nothing.")
+@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write a report there.")
+@click.option("--enforce-budgets", is_flag=True, help="A step over its CPU budget counts as undecided.")
+def main(names: Sequence[str], deep: bool, list_only: bool, report: Path | None, enforce_budgets: bool) -> None:
+    """Run every check, or only the named ones; the exit status is the worst of theirs."""
+    steps = selected(STEPS + DEEP_STEPS if deep else STEPS, names)
+    if list_only:
+        for step in steps:
+            print(f"{step.name:24} {step.cpu_budget:>5} CPU-s  {command_of(step)}")
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: sum up what there is
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    sys.exit(verify(steps, report, enforce_budgets, console))
+
+
+if __name__ == "__main__":
+    main()
