@@ -108,6 +108,8 @@ def validate(configuration: Configuration) -> None:
     if pfs_nmasters is not None:
         _check_range("pfs_nmasters", pfs_nmasters, 0, NMASTERS_MAX)
     if prior is not None and prior != FOREIGN:
+        if not slots:
+            _refuse("prior", prior, "none or foreign, there being no slots")
         _check_range("prior", prior, 0, len(slots) - 1)
         if not slots[prior].present:
             _refuse("prior", prior, "a slot that is present")
