@@ -12,8 +12,9 @@ from pathlib import Path
 
 import click
 import pytest
-import verify
 from rich.console import Console
+
+import verify
 from verify import BROKEN, FAILED, PASSED, UNDECIDED, Step
 
 HOLDS = Step("holds", ("-c", "print('working'); print('3 of 3 proved'); print()"), 60)

@@ -48,7 +48,7 @@ def alone() -> Iterator[None]:
 
 def pip_install(*arguments: str) -> None:
     """Run pip in `.venv`; it stays silent unless something goes wrong."""
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *arguments]
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "-qq", "install", *arguments]
     subprocess.run(command, cwd=ROOT, check=True)
 
 

@@ -1,0 +1,209 @@
+"""The house: packages, dependencies, the lock file, and which way imports point."""
+
+import ast
+import hashlib
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = {
+    "hammer2_spec": ROOT / "spec" / "hammer2_spec",
+    "hammer2_cluster": ROOT / "impl" / "hammer2_cluster",
+    "hammer2_proofs": ROOT / "proofs" / "hammer2_proofs",
+    "hammer2_oracle": ROOT / "impl" / "hammer2_oracle",
+}
+# Which packages of ours and of others each package may import anywhere, and which only inside functions.
+MAY_IMPORT = {
+    "hammer2_spec": set[str](),
+    "hammer2_cluster": {"hammer2_spec", "icontract"},
+    "hammer2_proofs": {"hammer2_spec", "hammer2_cluster", "cvc5", "icontract", "llvmlite", "numba", "numpy", "z3"},
+    "hammer2_oracle": {"hammer2_spec", "hammer2_cluster", "click", "msgspec"},
+}
+MAY_IMPORT_WHEN_NEEDED = {
+    "hammer2_oracle": {"hammer2_proofs", "cvc5", "numba", "numpy", "rich", "z3"},
+}
+# Modules for which an extra has to be installed.
+NEEDS_EXTRA = {"impl/hammer2_oracle/testing.py": {"hypothesis"}}
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = (ROOT / "requirements-dev.lock").read_text()
+IMPORT_NAMES = {"z3-solver": "z3"}  # where a distribution is called otherwise than what it is imported as
+
+
+class Import(NamedTuple):
+    """One import statement: the top-level package, the line, and whether it happens only when a function runs."""
+
+    package: str
+    line: int
+    when_needed: bool
+
+
+def imports_of(node: ast.AST, own_package: str, when_needed: bool = False) -> Iterator[Import]:
+    """Return every import below a node; an import under `if TYPE_CHECKING` counts like any other."""
+    for child in ast.iter_child_nodes(node):
+        inside_function = when_needed or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        match child:
+            case ast.Import(names=names):
+                for alias in names:
+                    yield Import(alias.name.partition(".")[0], child.lineno, when_needed)
+            case ast.ImportFrom(module=module, level=level):
+                name = own_package if level else str(module).partition(".")[0]
+                yield Import(name, child.lineno, when_needed)
+            case _:
+                yield from imports_of(child, own_package, inside_function)
+
+
+def forbidden(package: str, source: str, extra: AbstractSet[str] = frozenset()) -> list[Import]:
+    """Return the imports in a source text that the package may not have."""
+    always = MAY_IMPORT[package] | {package} | sys.stdlib_module_names | extra
+    needed = always | MAY_IMPORT_WHEN_NEEDED.get(package, set())
+    return [
+        found
+        for found in imports_of(ast.parse(source), package)
+        if found.package not in (needed if found.when_needed else always)
+    ]
+
+
+def sources(*directories: str) -> list[Path]:
+    """Return the Python files below these directories of the project."""
+    return sorted(path for directory in directories for path in (ROOT / directory).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_point_one_way(package: str) -> None:
+    wrong = {
+        f"{name}:{found.line}": found.package
+        for path in sorted(PACKAGES[package].rglob("*.py"))
+        for name in [str(path.relative_to(ROOT))]
+        for found in forbidden(package, path.read_text(), NEEDS_EXTRA.get(name, set()))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("package", "source", "expected"),
+    [
+        ("hammer2_spec", "import icontract", ["icontract"]),
+        ("hammer2_spec", "def f():\n    from hammer2_cluster.resolve import resolve", ["hammer2_cluster"]),
+        ("hammer2_spec", "from . import vocabulary\nimport dataclasses", []),
+        ("hammer2_cluster", "if TYPE_CHECKING:\n    import hammer2_proofs.lift", ["hammer2_proofs"]),
+        ("hammer2_proofs", "import hammer2_oracle", ["hammer2_oracle"]),
+        ("hammer2_oracle", "import hammer2_proofs", ["hammer2_proofs"]),
+        ("hammer2_oracle", "class C:\n    import rich.table", ["rich"]),
+        ("hammer2_oracle", "def f():\n    import hammer2_proofs, rich.table, z3", []),
+        ("hammer2_oracle", "def f():\n    import pytest", ["pytest"]),
+    ],
+)
+def test_a_wrong_import_is_noticed(package: str, source: str, expected: list[str]) -> None:
+    assert [found.package for found in forbidden(package, source)] == expected
+
+
+def test_the_packages_are_all_there_and_there_are_no_others() -> None:
+    found = {path.parent for root in ("spec", "impl", "proofs") for path in ROOT.glob(f"{root}/*/__init__.py")}
+    assert found == set(PACKAGES.values())
+
+
+def test_what_may_be_imported_is_what_is_declared() -> None:
+    allowed = set.union(*MAY_IMPORT.values(), *MAY_IMPORT_WHEN_NEEDED.values()) - set(PACKAGES)
+    assert {IMPORT_NAMES.get(name, name) for name in names_of(PYPROJECT["project"]["dependencies"])} == allowed
+    extras = [line for extra in PYPROJECT["project"]["optional-dependencies"].values() for line in extra]
+    assert names_of(extras) == set.union(*NEEDS_EXTRA.values())
+
+
+def test_the_wheel_holds_the_typed_packages_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "-qq", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    subprocess.run([*command, str(tmp_path), str(ROOT)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        files = set(archive.namelist())
+        (metadata,) = (archive.read(name).decode() for name in files if name.endswith("dist-info/METADATA"))
+    tops = {name.partition("/")[0] for name in files}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+    assert {f"{package}/py.typed" for package in PACKAGES} <= files
+    assert {f"{path.relative_to(path.parents[1])}" for path in PACKAGES["hammer2_spec"].glob("*.py")} <= files
+    assert any(name.endswith("licenses/LICENSE") for name in files)
+    assert "License-Expression: BSD-3-Clause\n" in metadata
+    assert "Requires-Python: >=3.11\n" in metadata
+
+
+def names_of(requirements: list[str]) -> set[str]:
+    """Return the distribution names of requirements."""
+    return {Requirement(line).name for line in requirements}
+
+
+def locked() -> dict[str, list[Requirement]]:
+    """Return the pinned requirements of the lock file by name; some have a version for each Python."""
+    pinned: dict[str, list[Requirement]] = {}
+    for line in re.findall(r"^[a-z].*==.*?(?= \\$)", LOCK, re.MULTILINE):
+        requirement = Requirement(line)
+        pinned.setdefault(requirement.name, []).append(requirement)
+    return pinned
+
+
+def test_the_lock_file_satisfies_pyproject() -> None:
+    wanted = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
+    wanted += PYPROJECT["build-system"]["requires"]
+    pinned = locked()
+    for requirement in map(Requirement, wanted):
+        versions = [Version(str(pin.specifier).removeprefix("==")) for pin in pinned.get(requirement.name, [])]
+        assert versions, f"{requirement.name} is not in requirements-dev.lock: run make lock"
+        assert all(version in requirement.specifier for version in versions), requirement.name
+
+
+def test_everything_in_the_lock_file_has_a_hash_and_no_place_of_origin() -> None:
+    entries = re.split(r"^(?=\S)", re.sub(r"^ *#.*\n", "", LOCK, flags=re.MULTILINE), flags=re.MULTILINE)[1:]
+    assert len(entries) == sum(len(pins) for pins in locked().values())
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+    assert re.findall(r"://|@|^-", LOCK, re.MULTILINE) == []
+
+
+def test_the_recorded_data_is_as_it_was_recorded() -> None:
+    lines = (ROOT / "data" / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split() for line in lines)}
+    files = {str(path.relative_to(ROOT / "data")): path for path in (ROOT / "data").glob("*/*") if path.suffix != ".md"}
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()} == sums
+
+
+# An exception from a rule is a comment in three parts: what is switched off, in brackets or after a colon the code,
+# and after a dash or another # the reason.
+EXCEPTION = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)(?P<rest>.*)", re.IGNORECASE)
+WITH_REASON = re.compile(r"(?:: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*|\[[a-z, -]+\]|)\s+[-#–]\s*\w.*")
+
+
+def exceptions_without_reason(source: str) -> list[str]:
+    """Return the comments in a source text that switch off a check without saying why."""
+    return [found[0] for found in EXCEPTION.finditer(source) if not WITH_REASON.fullmatch(found["rest"])]
+
+
+def test_no_check_is_switched_off_without_a_reason() -> None:
+    paths = [path for path in sources("spec", "impl", "proofs", "tests", "bench", "tools") if path != Path(__file__)]
+    wrong = {
+        str(path.relative_to(ROOT)): found for path in paths if (found := exceptions_without_reason(path.read_text()))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("comment", "accepted"),
+    [
+        ("# noqa: S602 - a shell is what is tested", True),
+        ("# type: ignore[attr-defined]  # numba has no types here", True),
+        ("# pragma: no cover - needs a second machine", True),
+        ("# noqa: S602", False),
+        ("# type: ignore[misc]", False),
+        ("# noqa", False),
+        ("# pragma: no cover", False),
+    ],
+)
+def test_an_exception_without_a_reason_is_noticed(comment: str, accepted: bool) -> None:
+    assert (exceptions_without_reason(f"x = 1  {comment}\n") == []) == accepted
