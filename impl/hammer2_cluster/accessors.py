@@ -1,0 +1,76 @@
+"""Reading a cluster, and flags on all of its chains (L118-238, L1254-1276).
+
+All but setflush look at memory only, so they are plain functions: nothing can wait.
+"""
+
+from dataclasses import replace
+
+from hammer2_cluster.objects import Blockref, Cluster
+from hammer2_cluster.outcomes import deref, kkassert
+from hammer2_cluster.runner import Runner
+from hammer2_spec.vocabulary import OFF_MASK_RADIX, ChainFlag, enc_check
+
+
+def need_resize(cluster: Cluster | None, bytes: int) -> int:
+    """1 if the size of some present chain is not so many bytes, else 0 (L118-133)."""
+    return int(any(chain.bytes != bytes for _, chain in deref(cluster).members()))
+
+
+def type(cluster: Cluster | None) -> int:
+    """The focus's BrefType (L135-139). Raises NullDereference without a focus."""
+    return deref(deref(cluster).focus).bref.type
+
+
+def modified(cluster: Cluster | None) -> int:
+    """1 if the focus is MODIFIED, else 0 (L141-145). Raises NullDereference without a focus."""
+    return int(deref(deref(cluster).focus).flags & ChainFlag.MODIFIED != 0)
+
+
+def bref(cluster: Cluster | None) -> Blockref:
+    """The focus's blockref with the size radix, but without the media offset, a node's own (L147-159).
+
+    Raises NullDereference without a focus.
+    """
+    focus = deref(deref(cluster).focus)
+    return replace(focus.bref, data_off=focus.bref.data_off & OFF_MASK_RADIX)
+
+
+def isunlinked(cluster: Cluster | None) -> int:
+    """The UNLINKED bit (8) if it is set on any present chain, else 0 (L161-181). The cluster need not be locked."""
+    flags = 0
+    for _, chain in deref(cluster).members():
+        flags |= chain.flags
+    return flags & ChainFlag.UNLINKED
+
+
+def set_chainflags(cluster: Cluster | None, flags: int) -> None:
+    """Set flags (unsigned 32-bit) on every present chain (L183-194)."""
+    for _, chain in deref(cluster).members():
+        chain.flags |= flags
+
+
+def clr_chainflags(cluster: Cluster | None, flags: int) -> None:
+    """Clear flags (unsigned 32-bit) on every present chain (L196-207)."""
+    for _, chain in deref(cluster).members():
+        chain.flags &= ~flags
+
+
+async def setflush(on: Runner, cluster: Cluster | None) -> None:
+    """Schedule every present chain for the next flush (L209-220)."""
+    cluster = deref(cluster)
+    items = cluster.array
+
+    async def setflush_member(i: int) -> None:
+        on.chains.setflush(deref(items[i].chain))
+
+    await on.tell(cluster, setflush_member)
+
+
+def setmethod_check(cluster: Cluster | None, check_algo: int) -> None:
+    """Set the check algorithm of every present chain (L222-238); only its low four bits count.
+
+    Raises KernelAssert L233 at the first chain that is not MODIFIED; those before it are changed by then.
+    """
+    for _, chain in deref(cluster).members():
+        kkassert(chain.flags & ChainFlag.MODIFIED, "L233")
+        chain.bref.methods = chain.bref.methods & ~enc_check(-1) | enc_check(check_algo)

@@ -1,0 +1,81 @@
+"""Making, sharing and releasing clusters (L240-325, L556-584)."""
+
+from hammer2_cluster.objects import Chain, Cluster
+from hammer2_cluster.outcomes import deref, kkassert
+from hammer2_cluster.runner import Runner
+from hammer2_spec.vocabulary import ClusterFlag
+
+
+def from_chain(on: Runner, chain: Chain | None) -> Cluster:
+    """A cluster of one chain, locked, focused, with one reference (L240-269).
+
+    The chain is not referenced: the caller's reference and lock become the cluster's. The flags claim that everything
+    is possible and synchronized; nothing was checked. Raises NullDereference for NULL.
+    """
+    cluster = on.chains.kmalloc()
+    cluster.array[0].chain = chain
+    cluster.nchains = 1
+    cluster.focus = chain
+    cluster.pmp = deref(chain).pmp
+    cluster.refs = 1
+    cluster.flags = (
+        ClusterFlag.LOCKED | ClusterFlag.WRHARD | ClusterFlag.RDHARD | ClusterFlag.MSYNCED | ClusterFlag.SSYNCED
+    )
+    return cluster
+
+
+async def ref(on: Runner, cluster: Cluster | None) -> None:
+    """One more reference to the cluster and to each of its chains, so that it can be locked again (L271-289)."""
+    cluster = deref(cluster)
+    items = cluster.array
+    cluster.refs += 1
+
+    async def ref_member(i: int) -> None:
+        on.chains.ref(deref(items[i].chain))
+
+    await on.tell(cluster, ref_member)
+
+
+async def drop(on: Runner, cluster: Cluster | None) -> None:
+    """One reference less to the cluster and to each of its chains; the last one frees it (L291-319).
+
+    Raises KernelAssert L305 if there is none.
+    """
+    cluster = deref(cluster)
+    items = cluster.array
+    kkassert(cluster.refs > 0, "L305")
+    last = cluster.refs == 1
+
+    async def drop_member(i: int) -> None:
+        on.chains.drop(deref(items[i].chain))
+        if last:
+            items[i].chain = None
+
+    await on.tell(cluster, drop_member)
+    cluster.refs -= 1
+    if last:
+        cluster.focus = None
+        on.chains.kfree(cluster)
+
+
+def wait(on: Runner, cluster: Cluster | None) -> None:
+    """Sleep for a clock tick, on the focus (L321-325)."""
+    on.chains.tsleep(deref(cluster).focus, 1)
+
+
+async def copy(on: Runner, ocluster: Cluster | None) -> Cluster:
+    """A referenced, unlocked cluster of the same chains, each referenced, without a focus (L556-584)."""
+    pmp = deref(ocluster).pmp
+    old = deref(ocluster)
+    new = on.chains.kmalloc()
+    new.pmp = pmp
+    new.nchains = old.nchains
+    new.refs = 1
+
+    async def copy_member(i: int) -> None:
+        chain = deref(old.array[i].chain)
+        new.array[i].chain = chain
+        on.chains.ref(chain)
+
+    await on.tell(old, copy_member, fills=new)
+    return new

@@ -1,0 +1,97 @@
+"""Locking, and the decision that locking ends in (L327-554, L586-618)."""
+
+from hammer2_cluster.objects import Cluster
+from hammer2_cluster.outcomes import KernelAssert, deref, kkassert
+from hammer2_cluster.resolve import resolve as decide
+from hammer2_cluster.runner import Runner
+from hammer2_spec.configuration import ABSENT, FOREIGN, Outcome, Slot
+from hammer2_spec.vocabulary import ClusterFlag, Resolve
+
+
+def slots_of(cluster: Cluster) -> list[Slot]:
+    """The cluster as resolve sees it."""
+    pmp = cluster.pmp
+    return [
+        Slot(True, 0 if pmp is None else pmp.pfs_types[i], item.chain.bref.mirror_tid, item.chain.error)
+        if item.chain is not None and not item.owes
+        else ABSENT
+        for i, item in enumerate(cluster.array[: cluster.nchains])
+    ]
+
+
+def slot_of_focus(cluster: Cluster) -> int | None:
+    """Where the focus stands: None, a slot, or FOREIGN."""
+    if cluster.focus is None:
+        return None
+    for i, chain in cluster.members():
+        if chain is cluster.focus:
+            return i
+    return FOREIGN
+
+
+def resolve(on: Runner, cluster: Cluster | None) -> None:
+    """Decide which members may be believed: sets focus, error and the six ZFLAGS (L379-554).
+
+    Raises KernelAssert L408, L510 or L520, with the cluster as it stands at that moment.
+    """
+    cluster = deref(cluster)
+    nmasters = None if cluster.pmp is None else cluster.pmp.pfs_nmasters
+    verdict = decide(slots_of(cluster), nmasters, slot_of_focus(cluster), cluster.flags, on.semantics)
+    if verdict.focus is None:
+        cluster.focus = None
+    elif verdict.focus != FOREIGN:
+        cluster.focus = cluster.array[verdict.focus].chain
+    cluster.error = verdict.error
+    cluster.flags = verdict.flags
+    if verdict.outcome is not Outcome.OK:
+        raise KernelAssert(f"L{verdict.outcome.value}")
+
+
+async def lock(on: Runner, cluster: Cluster | None, how: int) -> None:
+    """Lock and reference the cluster and its chains, then resolve (L327-377).
+
+    how: Resolve flags; NOREF takes the caller's reference instead of a new one. Raises KernelAssert L354 on an inode's
+    own cluster, L359 if it has a focus without being locked, and what resolve raises.
+    """
+    cluster = deref(cluster)
+    items = cluster.array
+    kkassert(cluster.flags & ClusterFlag.INODE == 0, "L354")
+    if cluster.flags & ClusterFlag.LOCKED:
+        on.chains.kprintf_already_locked(cluster)
+    else:
+        kkassert(cluster.focus is None, "L359")
+    cluster.flags |= ClusterFlag.LOCKED
+    if how & Resolve.NOREF == 0:
+        cluster.refs += 1
+
+    async def lock_member(i: int) -> None:
+        await on.chains.lock(deref(items[i].chain), how)
+
+    async for _ in on.ask(cluster, lock_member, until=on.quorum_of(cluster)):
+        pass
+    resolve(on, cluster)
+
+
+async def unlock(on: Runner, cluster: Cluster | None) -> None:
+    """Unlock and dereference the cluster and its chains; the focus is cleared, the last reference frees (L586-618).
+
+    Raises KernelAssert L601 if there is no reference.
+    """
+    cluster = deref(cluster)
+    items = cluster.array
+    if cluster.flags & ClusterFlag.LOCKED == 0:
+        on.chains.kprintf_not_locked(cluster)
+    kkassert(cluster.refs > 0, "L601")
+    cluster.flags &= ~ClusterFlag.LOCKED
+    last = cluster.refs == 1
+
+    async def unlock_member(i: int) -> None:
+        on.chains.unlock(deref(items[i].chain))
+        if last:
+            items[i].chain = None
+
+    await on.tell(cluster, unlock_member)
+    cluster.focus = None
+    cluster.refs -= 1
+    if last:
+        on.chains.kfree(cluster)

@@ -1,0 +1,62 @@
+"""Who performs the steps of an operation.
+
+Each operation that calls the layer below has one body, a coroutine: a prologue, one fan-out over the members,
+
+    async for i, answer in on.ask(cluster, step): fold the answer
+
+and an epilogue that decides. ``step(i)`` happens at node i and may make several calls there. What nobody waits for is
+told: ``await on.tell(cluster, step)``. The rules that let one body serve every runner:
+
+- a step is performed for slot i if the slot holds a chain when its turn comes, at the node; one that does not is not
+  folded;
+- the straight runner performs step i when the loop asks for the i-th answer, so that an assertion in the fold stops
+  the later calls as it does in C; a body never leaves its loop early;
+- ``until`` is a licence to go on without the answers that are missing, never an order;
+- a step may outlive the operation that sent it: a name that it captures is assigned once, and it reads of another
+  node's chains only what was taken when it was sent.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Protocol, TypeVar
+
+from hammer2_cluster.chain_layer import ChainLayer
+from hammer2_cluster.objects import Cluster
+from hammer2_spec.semantics import Semantics
+
+Answer = TypeVar("Answer")
+Step = Callable[[int], Awaitable[Answer]]
+Until = Callable[[], bool]
+
+
+class Runner(Protocol):
+    """What an operation is given to run on."""
+
+    @property
+    def chains(self) -> ChainLayer:
+        """The layer below."""
+
+    @property
+    def semantics(self) -> Semantics:
+        """Which repairs are in force."""
+
+    def ask(
+        self,
+        cluster: Cluster,
+        step: Step[Answer],
+        *,
+        slots: Iterable[int] | None = None,
+        even_empty: bool = False,
+        fills: Cluster | None = None,
+        until: Until | None = None,
+    ) -> AsyncIterator[tuple[int, Answer]]:
+        """Perform the step at slots of the cluster; yield (slot, answer) as answers come.
+
+        slots: which ones, in ascending order; all of the cluster's if None. even_empty: at empty ones too. fills: the
+        cluster whose slots the step writes, if it is another one. until: the fold may stop asking once this holds.
+        """
+
+    async def tell(self, cluster: Cluster, step: Step[None], *, fills: Cluster | None = None) -> None:
+        """Perform the step at each slot that holds a chain; nobody waits for it."""
+
+    def quorum_of(self, cluster: Cluster) -> Until | None:
+        """The licence to go on once a quorum of this cluster's members has answered alike."""

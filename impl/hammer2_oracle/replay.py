@@ -1,0 +1,362 @@
+"""Replay of a recorded trace: the same calls below, outcome, result and state after every step."""
+
+from collections.abc import Callable, Coroutine
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+from msgspec import UNSET, Struct
+
+from hammer2_cluster import (
+    accessors,
+    data,
+    life_cycle,
+    locking,
+    lookups,
+    modifying,
+    topology,
+)
+from hammer2_cluster.objects import Chain, Cluster, Inode, Iocb
+from hammer2_cluster.outcomes import Fatal
+from hammer2_cluster.snapshot import snapshot
+from hammer2_cluster.straight import Straight
+from hammer2_oracle.picture import draw
+from hammer2_oracle.recorded import Diverged, Recorded, RecordedWorld, blockref_record, number, pack
+from hammer2_oracle.trace_record import (
+    OPERATIONS,
+    STEPS,
+    BadTraceError,
+    ChainChange,
+    ClusterRecord,
+    CreateResult,
+    FoundResult,
+    LoadResult,
+    State,
+    Step,
+    Trace,
+)
+from hammer2_spec.semantics import SEED, Semantics
+from hammer2_spec.vocabulary import INODE_BYTES
+
+Args: TypeAlias = Any
+"""A strict record whose class depends on the operation."""
+
+
+class Divergence(Struct):
+    """Where a trace and the implementation part."""
+
+    id: str
+    step: int
+    op: str
+    field: str
+    expected: object
+    got: object
+    before: list[str]
+    """The objects as they stood before the step, drawn."""
+
+
+class Replay:
+    """One trace, being replayed."""
+
+    def __init__(self, trace: Trace, semantics: Semantics = SEED) -> None:
+        self.world: Final = RecordedWorld(trace.world)
+        self.chains: Final = Recorded(self.world)
+        self.on: Final = Straight(self.chains, semantics)
+        self._clusters = self._see_clusters()
+        self._chains = self._see_chains()
+        self._inodes = self._see_inodes()
+
+    # ---- arguments
+
+    def cluster(self, number: int | None) -> Cluster | None:
+        """The live cluster of that number."""
+        return None if number is None else self.world.clusters[number]
+
+    def _uses_freed(self, args: Args) -> bool:
+        for name in ("cluster", "cparent"):
+            number = getattr(args, name, None)
+            if number is not None and number not in self.world.clusters:
+                if number >= self.world.next_cluster:
+                    raise BadTraceError(f"args.{name}: there is no cluster {number}")
+                return True
+        return False
+
+    def clusters_of(self, step: Step) -> list[Cluster]:
+        """The clusters that a step is about; all if it names none."""
+        named = [getattr(step.args, name, None) for name in ("cparent", "cluster")]
+        clusters = self.world.clusters
+        return [clusters[n] for n in named if n in clusters] or list(clusters.values())
+
+    # ---- one step
+
+    def step(self, step: Step) -> None:
+        """Perform a step and compare.
+
+        Raises Diverged at the first difference, BadTraceError if the record contradicts itself.
+        """
+        op = _OP[type(step)]
+        self.chains.expect(step.calls)
+        self.world.freed = []
+        result: object = UNSET
+        if self._uses_freed(step.args):
+            outcome = "uaf"
+        else:
+            try:
+                result = OPERATE[op](self, step.args)
+                outcome = "ok"
+            except Fatal as fatal:
+                outcome = str(fatal)
+        if outcome != step.outcome:
+            raise Diverged("outcome", step.outcome, outcome)
+        self.chains.finish()
+        has_result = outcome == "ok" and op in _RETURNING
+        self._compare_result(getattr(step, "result", UNSET), result if has_result else UNSET)
+        self._compare_state(step.state)
+
+    def _compare_result(self, expected: object, got: object) -> None:
+        if isinstance(expected, Struct) and type(expected) is type(got):
+            for name in expected.__struct_fields__:
+                if getattr(expected, name) != getattr(got, name):
+                    raise Diverged(f"result.{name}", getattr(expected, name), getattr(got, name))
+        elif expected != got:
+            raise Diverged("result", expected, got)
+
+    # ---- the state, and what changed in it
+
+    def _see_clusters(self) -> dict[int, tuple[Any, ...]]:
+        return {
+            number: (*_cluster_fields(k), [item.chain for item in k.array], [item.cache_index for item in k.array])
+            for number, k in self.world.clusters.items()
+        }
+
+    def _see_chains(self) -> list[tuple[Any, ...]]:
+        return [
+            (*_chain_fields(chain), None if chain.data is None else bytes(chain.data)) for chain in self.world.chains
+        ]
+
+    def _see_inodes(self) -> list[int]:
+        return [inode.flags for inode in self.world.inodes]
+
+    def _compare_state(self, state: State) -> None:
+        clusters, chains, inodes = self._see_clusters(), self._see_chains(), self._see_inodes()
+        self._compare(
+            "clusters",
+            state.clusters,
+            {n: _cluster_record(s) for n, s in clusters.items() if s != self._clusters.get(n)},
+        )
+        freed = sorted(n for n in self.world.freed if n in self._clusters)
+        if freed != sorted([] if state.freed is UNSET else state.freed):
+            raise Diverged("state.freed", state.freed, freed)
+        old = self._chains
+        changed = {
+            n: _chain_change(new, old[n] if n < len(old) else None)
+            for n, new in enumerate(chains)
+            if n >= len(old) or new != old[n]
+        }
+        self._compare("chains", state.chains, changed)
+        self._compare(
+            "inodes",
+            state.inodes,
+            {n: new for n, (new, was) in enumerate(zip(inodes, self._inodes, strict=True)) if new != was},
+        )
+        self._clusters, self._chains, self._inodes = clusters, chains, inodes
+
+    def _compare(self, kind: str, recorded: Args, got: dict[int, Any]) -> None:
+        expected: dict[int, Any] = {} if recorded is UNSET else recorded
+        if expected == got:
+            return
+        for n in sorted(expected.keys() | got.keys()):
+            one, other = expected.get(n, UNSET), got.get(n, UNSET)
+            if isinstance(one, Struct) and isinstance(other, Struct):
+                for name in one.__struct_fields__:
+                    if getattr(one, name) != getattr(other, name):
+                        raise Diverged(f"state.{kind}[{n}].{name}", getattr(one, name), getattr(other, name))
+            if one != other:
+                raise Diverged(f"state.{kind}[{n}]", one, other)
+
+    # ---- the environment
+
+    def environment(self, args: Args) -> None:
+        """What changes by itself (FORMAT.md 2.3)."""
+        if args.set is not UNSET:
+            for n, (chain, name, value) in enumerate(args.set):
+                self.world.set_field(chain, name, value, f"args.set[{n}]")
+        if args.poke is not UNSET:
+            for n, (id_, offset, length, byte) in enumerate(args.poke):
+                memory = getattr(self.world.chain(id_, f"args.poke[{n}]"), "data", None)
+                if memory is not None:
+                    end = min(offset + length, len(memory))
+                    memory[offset:end] = bytes((byte,)) * max(0, end - offset)
+        if args.pmp is not UNSET:
+            for n, change in enumerate(args.pmp):
+                self.world.pfs(change.pmp, f"args.pmp[{n}]")
+                self.world.set_pfs(change.pmp, change)
+
+    # ---- operations that need more than their arguments
+
+    def run(self, operation: Coroutine[Any, Any, Any]) -> Args:
+        """The operation's result."""
+        return self.on.run(operation)
+
+    def bref(self, args: Args) -> object:
+        """The result of bref as a record."""
+        return blockref_record(accessors.bref(self.cluster(args.cluster)))
+
+    def scan(self, operation: Callable[..., Any], args: Args, *clusters: Cluster | None) -> FoundResult:
+        """The result of lookup and next as a record."""
+        found, key_next = self.run(operation(self.on, *clusters, args.key_next, args.key_beg, args.key_end, args.flags))
+        return FoundResult(number(found), key_next)
+
+    def create(self, args: Args) -> CreateResult:
+        """The result of create as a record."""
+        error, cluster = self.run(
+            topology.create(
+                self.on,
+                self.world.pfs(args.pmp, "args.pmp"),
+                self.cluster(args.cparent),
+                self.cluster(args.cluster),
+                args.key,
+                args.keybits,
+                args.type,
+                args.bytes,
+                args.flags,
+            )
+        )
+        return CreateResult("uninit" if error is None else error, cluster.id)
+
+    def load_async(self, args: Args) -> LoadResult:
+        """The control block after load_async as a record."""
+        cluster = self.cluster(args.cluster)
+        token = object()
+
+        def callback(_: Iocb) -> None:
+            pass
+
+        data.load_async(self.on, cluster, callback, token)
+        iocb = getattr(cluster, "iocb", None)
+        assert isinstance(iocb, Iocb)  # noqa: S101 - load_async sets it
+        return LoadResult(
+            number(iocb.chain),
+            iocb.lbase,
+            iocb.flags,
+            iocb.error,
+            iocb.dio is None,
+            iocb.cluster.id,
+            iocb.ptr is token,
+            iocb.callback is callback,
+        )
+
+    def inode(self, number: int | None) -> Inode | None:
+        """The inode of that number."""
+        return self.world.inode(number, "args.ip")
+
+
+def _pointer_to_data(chain: Chain) -> int | None:
+    return None if chain.data is None else chain.id
+
+
+def _rename(replay: Replay, args: Args) -> Args:
+    key = None if args.bref is None else (args.bref.key, args.bref.keybits)
+    return topology.rename(replay.on, replay.cluster(args.cparent), replay.cluster(args.cluster), args.flags, key)
+
+
+def _resize(r: Replay, a: Args) -> Args:
+    parents, cluster = r.cluster(a.cparent), r.cluster(a.cluster)
+    return modifying.resize(r.on, r.inode(a.ip), parents, cluster, a.nradix, a.flags)
+
+
+OPERATE: Final[dict[str, Callable[[Replay, Args], object]]] = {
+    "env": Replay.environment,
+    "need_resize": lambda r, a: accessors.need_resize(r.cluster(a.cluster), a.bytes),
+    "type": lambda r, a: accessors.type(r.cluster(a.cluster)),
+    "modified": lambda r, a: accessors.modified(r.cluster(a.cluster)),
+    "bref": Replay.bref,
+    "isunlinked": lambda r, a: accessors.isunlinked(r.cluster(a.cluster)),
+    "set_chainflags": lambda r, a: accessors.set_chainflags(r.cluster(a.cluster), a.flags),
+    "clr_chainflags": lambda r, a: accessors.clr_chainflags(r.cluster(a.cluster), a.flags),
+    "setflush": lambda r, a: r.run(accessors.setflush(r.on, r.cluster(a.cluster))),
+    "setmethod_check": lambda r, a: accessors.setmethod_check(r.cluster(a.cluster), a.check_algo),
+    "from_chain": lambda r, a: life_cycle.from_chain(r.on, r.world.chain(a.chain, "args.chain")).id,
+    "ref": lambda r, a: r.run(life_cycle.ref(r.on, r.cluster(a.cluster))),
+    "drop": lambda r, a: r.run(life_cycle.drop(r.on, r.cluster(a.cluster))),
+    "wait": lambda r, a: life_cycle.wait(r.on, r.cluster(a.cluster)),
+    "copy": lambda r, a: r.run(life_cycle.copy(r.on, r.cluster(a.cluster))).id,
+    "resolve": lambda r, a: locking.resolve(r.on, r.cluster(a.cluster)),
+    "lock": lambda r, a: r.run(locking.lock(r.on, r.cluster(a.cluster), a.how)),
+    "unlock": lambda r, a: r.run(locking.unlock(r.on, r.cluster(a.cluster))),
+    "resize": lambda r, a: r.run(_resize(r, a)),
+    "modify": lambda r, a: r.run(modifying.modify(r.on, r.cluster(a.cluster), a.flags)),
+    "modify_ip": lambda r, a: _pointer_to_data(
+        r.run(modifying.modify_ip(r.on, r.inode(a.ip), r.cluster(a.cluster), a.flags))
+    ),
+    "modsync": lambda r, a: r.run(modifying.modsync(r.on, r.cluster(a.cluster))),
+    "lookup_init": lambda r, a: r.run(lookups.lookup_init(r.on, r.cluster(a.cparent), a.flags)).id,
+    "lookup_done": lambda r, a: r.run(lookups.lookup_done(r.on, r.cluster(a.cparent))),
+    "lookup": lambda r, a: r.scan(lookups.lookup, a, r.cluster(a.cparent)),
+    "next": lambda r, a: r.scan(lookups.next, a, r.cluster(a.cparent), r.cluster(a.cluster)),
+    "parent": lambda r, a: r.run(lookups.parent(r.on, r.cluster(a.cluster))).id,
+    "create": Replay.create,
+    "rename": lambda r, a: r.run(_rename(r, a)),
+    "delete": lambda r, a: r.run(topology.delete(r.on, r.cluster(a.cparent), r.cluster(a.cluster), a.flags)),
+    "snapshot": lambda r, a: r.run(snapshot(r.on, r.cluster(a.cluster), a.name)),
+    "rdata": lambda r, a: _pointer_to_data(data.rdata(r.cluster(a.cluster))),
+    "wdata": lambda r, a: _pointer_to_data(data.wdata(r.cluster(a.cluster))),
+    "load_async": Replay.load_async,
+}
+"""How each operation of a trace is called, and what is recorded of its result."""
+
+_OP: Final = {cls: op for op, cls in STEPS.items()}
+_RETURNING: Final = {op for op, (_, result) in OPERATIONS.items() if result is not None}
+
+_cluster_fields = attrgetter("pmp", "refs", "flags", "nchains", "focus", "error", "ddflag")
+_BREF = ("type", "methods", "copyid", "keybits", "vradix", "flags", "key", "mirror_tid", "modify_tid", "data_off")
+_REST = ("bytes", "flags", "error", "parent", "hmp", "pmp", "refs", "locks")
+_chain_fields = attrgetter(*(f"bref.{name}" for name in _BREF), *_REST)
+_CHANGES = ("type", "methods", "copyid", "keybits", "vradix", "bflags", *_BREF[6:], *_REST, "data")
+_BYTES, _POINTERS, _DATA = _CHANGES.index("bytes"), {_CHANGES.index("parent"), _CHANGES.index("pmp")}, len(_CHANGES) - 1
+
+
+def _cluster_record(seen: tuple[Any, ...]) -> ClusterRecord:
+    pmp, refs, flags, nchains, focus, error, ddflag, slots, cache = seen
+    return ClusterRecord(
+        number(pmp), refs, flags, nchains, number(focus), error, ddflag, [number(chain) for chain in slots], cache
+    )
+
+
+def _chain_change(new: tuple[Any, ...], old: tuple[Any, ...] | None) -> ChainChange:
+    changes: dict[str, Any] = {}
+    for i, name in enumerate(_CHANGES):
+        value = new[i]
+        if old is not None and value == old[i]:
+            continue
+        if i in _POINTERS:
+            value = number(value)
+        elif i == _DATA and value is not None:
+            value = pack(value[: max(INODE_BYTES, new[_BYTES])])
+        changes[name] = value
+    return ChainChange(**changes)
+
+
+def check_trace(trace: Trace, semantics: Semantics = SEED) -> Divergence | None:
+    """The first divergence of a trace, or None if everything agrees.
+
+    Raises BadTraceError, naming step and field, if the record contradicts itself.
+    """
+    replay = Replay(trace, semantics)
+    for n, step in enumerate(trace.steps):
+        try:
+            replay.step(step)
+        except Diverged as at:
+            return Divergence(trace.id, n, _OP[type(step)], at.field, at.expected, at.got, _before(trace, n, semantics))
+        except BadTraceError as bad:
+            raise BadTraceError(f"steps[{n}].{bad}") from None
+        if step.outcome != "ok" and n + 1 < len(trace.steps):
+            raise BadTraceError(f"steps[{n}].outcome: {step.outcome!r} ends a trace, but steps follow")
+    return None
+
+
+def _before(trace: Trace, n: int, semantics: Semantics) -> list[str]:
+    """The clusters that step n is about, as they stand before it."""
+    replay = Replay(trace, semantics)
+    for step in trace.steps[:n]:
+        replay.step(step)
+    return draw(replay.clusters_of(trace.steps[n]))
