@@ -61,7 +61,6 @@ class Result:
     cpu_seconds: float
     cpu_budget: int
     memory: int
-    interrupted: bool
 
     @property
     def over_budget(self) -> bool:
@@ -76,22 +75,63 @@ def command_of(step: Step) -> str:
     return shlex.join([str(shown), *step.arguments])
 
 
-def send(signal_number: signal.Signals, process: subprocess.Popen[str]) -> None:
-    """Send a signal to the process and to everything that it has started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal_number)
+class Stopper:
+    """Ends the running step when its time is up, or on Ctrl-C or SIGTERM; a second one does not wait any longer."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self.interrupted = False
+        self.why = ""
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals that mean: come to an end."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, self.interrupt) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def watching(self, process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
+        """Give a process that many seconds, and end what it leaves running."""
+        self.process, self.why = process, ""
+        timer = threading.Timer(seconds, self.stop, (signal.SIGKILL, f"stopped after {seconds:.0f} s"))
+        timer.start()
+        if self.interrupted:
+            self.stop(signal.SIGINT, "interrupted")
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self.send(signal.SIGKILL)
+            self.process = None
+
+    def interrupt(self, _number: int, _frame: object) -> None:
+        """Let the running step come to an end within the seconds of grace, or at once when asked again."""
+        self.stop(signal.SIGKILL if self.interrupted else signal.SIGINT, "interrupted")
+        self.interrupted = True
+        timer = threading.Timer(GRACE_SECONDS, self.send, (signal.SIGKILL,))
+        timer.daemon = True
+        timer.start()
+
+    def stop(self, number: signal.Signals, why: str) -> None:
+        """Send a signal and keep the reason."""
+        self.why = why
+        self.send(number)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the running step and all that it has started."""
+        if self.process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
 
 
-def real_time_limit(step: Step) -> float:
-    """Return the seconds after which a step is given up: generous, so that only what hangs gets there."""
-    return max(PATIENCE * step.cpu_budget, MINIMUM_SECONDS)
-
-
-def run(step: Step) -> Result:
-    """Run one step and pass its output through, line by line; stop it when it will not end, or on Ctrl-C."""
+def run(step: Step, stopper: Stopper) -> Result:
+    """Run one step and pass its output through, line by line."""
     started = time.monotonic()
-    said = ""
-    stopped = ""
     process = subprocess.Popen(
         [sys.executable, *step.arguments],
         cwd=ROOT,
@@ -102,57 +142,41 @@ def run(step: Step) -> Result:
         errors="replace",
         process_group=0,
     )
-    timer = threading.Timer(real_time_limit(step), send, (signal.SIGKILL, process))
-    timer.start()
-    assert process.stdout is not None
-    try:
-        while True:
-            try:
-                for line in process.stdout:
-                    print(line, end="", flush=True)
-                    said = line.strip() or said
-                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-                break
-            except KeyboardInterrupt:
-                if stopped:
-                    raise
-                stopped = "interrupted"
-                timer.cancel()
-                send(signal.SIGINT, process)
-                timer = threading.Timer(GRACE_SECONDS, send, (signal.SIGKILL, process))
-                timer.start()
-    finally:
-        timer.cancel()
-        send(signal.SIGKILL, process)  # whatever it left running; not reaped yet, so the group is still its own
-        _, wait_status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(wait_status)
-        process.stdout.close()
-    seconds = time.monotonic() - started
-    if not stopped and seconds >= real_time_limit(step):
-        stopped = f"stopped after {real_time_limit(step):.0f} s"
-    status = process.returncode
+    said = ""
+    with stopper.watching(process, max(PATIENCE * step.cpu_budget, MINIMUM_SECONDS)):
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                print(line, end="", flush=True)
+                said = line.strip() or said
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # not reaped: the group's number is still its own
+    _, wait_status, usage = os.wait4(process.pid, 0)
+    process.returncode = status = os.waitstatus_to_exitcode(wait_status)
+    remarks = [stopper.why, "" if stopper.why or status in WORDS else f"ended with {status}", said]
     return Result(
         name=step.name,
         command=command_of(step),
-        status=UNDECIDED if stopped else status if status in WORDS else FAILED,
-        said=": ".join(filter(None, (stopped, said))) if stopped or status in WORDS else f"ended with {status}: {said}",
-        seconds=seconds,
+        status=UNDECIDED if stopper.why else status if status in WORDS else FAILED,
+        said=": ".join(filter(None, remarks)),
+        seconds=time.monotonic() - started,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         cpu_budget=step.cpu_budget,
         memory=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        interrupted=stopped == "interrupted",
     )
 
 
-def run_all(steps: Sequence[Step], console: Console) -> Iterator[Result]:
-    """Run the steps in order, up to the first one that is interrupted."""
-    for number, step in enumerate(steps, start=1):
-        console.rule(f"{number}/{len(steps)}  {step.name}", align="left")
-        console.print(command_of(step), style="dim", highlight=False, soft_wrap=True)
-        result = run(step)
-        yield result
-        if result.interrupted:
-            return
+def run_all(steps: Sequence[Step], console: Console) -> list[Result]:
+    """Run the steps in order, up to an interrupt."""
+    results: list[Result] = []
+    stopper = Stopper()
+    with stopper.listening():
+        for number, step in enumerate(steps, start=1):
+            if stopper.interrupted:
+                break
+            console.rule(f"{number}/{len(steps)}  {step.name}", align="left")
+            console.print(command_of(step), style="dim", markup=False, highlight=False, soft_wrap=True)
+            results.append(run(step, stopper))
+    return results
 
 
 def worst(statuses: Iterable[int]) -> int:
@@ -208,7 +232,7 @@ def selected(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
 def verify(steps: Sequence[Step], report: Path | None, enforce_budgets: bool, console: Console) -> int:
     """Run the steps, sum them up, write the report if one is wanted, and return the worst exit status."""
     started = time.monotonic()
-    results = list(run_all(steps, console))
+    results = run_all(steps, console)
     not_run = steps[len(results) :]
     late = [result for result in results if result.over_budget]
     statuses = [result.status for result in results] + [UNDECIDED] * len(not_run)
@@ -250,7 +274,6 @@ def main(names: Sequence[str], deep: bool, list_only: bool, report: Path | None,
         for step in steps:
             print(f"{step.name:24} {step.cpu_budget:>5} CPU-s  {command_of(step)}")
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: sum up what there is
     console = Console(width=None if sys.stdout.isatty() else 120)
     sys.exit(verify(steps, report, enforce_budgets, console))
 
