@@ -1,13 +1,21 @@
 """Hypothesis profiles, the printed seed, and a line that reproduces each failure."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 # Time says more about the machine than about the code: no deadlines, no health check that reads the clock.
 settings.register_profile("test", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", settings.get_profile("test"), max_examples=5_000, stateful_step_count=100)
+settings.register_profile(
+    "fuzz",
+    settings.get_profile("test"),
+    max_examples=5_000,
+    stateful_step_count=100,
+    database=DirectoryBasedExampleDatabase(Path(__file__).parent.parent / ".hypothesis" / "examples"),
+)
 settings.load_profile("test")
 
 

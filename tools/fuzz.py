@@ -37,9 +37,9 @@ def fuzz(minutes: float, first_seed: int, arguments: Sequence[str]) -> int:
                 return 1
             rounds += 1
     except KeyboardInterrupt:
-        print(f"fuzz: interrupted after {rounds} rounds without a failure")
+        print(f"fuzz: interrupted; rounds without a failure: {rounds}")
         return 3
-    print(f"fuzz: {rounds} rounds without a failure, seeds {first_seed} to {first_seed + rounds - 1}")
+    print(f"fuzz: rounds without a failure: {rounds}, seeds {first_seed} to {first_seed + rounds - 1}")
     return 0
 
 
