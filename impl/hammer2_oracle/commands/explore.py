@@ -1,0 +1,230 @@
+"""hammer2-cluster explore: every reachable state of a model, up to its bounds."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hammer2_oracle.status import Status
+
+if TYPE_CHECKING:
+    from hammer2_proofs.explorer.search import Found, Progress
+    from hammer2_proofs.explorer.trace import Trace
+
+BOUNDS = {
+    "masters": "How many masters.",
+    "slaves": "How many slaves.",
+    "clients": "How many front ends.",
+    "tids": "The highest transaction id (calibration).",
+    "writes": "How many writes.",
+    "elections": "How many elections.",
+    "faults": "How many faults.",
+    "losses": "How many media losses.",
+}
+MEBIBYTE = 2**20
+DEFAULT_MEMORY_MIB = 8192
+
+
+def bounds(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that bound a model; each model says which of them it takes, and in which range."""
+    for name, text in reversed(BOUNDS.items()):
+        command = click.option(f"--{name}", type=int, default=None, help=text)(command)
+    return command
+
+
+@click.command()
+@click.argument("model", default="protocol")
+@bounds
+@click.option("--bug", is_flag=True, help="Plant the calibration model's mistake.")
+@click.option("--without", multiple=True, metavar="NAME", help="Take an ingredient of the protocol away.")
+@click.option("--with", "plus", multiple=True, metavar="NAME", help="Turn a switch of the model on.")
+@click.option("--symmetry", is_flag=True, help="Count states that differ by a permutation of like nodes as one.")
+@click.option("--workers", type=click.IntRange(1, 2), default=1, show_default=True, help="Cores.")
+@click.option("--depth", type=click.IntRange(0), default=None, help="Stop at this depth.")
+@click.option(
+    "--memory", type=click.IntRange(1), default=DEFAULT_MEMORY_MIB, show_default=True, help="Stop at so many MiB."
+)
+@click.option("--progress-property", "live", is_flag=True, help="Check progress as well: it is slower.")
+@click.option("--itf", type=click.Path(dir_okay=False, path_type=Path), help="Write the counterexample as ITF.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--list", "listing", is_flag=True, help="List the models, their bounds and switches.")
+def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own dictionary
+    """Explore every reachable state of MODEL, breadth first, up to its bounds.
+
+    Exit status 0: everything holds. 1: something is broken. 2: bad usage. 3: undecided, a limit was reached.
+    """
+    if options["listing"]:
+        _list()
+        return
+    from hammer2_proofs.explorer.models import build
+    from hammer2_proofs.explorer.report import as_object, traces
+    from hammer2_proofs.explorer.search import search
+
+    switches = {*options["plus"], *(f"without-{name}" for name in options["without"])}
+    if options["bug"]:
+        switches.add("bug")
+    try:
+        built = build(model, {name: options[name] for name in BOUNDS}, frozenset(switches))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with _display(as_json=options["as_json"]) as show:
+        found = search(
+            built,
+            symmetry=options["symmetry"],
+            workers=options["workers"],
+            memory=options["memory"] * MEBIBYTE,
+            depth=options["depth"],
+            progress=show,
+        )
+        broken = traces(found)
+    result = as_object(found, broken)
+    result["progress"] = _live(found) if options["live"] and not broken and found.complete else []
+    again = "Reproduce with: hammer2-cluster explore " + shlex.join(_arguments(model, options))
+    if options["itf"] and broken:
+        from hammer2_proofs.explorer.itf import export
+
+        name, trace = next(iter(broken.items()))
+        _write(options["itf"], json.dumps(export(built, name, trace), indent=1) + "\n")
+    if options["as_json"]:
+        click.echo(json.dumps(result))
+    else:
+        _print(found, broken, result)
+        if broken or result["never"] or result["progress"]:
+            click.echo(again)
+    sys.exit(_status(found, broken, result))
+
+
+def _status(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any]) -> Status:
+    if broken or result["never"] or result["progress"]:
+        return Status.DIFFER
+    return Status.AGREE if found.complete else Status.UNDECIDED
+
+
+def _live(found: "Found") -> list[dict[str, Any]]:
+    from hammer2_proofs.explorer.progress import check
+
+    return [failure.as_object() for failure in check(found)]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from None
+
+
+def _arguments(model: str, options: dict[str, Any]) -> list[str]:
+    words = [model]
+    for name in BOUNDS:
+        if options[name] is not None:
+            words += [f"--{name}", str(options[name])]
+    for name in options["without"]:
+        words += ["--without", name]
+    for name in options["plus"]:
+        words += ["--with", name]
+    words += [f"--{flag}" for flag in ("bug", "symmetry") if options[flag]]
+    if options["live"]:
+        words.append("--progress-property")
+    if options["workers"] != 1:
+        words += ["--workers", str(options["workers"])]
+    return words
+
+
+class _Silent:
+    """No display: the output is a pipe or a machine's."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class _Line:
+    """One line on the terminal that says how far the search is."""
+
+    def __enter__(self) -> Callable[["Progress"], None]:
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        click.echo("\r\x1b[K", nl=False, err=True)
+
+    @staticmethod
+    def show(progress: "Progress") -> None:
+        """Rewrite the line."""
+        text = (
+            f"\r\x1b[K{progress.states:,} states, {progress.rate:,.0f} a second, depth {progress.depth}, "
+            f"frontier {progress.frontier:,}, {progress.bytes // MEBIBYTE:,} MiB"
+        )
+        click.echo(text, nl=False, err=True)
+
+
+def _display(*, as_json: bool) -> _Silent | _Line:
+    return _Line() if sys.stderr.isatty() and not as_json else _Silent()
+
+
+def _list() -> None:
+    from hammer2_proofs.explorer.models import MODELS
+
+    for name, entry in MODELS.items():
+        click.echo(f"{name}: {entry.about}")
+        for key, bound in entry.bounds.items():
+            click.echo(f"  --{key} {bound.low}..{bound.high}, default {bound.default}: {bound.meaning}")
+        for switch, text in entry.switches.items():
+            option = f"--without {switch.removeprefix('without-')}" if switch.startswith("without-") else f"--with {switch}"
+            click.echo(f"  {option}: {text}")
+
+
+def _print(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=False)
+    bounds_text = ", ".join(f"{key} {value}" for key, value in result["setup"].items())
+    console.print(f"{found.model.name}: {bounds_text}", markup=False)
+    console.print(
+        f"{found.states:,} states{' up to symmetry' if found.symmetry else ''}, {found.transitions:,} transitions, "
+        f"depth {found.depth}, hash {result['hash']}, {found.seconds:.1f} s"
+    )
+    if found.outside:
+        console.print(f"{found.outside:,} successors beyond the bounds were left out")
+    table = Table("action", "taken", box=None)
+    for name, count in found.actions.items():
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+    witnesses = Table("witness", "reached after", box=None)
+    for name, steps in result["witnesses"].items():
+        witnesses.add_row(name, "never" if steps is None else f"{steps} steps")
+    console.print(witnesses)
+    for invariant in (*found.model.invariants, *(step.holds for step in found.model.step_invariants)):
+        name = invariant.__name__.replace("_", " ")
+        console.print(f"{'BROKEN' if name in broken else 'holds' if found.complete else 'so far'}: {name}", markup=False)
+    for failure in result["progress"]:
+        console.print(f"NO PROGRESS: {failure['what']}", markup=False)
+    for name, trace in broken.items():
+        _print_trace(console, name, trace)
+    for name in result["never"]:
+        console.print(f"NEVER: {name}", markup=False)
+    if found.stopped:
+        console.print(f"{'stopped' if broken else 'undecided'}: {found.stopped}", markup=False)
+
+
+def _print_trace(console: Any, name: str, trace: "Trace") -> None:  # noqa: ANN401  # rich's console, imported lazily
+    from rich.table import Table
+    from rich.text import Text
+
+    from hammer2_proofs.explorer.report import rows
+
+    heads, lines = rows(trace)
+    table = Table(*heads, title=Text(f"{name}: broken after {len(trace.steps)} steps"), title_justify="left")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    explore()

@@ -1,0 +1,347 @@
+"""The source text of a model's kernels: unpack, act, check, normalize, pack, and the table of known states.
+
+Everything that the machine code depends on is in the text, and the file is named after a hash of the text, so that a
+kernel on disk can never answer for another model. Bounds and switches (the setup) are arguments, not constants.
+"""
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hammer2_proofs.explorer.layout import WORD_BITS, Layout, alike_keys
+from hammer2_proofs.explorer.translate import Translator
+from hammer2_spec.transition_system import Model
+
+SEED = 0x9E3779B97F4A7C15
+FIRST = 0xD6E8FEB86659FD93
+SECOND = 0xC2B2AE3D27D4EB4F
+WORD = 2**64 - 1
+
+HEADER = '''"""Generated from a model; see hammer2_proofs.explorer. Do not edit."""
+import numpy as np
+from numba import njit
+
+from hammer2_proofs.explorer.prefetch import prefetch
+
+jit = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
+
+
+@jit
+def popcount(x):
+    n = 0
+    while x:
+        x &= x - 1
+        n += 1
+    return n
+'''
+
+
+def mix(words: tuple[int, ...]) -> int:
+    """The 64-bit hash of a packed state; the generated kernels compute the same."""
+    h = SEED
+    for word in words:
+        h = (h ^ word) * FIRST & WORD
+        h ^= h >> 32
+    h = h * SECOND & WORD
+    return h ^ h >> 29
+
+
+def contribution(h: int) -> int:
+    """What a state with this hash adds to the hash of a set of states."""
+    z = (h ^ SEED) * FIRST & WORD
+    return z ^ z >> 31
+
+
+def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
+    """Pack a flat vector into words; like keys put in order if asked to. False if a field is out of range."""
+    lines = ["@jit", "def pack(s, symmetry, out, at):", "    bad = 0"]
+    for key in layout.keys:
+        parts = []
+        for field in key.fields:
+            lines.append(f"    x{field.slot} = s[{field.slot}]")
+            lines.append(f"    bad |= x{field.slot} | ({field.high} - x{field.slot})")
+            parts.append(f"x{field.slot} << {field.shift}" if field.shift else f"x{field.slot}")
+        lines.append(f"    k{layout.keys.index(key)} = {' | '.join(parts)}")
+    if any(len(group) > 1 for group in alike):
+        lines.append("    if symmetry:")
+        for group in alike:
+            for end in range(len(group) - 1, 0, -1):
+                for one, other in zip(group[:end], group[1 : end + 1], strict=True):
+                    lines.append(f"        if k{one} > k{other}:")
+                    lines.append(f"            k{one}, k{other} = k{other}, k{one}")
+    parts_of: list[list[str]] = [[] for _ in range(layout.words)]
+    for number, key in enumerate(layout.keys):
+        lines.append(f"    u{number} = np.uint64(k{number})")
+        word, shift = divmod(key.offset, WORD_BITS)
+        parts_of[word].append(f"u{number} << np.uint64({shift})" if shift else f"u{number}")
+        if shift + key.bits > WORD_BITS:
+            parts_of[word + 1].append(f"u{number} >> np.uint64({WORD_BITS - shift})")
+    for word, parts in enumerate(parts_of):
+        lines.append(f"    out[at + {word}] = {' | '.join(f'({part})' for part in parts)}")
+    lines.append("    return bad >= 0")
+    return "\n".join(lines)
+
+
+def unpack_text(layout: Layout) -> str:
+    """Unpack words into a flat vector."""
+    lines = ["@jit", "def unpack(words, at, s):"]
+    lines.extend(f"    w{word} = words[at + {word}]" for word in range(layout.words))
+    for number, key in enumerate(layout.keys):
+        word, shift = divmod(key.offset, WORD_BITS)
+        text = f"w{word} >> np.uint64({shift})" if shift else f"w{word}"
+        if shift + key.bits > WORD_BITS:
+            text = f"({text}) | (w{word + 1} << np.uint64({WORD_BITS - shift}))"
+        lines.append(f"    k{number} = np.int64(({text}) & np.uint64({2**key.bits - 1}))")
+        for field in key.fields:
+            shifted = f"(k{number} >> {field.shift})" if field.shift else f"k{number}"
+            lines.append(f"    s[{field.slot}] = {shifted} & {2**field.bits - 1}")
+    return "\n".join(lines)
+
+
+def hash_text(words: int) -> str:
+    """The hash of a packed state, as in ``mix``."""
+    lines = ["@jit", "def mix(words, at):", f"    h = np.uint64({SEED})"]
+    for word in range(words):
+        lines.append(f"    h = (h ^ words[at + {word}]) * np.uint64({FIRST})")
+        lines.append("    h ^= h >> np.uint64(32)")
+    lines += [f"    h *= np.uint64({SECOND})", "    return h ^ (h >> np.uint64(29))"]
+    return "\n".join(lines)
+
+
+def insert_text(words: int) -> str:
+    """Insert packed states into the table: entry = high half of the hash, index + 1 in the low half."""
+    same = " and ".join(f"store[old * {words} + {word}] == out[j * {words} + {word}]" for word in range(words))
+    copy = "\n".join(f"            store[known * {words} + {word}] = out[j * {words} + {word}]" for word in range(words))
+    return f'''@jit
+def insert(table, store, parents, known, out, hashes, sources, many, total):
+    """Returns how many states are known now; adds to total[0] what the new ones contribute to the hash of the set."""
+    mask = np.uint64(len(table) - 1)
+    low = np.uint64(0xFFFFFFFF)
+    high = ~low
+    one = np.uint64(1)
+    added = np.uint64(0)
+    for j in range(many):
+        if j + 12 < many:
+            prefetch(table, np.int64(hashes[j + 12] & mask))
+        if j + 5 < many:
+            entry = table[np.int64(hashes[j + 5] & mask)]
+            if entry:
+                prefetch(store, (np.int64(entry & low) - 1) * {words})
+        h = hashes[j]
+        tag = h & high
+        at = h & mask
+        fresh = True
+        entry = table[np.int64(at)]
+        while entry:
+            if entry & high == tag:
+                old = np.int64(entry & low) - 1
+                if {same}:
+                    fresh = False
+                    break
+            at = (at + one) & mask
+            entry = table[np.int64(at)]
+        if fresh:
+{copy}
+            parents[known] = sources[j]
+            known += 1
+            table[np.int64(at)] = tag | np.uint64(known)
+            z = (h ^ np.uint64({SEED})) * np.uint64({FIRST})
+            added += z ^ (z >> np.uint64(31))
+    total[0] += added
+    return known
+
+
+@jit
+def refill(table, store, known):
+    """Fill an empty table with the states that are known."""
+    mask = np.uint64(len(table) - 1)
+    high = ~np.uint64(0xFFFFFFFF)
+    one = np.uint64(1)
+    for j in range(known):
+        if j + 12 < known:
+            prefetch(table, np.int64(mix(store, (j + 12) * {words}) & mask))
+        h = mix(store, j * {words})
+        at = h & mask
+        while table[np.int64(at)]:
+            at = (at + one) & mask
+        table[np.int64(at)] = (h & high) | np.uint64(j + 1)
+
+
+@jit
+def find(table, store, out, at, h):
+    """The index of a packed state, or -1."""
+    mask = np.uint64(len(table) - 1)
+    low = np.uint64(0xFFFFFFFF)
+    high = ~low
+    slot = h & mask
+    j = at // {words}
+    entry = table[np.int64(slot)]
+    while entry:
+        if entry & high == h & high:
+            old = np.int64(entry & low) - 1
+            if {same}:
+                return old
+        slot = (slot + np.uint64(1)) & mask
+        entry = table[np.int64(slot)]
+    return -1'''
+
+
+class Kernels:
+    """The generated text of one model, and the numbers that its kernels need besides.
+
+    Args:
+        model: the model.
+        replacements: the trees of functions that replace the model's own ones: a mutant's.
+    """
+
+    def __init__(
+        self, model: Model[Any, Any], replacements: Mapping[Callable[..., object], ast.FunctionDef] | None = None
+    ) -> None:
+        self.layout = Layout(model)
+        self.alike = alike_keys(model, self.layout)
+        self.instances = sum(self._count(model, action.over) for action in model.actions)
+        translator = Translator(model, self.layout)
+        for function, tree in (replacements or {}).items():
+            translator.parsed(function, tree, f"<mutant of {function.__name__}>", 1)
+        body = [self._expand(model, translator), self._edges(model, translator)]
+        self.text = "\n\n\n".join(
+            [
+                HEADER.rstrip(),
+                *translator.texts,
+                pack_text(self.layout, self.alike),
+                unpack_text(self.layout),
+                hash_text(self.layout.words),
+                insert_text(self.layout.words),
+                *body,
+                "",
+            ]
+        )
+
+    @staticmethod
+    def _count(model: Model[Any, Any], over: tuple[str, ...]) -> int:
+        product = 1
+        for domain in over:
+            product *= model.sizes[domain]
+        return product
+
+    def _loops(self, model: Model[Any, Any], over: tuple[str, ...], lines: list[str], depth: int) -> tuple[int, str]:
+        names = []
+        for domain in over:
+            name = f"i{len(names)}"
+            lines.append("    " * depth + f"for {name} in range({model.sizes[domain]}):")
+            names.append(name)
+            depth += 1
+        return depth, "".join(f", {name}" for name in names)
+
+    def _normalize(self, model: Model[Any, Any], translator: Translator, lines: list[str], pad: str, vector: str) -> str:
+        """Emit the normal form and the packing of a successor; returns the padding of what follows."""
+        if model.normalize is not None:
+            name = translator.function(model.normalize).name
+            lines.append(f"{pad}if not {name}(m, {vector}):")
+            lines.append(f"{pad}    outside += 1")
+            lines.append(f"{pad}else:")
+            return pad + "    "
+        return pad
+
+    def _expand(self, model: Model[Any, Any], translator: Translator) -> str:
+        words = self.layout.words
+        lines = [
+            "@jit",
+            "def expand(m, store, first, last, stride, worker, symmetry, limit, s, w, outs, hashes, sources, filled,",
+            "           counts, broken, stepped, reached, notes):",
+            '    """Expand the states first..last, as far as there is room in the buffers; returns where it stopped."""',
+            "    outside = 0",
+            "    for k in range(first, last):",
+            f"        if filled[0] + {self.instances} > limit or filled[1] + {self.instances} > limit:",
+            "            notes[1] += outside",
+            "            return k",
+            f"        unpack(store, k * {words}, s)",
+            "        me = k * stride + worker",
+        ]
+        for number, invariant in enumerate(model.invariants):
+            lines.append(f"        if broken[{number}] < 0 and not {translator.function(invariant).name}(m, s):")
+            lines.append(f"            broken[{number}] = me")
+        for number, witness in enumerate(model.witnesses):
+            lines.append(f"        if reached[{number}] < 0 and {translator.function(witness).name}(m, s):")
+            lines.append(f"            reached[{number}] = me")
+        lines.append(f"        for x in range({self.layout.slots}):")
+        lines.append("            w[x] = s[x]")
+        for number, action in enumerate(model.actions):
+            depth, indices = self._loops(model, action.over, lines, 2)
+            pad = "    " * depth
+            lines.append(f"{pad}if {translator.function(action.step).name}(m, w{indices}):")
+            pad += "    "
+            for index, step in enumerate(model.step_invariants):
+                if step.covers(action.name):
+                    lines.append(f"{pad}if stepped[{index}] < 0 and not {translator.function(step.holds).name}(m, s, w):")
+                    lines.append(f"{pad}    stepped[{index}] = me")
+            inner = self._normalize(model, translator, lines, pad, "w")
+            lines += [
+                f"{inner}counts[{number}] += 1",
+                f"{inner}if not keep(symmetry, w, stride, outs, hashes, sources, filled, me) and notes[0] < 0:",
+                f"{inner}    notes[0] = me",
+                f"{inner}    notes[2] = {number}",
+                f"{pad}for x in range({self.layout.slots}):",
+                f"{pad}    w[x] = s[x]",
+            ]
+        lines += ["    notes[1] += outside", "    return last"]
+        keep = [
+            "@jit",
+            "def keep(symmetry, w, stride, outs, hashes, sources, filled, me):",
+            '    """Put a successor into the buffer of the worker that owns it; False if a field is out of range."""',
+            "    n = filled[0]",
+            "    good = pack(w, symmetry, outs[0], n * " + str(words) + ")",
+            "    h = mix(outs[0], n * " + str(words) + ")",
+            "    if stride == 2 and h >> np.uint64(63):",
+            "        n1 = filled[1]",
+            *(f"        outs[1, n1 * {words} + {x}] = outs[0, n * {words} + {x}]" for x in range(words)),
+            "        hashes[1, n1] = h",
+            "        sources[1, n1] = me",
+            "        filled[1] = n1 + 1",
+            "    else:",
+            "        hashes[0, n] = h",
+            "        sources[0, n] = me",
+            "        filled[0] = n + 1",
+            "    return good",
+        ]
+        return "\n".join(keep) + "\n\n\n" + "\n".join(lines)
+
+    def _edges(self, model: Model[Any, Any], translator: Translator) -> str:
+        """The graph of the fault-free actions, for progress: for each state its successors and what leads to them."""
+        words = self.layout.words
+        goal = f"{translator.function(model.goal).name}(m, s)" if model.goal is not None else "False"
+        lines = [
+            "@jit",
+            "def edges(m, table, store, first, last, symmetry, s, w, out, starts, targets, labels, label_of, goals, room):",
+            '    """Note the edges of the states first..last; returns where it stopped because the room was used up."""',
+            "    n = starts[first]",
+            "    outside = 0",
+            "    for k in range(first, last):",
+            f"        if n + {self.instances} > room:",
+            "            return k",
+            f"        unpack(store, k * {words}, s)",
+            f"        goals[k] = {goal}",
+            f"        for x in range({self.layout.slots}):",
+            "            w[x] = s[x]",
+        ]
+        for number, action in enumerate(model.actions):
+            if action.fault:
+                continue
+            depth, indices = self._loops(model, action.over, lines, 2)
+            pad = "    " * depth
+            which = f"i{action.over.index(action.fair_over)}" if action.fair_over else "0"
+            lines.append(f"{pad}if {translator.function(action.step).name}(m, w{indices}):")
+            pad += "    "
+            inner = self._normalize(model, translator, lines, pad, "w")
+            lines += [
+                f"{inner}pack(w, symmetry, out, 0)",
+                f"{inner}t = find(table, store, out, 0, mix(out, 0))",
+                f"{inner}if t >= 0:",
+                f"{inner}    targets[n] = t",
+                f"{inner}    labels[n] = label_of[{number}] + {which} if label_of[{number}] >= 0 else 255",
+                f"{inner}    n += 1",
+                f"{pad}for x in range({self.layout.slots}):",
+                f"{pad}    w[x] = s[x]",
+            ]
+        lines += ["        starts[k + 1] = n", "    return last"]
+        return "\n".join(lines)

@@ -1,0 +1,117 @@
+"""Counterexamples: the way from an initial state to a numbered one, taken again by plain Python.
+
+The search keeps one parent per state and no action. The way is found again by running the model's own functions,
+which is also a check of the compiled kernels: a step that Python cannot take is an error, not a counterexample.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hammer2_proofs.explorer.search import Found, indices
+from hammer2_spec.transition_system import Model, StepInvariant
+
+
+class TwinsDisagree(Exception):
+    """Compiled code took a step that plain Python does not take: a fault of the explorer."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One action: its name, its indices with their domains, and the state after it."""
+
+    action: str
+    index: tuple[tuple[str, int], ...]
+    state: Any
+
+    @property
+    def title(self) -> str:
+        """The action as it is printed: ModifyNode(0)."""
+        return f"{self.action}({', '.join(str(i) for _, i in self.index)})" if self.index else self.action
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An initial state and the steps from it."""
+
+    initial: Any
+    steps: tuple[Step, ...]
+
+
+def trace_to(found: Found, state: int) -> Trace:
+    """The steps from an initial state to a numbered one: as few as possible.
+
+    Raises:
+        TwinsDisagree: plain Python cannot take one of the steps.
+    """
+    way = [state]
+    while (state := found.parent(state)) >= 0:
+        way.append(state)
+    targets = [found.words(number) for number in reversed(way)]
+    model, layout = found.model, found.layout
+    alike = found.kernels.alike if found.symmetry else ()
+    current = next(
+        normal for start in model.initial for normal in [_normal(model, start)] if layout.pack(normal, alike) == targets[0]
+    )
+    first = current
+    steps = []
+    for target in targets[1:]:
+        step = next(
+            (step for step in _possible(model, current) if layout.pack(_normal(model, step.state), alike) == target), None
+        )
+        if step is None:
+            raise TwinsDisagree(f"no action leads from {current} to {layout.unpack(target)}")
+        # With symmetry the kept state is a permutation of this one; a person follows the nodes themselves.
+        current = _normal(model, step.state)
+        steps.append(Step(step.action, step.index, current))
+    return Trace(first, tuple(steps))
+
+
+def trace_of_step(found: Found, state: int, broken: StepInvariant[Any, Any]) -> Trace:
+    """The steps to a numbered state and the one step from there that breaks a step invariant."""
+    trace = trace_to(found, state)
+    last = trace.steps[-1].state if trace.steps else trace.initial
+    for step in _possible(found.model, last):
+        if broken.covers(step.action) and not broken.holds(found.model.setup, last, step.state):
+            return Trace(trace.initial, (*trace.steps, step))
+    raise TwinsDisagree(f"no action breaks it in {last}")
+
+
+def _normal(model: Model[Any, Any], state: Any) -> Any:  # noqa: ANN401  # a state of any model
+    return state if model.normalize is None else model.normalize(model.setup, state)
+
+
+def _possible(model: Model[Any, Any], state: Any) -> list[Step]:  # noqa: ANN401  # a state of any model
+    steps = []
+    for action in model.actions:
+        for index in indices(model, action.over):
+            after = action.step(model.setup, state, *index)
+            if after is not None and _normal(model, after) is not None:
+                steps.append(Step(action.name, tuple(zip(action.over, index, strict=True)), after))
+    return steps
+
+
+def fields(state: Any) -> dict[str, object]:  # noqa: ANN401  # a state of any model
+    """Every field of a state by its path: ``nodes[0].tid``."""
+    result: dict[str, object] = {}
+    for name, value in zip(state._fields, state, strict=True):
+        if isinstance(value, tuple):
+            for index, record in enumerate(value):
+                for inner, number in zip(record._fields, record, strict=True):
+                    result[f"{name}[{index}].{inner}"] = number
+        else:
+            result[name] = value
+    return result
+
+
+def changes(before: Any, after: Any) -> dict[str, tuple[object, object]]:  # noqa: ANN401  # states of any model
+    """The fields that differ, with their values before and after."""
+    old, new = fields(before), fields(after)
+    return {path: (old[path], new[path]) for path in old if old[path] != new[path]}
+
+
+def shown(value: object) -> str:
+    """A value as a person writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    name = getattr(value, "name", None)
+    return name.lower() if isinstance(name, str) else str(value)
