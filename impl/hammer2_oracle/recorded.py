@@ -2,15 +2,15 @@
 # ruff: noqa: D102 - the methods of a chain layer are described in ChainLayer
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from hammer2_cluster.objects import Blockref, Chain, Cluster, ClusterItem, Inode, Iocb, Pfs
 from hammer2_oracle.trace_record import (
     Adjreadcounter,
     AnyCall,
-    BadTraceError,
     BlockrefRecord,
     Callback,
     ChainCreate,
@@ -41,26 +41,24 @@ from hammer2_oracle.trace_record import (
     Kfree,
     Kmalloc,
     Kprintf,
-    PfsRecord,
     Renamed,
     Runs,
+    State,
     Tsleep,
     Uuidgen,
     Vsetisdirty,
     World,
 )
-from hammer2_spec.vocabulary import INODE_BYTES, Lookup, Resolve
+from hammer2_spec.vocabulary import Lookup, Resolve
 
 VDIR = 2
-MOST_DATA = 2**20
-"""Bytes of one chain; HAMMER2's largest block has 2^16."""
 T = TypeVar("T")
 
 _IN_BREF = {name: "flags" if name == "bflags" else name for name in BlockrefRecord.__struct_fields__}
 
 
 class Diverged(Exception):
-    """The first difference: in which field, what the record holds, what came instead."""
+    """The first difference: in which field, what the reference does, what the record says."""
 
     def __init__(self, field: str, expected: object, got: object) -> None:
         super().__init__(field, expected, got)
@@ -69,15 +67,9 @@ class Diverged(Exception):
         self.got = got
 
 
-def unpack(runs: Runs | None, where: str, size: int) -> bytearray | None:
-    """The bytes that a run-length list stands for. Raises BadTraceError if they are fewer than max(1024, size)."""
-    if runs is None:
-        return None
-    least = max(INODE_BYTES, size)
-    total = sum(count for count, _ in runs)
-    if not least <= total <= MOST_DATA:
-        raise BadTraceError(f"{where}: the counts sum to {total}, expected {least}..{MOST_DATA}")
-    return bytearray(b"".join([bytes((byte,)) * count for count, byte in runs]))
+def unpack(runs: Runs | None) -> bytearray | None:
+    """The bytes that a run-length list stands for."""
+    return None if runs is None else bytearray(b"".join([bytes((byte,)) * count for count, byte in runs]))
 
 
 def pack(data: bytes | bytearray) -> Runs:
@@ -104,75 +96,55 @@ def blockref_record(bref: Blockref) -> BlockrefRecord:
 
 
 class RecordedWorld:
-    """Objects by number, as a trace describes them."""
+    """Objects by number, as a whole trace describes them."""
 
     def __init__(self, world: World) -> None:
-        self.pmps = [Pfs(n, (), 0) for n in range(len(world.pmps))]
-        for n, pfs in enumerate(world.pmps):
-            self.set_pfs(n, pfs)
+        self.pmps = [Pfs(n, tuple(pfs.types), pfs.nmasters) for n, pfs in enumerate(world.pmps)]
         self.inodes = [Inode(n, inode.vp, inode.flags) for n, inode in enumerate(world.inodes)]
         self.chains: list[Chain] = []
-        self.add_chains(world.chains, "world.chains")
+        self.add_chains(world.chains)
         self.clusters: dict[int, Cluster] = {}
         self.freed: list[int] = []
         self.next_cluster = 0
-        for n, record in enumerate(world.clusters):
-            self.add_cluster(record, f"world.clusters[{n}]")
+        for record in world.clusters:
+            self.add_cluster(record)
 
-    def _object(self, objects: Sequence[T], number: int | None, where: str) -> T | None:
-        if number is None:
-            return None
-        if number >= len(objects):
-            raise BadTraceError(f"{where}: {number} is not there, expected null or 0..{len(objects) - 1}")
-        return objects[number]
+    def chain(self, number: int | None) -> Chain | None:
+        """Chain of that number."""
+        return None if number is None else self.chains[number]
 
-    def chain(self, number: int | None, where: str) -> Chain | None:
-        """Chain of that number. Raises BadTraceError if there is none."""
-        return self._object(self.chains, number, where)
+    def pfs(self, number: int | None) -> Pfs | None:
+        """PFS of that number."""
+        return None if number is None else self.pmps[number]
 
-    def pfs(self, number: int | None, where: str) -> Pfs | None:
-        """PFS of that number. Raises BadTraceError if there is none."""
-        return self._object(self.pmps, number, where)
+    def inode(self, number: int | None) -> Inode | None:
+        """Inode of that number."""
+        return None if number is None else self.inodes[number]
 
-    def inode(self, number: int | None, where: str) -> Inode | None:
-        """Inode of that number. Raises BadTraceError if there is none."""
-        return self._object(self.inodes, number, where)
-
-    def set_pfs(self, number: int, record: PfsRecord) -> None:
-        """Replace a PFS record."""
-        pfs = self.pmps[number]
-        pfs.pfs_types = tuple(record.types)
-        pfs.pfs_nmasters = record.nmasters
-
-    def set_field(self, number: int, name: str, value: int | None, where: str) -> None:
-        """Assign one field of a chain. Raises BadTraceError where it does not fit."""
-        chain = self.chain(number, where)
-        assert chain is not None  # noqa: S101 - number is not None
+    def set_field(self, number: int, name: str, value: int | None) -> None:
+        """Assign one field of a chain."""
+        chain = self.chains[number]
         if name == "parent":
-            chain.parent = self.chain(value, where)
+            chain.parent = self.chain(value)
         elif name == "pmp":
-            chain.pmp = self.pfs(value, where)
-        elif name == "hmp":
-            chain.hmp = value
-        elif value is None:
-            raise BadTraceError(f"{where}: {name} is null, expected an integer")
+            chain.pmp = self.pfs(value)
         elif name in _IN_BREF:
             setattr(chain.bref, _IN_BREF[name], value)
         else:
             setattr(chain, name, value)
 
-    def add_chains(self, records: Sequence[ChainRecord], where: str) -> None:
+    def add_chains(self, records: Sequence[ChainRecord]) -> None:
         """New chains, numbered on; their parents may be among them."""
         first = len(self.chains)
         for n, record in enumerate(records):
             bref = Blockref(*(getattr(record, name) for name in _IN_BREF))
             chain = Chain(first + n, bref, record.bytes, record.flags, record.error, hmp=record.hmp)
-            chain.pmp = self.pfs(record.pmp, f"{where}[{n}].pmp")
+            chain.pmp = self.pfs(record.pmp)
             chain.refs, chain.locks = record.refs, record.locks
-            chain.data = unpack(record.data, f"{where}[{n}].data", record.bytes)
+            chain.data = unpack(record.data)
             self.chains.append(chain)
         for n, record in enumerate(records):
-            self.chains[first + n].parent = self.chain(record.parent, f"{where}[{n}].parent")
+            self.chains[first + n].parent = self.chain(record.parent)
 
     def new_cluster(self) -> Cluster:
         """A zeroed cluster with the next number."""
@@ -181,30 +153,55 @@ class RecordedWorld:
         self.clusters[cluster.id] = cluster
         return cluster
 
-    def add_cluster(self, record: ClusterRecord, where: str) -> Cluster:
+    def add_cluster(self, record: ClusterRecord) -> Cluster:
         """A cluster as recorded, with the next number."""
         cluster = self.new_cluster()
-        cluster.pmp = self.pfs(record.pmp, f"{where}.pmp")
-        cluster.refs, cluster.flags, cluster.nchains = record.refs, record.flags, record.nchains
-        cluster.focus = self.chain(record.focus, f"{where}.focus")
-        cluster.error, cluster.ddflag = record.error, record.ddflag
-        for i, item in enumerate(cluster.array):
-            item.chain = self.chain(record.slots[i], f"{where}.slots[{i}]")
-            item.cache_index = record.cache[i]
+        self.set_cluster(cluster, record)
         return cluster
 
-    def apply(self, fx: Changes, where: str) -> None:
+    def set_cluster(self, cluster: Cluster, record: ClusterRecord) -> None:
+        """Make a cluster what the record says."""
+        cluster.pmp = self.pfs(record.pmp)
+        cluster.refs, cluster.flags, cluster.nchains = record.refs, record.flags, record.nchains
+        cluster.focus = self.chain(record.focus)
+        cluster.error, cluster.ddflag = record.error, record.ddflag
+        for i, item in enumerate(cluster.array):
+            item.chain = self.chain(record.slots[i])
+            item.cache_index = record.cache[i]
+
+    def replace_pfss(self, args: Any) -> None:  # noqa: ANN401 - a record whose class depends on the operation
+        """What the environment's arguments say of PFSs; no other operation's do."""
+        changes = getattr(args, "pmp", None)
+        for change in changes if isinstance(changes, list) else ():
+            pfs = self.pmps[change.pmp]
+            pfs.pfs_types, pfs.pfs_nmasters = tuple(change.types), change.nmasters
+
+    def become(self, state: State) -> None:
+        """Take over what a step changed, as it is recorded."""
+        for number, change in sorted((state.chains or {}).items()):
+            fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
+            if number == len(self.chains):
+                self.add_chains([ChainRecord(**fields)])
+            data = fields.pop("data", UNSET)
+            if data is not UNSET:
+                self.chains[number].data = unpack(data)
+            for name, value in fields.items():
+                self.set_field(number, name, value)
+        for number, record in sorted((state.clusters or {}).items()):
+            self.set_cluster(self.clusters.get(number) or self.clusters.setdefault(number, Cluster(number)), record)
+        for number in state.freed or ():
+            self.clusters.pop(number, None)
+
+    def apply(self, fx: Changes) -> None:
         """What a call changes besides its own bookkeeping."""
         if fx.new is not UNSET:
-            self.add_chains(fx.new, f"{where}.new")
+            self.add_chains(fx.new)
         if fx.set is not UNSET:
-            for n, (chain, name, value) in enumerate(fx.set):
-                self.set_field(chain, name, value, f"{where}.set[{n}]")
+            for number, name, value in fx.set:
+                self.set_field(number, name, value)
         if fx.data is not UNSET:
-            for n, (owner, runs) in enumerate(fx.data):
-                memory = self.chain(owner, f"{where}.data[{n}]")
-                assert memory is not None  # noqa: S101 - owner is not None
-                memory.data = unpack(runs, f"{where}.data[{n}]", memory.bytes)
+            for number, runs in fx.data:
+                self.chains[number].data = unpack(runs)
 
 
 class Recorded:
@@ -222,32 +219,28 @@ class Recorded:
     def finish(self) -> None:
         """Raises Diverged if a call was not made."""
         if self._at < len(self._script):
-            raise Diverged(f"calls[{self._at}]", self._script[self._at], None)
-
-    @property
-    def _where(self) -> str:
-        return f"calls[{self._at - 1}].fx"
+            raise Diverged(f"calls[{self._at}]", None, self._script[self._at])
 
     def _next(self, call: AnyCall) -> AnyCall:
         """The recorded call, which must be this one but for its effects."""
         at = self._at
         if at >= len(self._script):
-            raise Diverged(f"calls[{at}]", None, call)
-        expected = self._script[at]
+            raise Diverged(f"calls[{at}]", call, None)
+        recorded = self._script[at]
         self._at += 1
-        if type(expected) is type(call):
+        if type(recorded) is type(call):
             for name in call.__struct_fields__:
-                want, got = getattr(expected, name), getattr(call, name)
-                if want != got and name != "fx":
-                    raise Diverged(f"calls[{at}].{name}", want, got)
-            return expected
-        raise Diverged(f"calls[{at}]", expected, call)
+                expected, got = getattr(call, name), getattr(recorded, name)
+                if expected != got and name != "fx":
+                    raise Diverged(f"calls[{at}].{name}", expected, got)
+            return recorded
+        raise Diverged(f"calls[{at}]", call, recorded)
 
     def _plain(self, call: AnyCall) -> None:
         """A call whose effects, if any, are changes."""
         fx: Changes | UnsetType = getattr(self._next(call), "fx", UNSET)
         if fx is not UNSET:
-            self.world.apply(fx, self._where)
+            self.world.apply(fx)
 
     # ---- Kernel
 
@@ -304,10 +297,10 @@ class Recorded:
 
     def _found(self, parent: ClusterItem, fx: Found, key_next: int, flags: int) -> tuple[Chain | None, int]:
         if fx.parent is not UNSET:
-            parent.chain = self.world.chain(fx.parent, f"{self._where}.parent")
+            parent.chain = self.world.chain(fx.parent)
         if fx.cache is not UNSET:
             parent.cache_index = fx.cache
-        chain = self.world.chain(fx.ret, f"{self._where}.ret")
+        chain = self.world.chain(fx.ret)
         if chain is not None:
             chain.refs += 1
             if not flags & Lookup.NOLOCK:
@@ -322,7 +315,7 @@ class Recorded:
         fx = Found(ret=None)
         call = self._next(ChainLookup(above.id, key_next, key_beg, key_end, parent.cache_index, flags, fx))
         assert isinstance(call, ChainLookup)  # noqa: S101 - for the type checker
-        self.world.apply(call.fx, self._where)
+        self.world.apply(call.fx)
         return self._found(parent, call.fx, key_next, flags)
 
     async def next(
@@ -333,7 +326,7 @@ class Recorded:
         fx = Found(ret=None)
         call = self._next(ChainNext(above.id, chain.id, key_next, key_beg, key_end, parent.cache_index, flags, fx))
         assert isinstance(call, ChainNext)  # noqa: S101 - for the type checker
-        self.world.apply(call.fx, self._where)
+        self.world.apply(call.fx)
         chain.refs -= 1
         if not flags & Lookup.NOLOCK:
             chain.locks -= 1
@@ -357,11 +350,11 @@ class Recorded:
         call = self._next(ChainCreate(above, held, number(pmp), key, keybits, type, bytes, flags, fx))
         assert isinstance(call, ChainCreate)  # noqa: S101 - for the type checker
         fx = call.fx
-        self.world.apply(fx, self._where)
+        self.world.apply(fx)
         if fx.parent is not UNSET:
-            parent.chain = self.world.chain(fx.parent, f"{self._where}.parent")
+            parent.chain = self.world.chain(fx.parent)
         if fx.chain is not UNSET:
-            chain = self.world.chain(fx.chain, f"{self._where}.chain")
+            chain = self.world.chain(fx.chain)
             assert chain is not None  # noqa: S101 - the number is not None
             chain.refs += 1
             chain.locks += 1
@@ -374,9 +367,9 @@ class Recorded:
         assert isinstance(call, ChainRename)  # noqa: S101 - for the type checker
         fx: Renamed | UnsetType = call.fx
         if fx is not UNSET:
-            self.world.apply(fx, self._where)
+            self.world.apply(fx)
             if fx.parent is not UNSET:
-                parent.chain = self.world.chain(fx.parent, f"{self._where}.parent")
+                parent.chain = self.world.chain(fx.parent)
 
     async def delete(self, parent: Chain | None, chain: Chain, flags: int) -> None:
         self._plain(ChainDelete(number(parent), chain.id, flags))
@@ -410,9 +403,9 @@ class Recorded:
         call = self._next(InodeCreate(f"iroot:{hmp}", VDIR, 0o755, len(name.encode()), None, flags, fx))
         assert isinstance(call, InodeCreate)  # noqa: S101 - for the type checker
         fx = call.fx
-        self.world.apply(fx, self._where)
-        cluster = None if fx.cluster is None else self.world.add_cluster(fx.cluster, f"{self._where}.cluster")
-        return self.world.inode(fx.ip, f"{self._where}.ip"), cluster, fx.error
+        self.world.apply(fx)
+        cluster = None if fx.cluster is None else self.world.add_cluster(fx.cluster)
+        return self.world.inode(fx.ip), cluster, fx.error
 
     def inode_unlock_ex(self, ip: Inode, cluster: Cluster) -> None:
         self._next(InodeUnlockEx(ip.id, cluster.id))
@@ -420,7 +413,7 @@ class Recorded:
     def uuidgen(self, chain: Chain, offset: int) -> None:
         call = self._next(Uuidgen(chain.id, offset, 1, Filled(byte=0)))
         assert isinstance(call, Uuidgen)  # noqa: S101 - for the type checker
-        self.world.apply(call.fx, self._where)
+        self.world.apply(call.fx)
         if chain.data is not None:
             chain.data[offset : offset + 16] = bytes((call.fx.byte,)) * 16
 

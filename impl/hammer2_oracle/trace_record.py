@@ -584,10 +584,6 @@ class Trace(Record):
     steps: Annotated[list[AnyStep], Meta(min_length=1)]
 
 
-class BadTraceError(ValueError):
-    """The record contradicts itself. The text says where, what, and what was expected."""
-
-
 _decoder: Final = msgspec.json.Decoder(Trace)
 _long_number: Final = re.compile(rb"\d{20,}")
 
@@ -604,7 +600,10 @@ def _too_long(value: object, path: str = "$") -> str | None:
 
 
 def decode(line: bytes) -> Trace:
-    """Read one line. Raises msgspec.DecodeError (ValidationError with the field's path, where it is JSON)."""
+    """Read one line, field by field; hammer2_oracle.traces.decode also looks at what its numbers refer to.
+
+    Raises msgspec.DecodeError: ValidationError, with the field's path, where the line is JSON.
+    """
     trace = _decoder.decode(line)
     if any(int(m.group()) >= 2**64 for m in _long_number.finditer(line)) and (path := _too_long(json.loads(line))):
         raise msgspec.ValidationError(f"Expected `int` <= 2^64-1 - at `{path}`")

@@ -1,0 +1,73 @@
+"""Operation traces as a kind of record: replayed by CPython, step by step."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from hammer2_cluster.decisions import Decision
+from hammer2_oracle import trace_record
+from hammer2_oracle.picture import draw as draw_clusters
+from hammer2_oracle.record_kinds import Difference, RecordKind
+from hammer2_oracle.recorded import RecordedWorld
+from hammer2_oracle.replay import check_trace
+from hammer2_oracle.trace_record import Trace
+from hammer2_oracle.trace_references import require_whole
+from hammer2_spec.semantics import Semantics
+
+
+def decode(line: bytes) -> Trace:
+    """Read one line, and see that what it refers to is there.
+
+    Raises msgspec.DecodeError: ValidationError, with the field's path, where the line is JSON.
+    """
+    trace = trace_record.decode(line)
+    require_whole(trace)
+    return trace
+
+
+def judge(traces: Sequence[Trace], _: Decision, semantics: Semantics) -> Iterator[tuple[int, list[Difference]]]:
+    """Replay traces; each ends at its first difference."""
+    for i, trace in enumerate(traces):
+        divergence = check_trace(trace, semantics)
+        if divergence is not None:
+            plain = msgspec.to_builtins
+            yield i, [Difference(divergence.field, plain(divergence.expected), plain(divergence.got), divergence.step)]
+
+
+def draw_before(trace: Trace, n: int) -> list[str]:
+    """The clusters that step n is about, or all if it names none, as the record has them before that step."""
+    world = RecordedWorld(trace.world)
+    for step in trace.steps[:n]:
+        world.become(step.state)
+        world.replace_pfss(step.args)
+    named = [getattr(trace.steps[n].args, name, None) for name in ("cparent", "cluster")]
+    clusters = world.clusters
+    return draw_clusters([clusters[k] for k in named if k in clusters] or list(clusters.values()))
+
+
+def draw(trace: Trace, differences: Sequence[Difference]) -> list[str]:
+    """The clusters before the step, expected beside got."""
+    lines: list[str] = []
+    for field, expected, got, step in differences:
+        if step is None:
+            continue
+        op = type(trace.steps[step]).__struct_config__.tag
+        lines += [f"trace {trace.id}, step {step} ({op}), before it:", *draw_before(trace, step)]
+        lines.append(f"{field}: expected {in_words(expected)}, got {in_words(got)}")
+    return lines
+
+
+def in_words(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """A value of a trace for people."""
+    return "nothing" if value is None else msgspec.json.encode(value).decode()
+
+
+KIND: Final = RecordKind(
+    name="operation trace",
+    decode=decode,
+    path_name=lambda path: path.removeprefix("$").removeprefix("."),
+    judge=judge,
+    draw=draw,
+    identify=lambda trace: str(trace.id),
+)
