@@ -36,7 +36,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 def test_a_planted_failure_is_found_and_the_printed_command_finds_it_again(suite: Path) -> None:
-    finished = run_script("--minutes", "1", "--seed", "5", str(suite))
+    finished = run_script("--minutes", "1", "--seed", "5", "-n0", str(suite))
     assert finished.returncode == 1, finished.stdout
     assert "assert number != 4321" in finished.stdout
     *_, last = finished.stdout.splitlines()
@@ -48,7 +48,7 @@ def test_a_planted_failure_is_found_and_the_printed_command_finds_it_again(suite
 
 def test_no_property_to_test_is_no_success(suite: Path) -> None:
     suite.write_text("def test_nothing_random():\n    pass\n")
-    finished = run_script("--minutes", "0", str(suite))
+    finished = run_script("--minutes", "0", "-n0", str(suite))
     assert finished.returncode == 2
     assert finished.stderr == "fuzz: no property-based test was selected\n"
 
