@@ -1,0 +1,85 @@
+"""What ``hammer2-cluster check`` prints."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import click
+
+from hammer2_cluster.decisions import Decision
+from hammer2_oracle.check import Tally
+from hammer2_oracle.options import complain, reproduce
+from hammer2_oracle.screen import Screen
+from hammer2_spec.semantics import Semantics, describe
+
+
+def report(
+    tally: Tally, files: Sequence[str], decision: Decision, semantics: Semantics, max_divergences: int, as_json: bool
+) -> None:
+    """Print a tally: for machines or for people on standard output, what could not be read on standard error."""
+    command = reproduction(tally, files, decision, semantics)
+    if as_json:
+        click.echo(json.dumps(summary(tally, decision, semantics, max_divergences) | {"reproduce": command}))
+    else:
+        show(tally, command)
+    for file, places in tally.unreadable_places.items():
+        first = next(place for place in tally.unreadable if place.file == file)
+        complain(f"{first} (and {places - 1:,} more lines of this file)" if places > 1 else str(first))
+    if tally.interrupted:
+        complain("stopped before all was judged")
+
+
+def show(tally: Tally, command: str | None) -> None:
+    """Print a tally for people."""
+    screen = Screen()
+    for row, differences in tally.divergences:
+        name = row.kind.identify(row.record)
+        where = f"{row.file}:{row.line}" + (f", {name}" if name else "")
+        screen.line(f"{where}: {' and '.join(difference.field for difference in differences)}", "bold")
+        for line in row.kind.draw(row.record, differences):
+            screen.line(f"    {line}")
+    if len(tally.divergences) < tally.diverged:
+        screen.line(f"... and {tally.diverged - len(tally.divergences):,} more records that differ")
+    text = f"{tally.records:,} records: {tally.agreed:,} agreed, {tally.diverged:,} diverged"
+    if tally.skipped:
+        text += f", {tally.skipped:,} not judged"
+    if tally.unreadable:
+        text += f"; {tally.unreadable_places.total():,} unreadable"
+    screen.line(text, "bold red" if tally.status else "bold green")
+    if command:
+        screen.line(f"Reproduce with: {command}")
+
+
+def reproduction(tally: Tally, files: Sequence[str], decision: Decision, semantics: Semantics) -> str | None:
+    """The command that shows a failure again, None where there is none."""
+    if not tally.status:
+        return None
+    if "-" in files and tally.divergences:
+        line = tally.divergences[0].row.text.decode()
+        return f"printf '%s\\n' {shlex.quote(line)} | {reproduce('check', decision, semantics, ['-'])}"
+    options = ["--"] if any(file.startswith("-") and file != "-" for file in files) else []
+    return reproduce("check", decision, semantics, [*options, *files])
+
+
+def summary(tally: Tally, decision: Decision, semantics: Semantics, max_divergences: int) -> dict[str, Any]:
+    """The object that ``--json`` prints."""
+    entries = (entry for divergence in tally.divergences for entry in divergence.entries())
+    return {
+        "command": "check",
+        "decision": decision.name,
+        "semantics": describe(semantics),
+        "records": tally.records,
+        "agreed": tally.agreed,
+        "diverged": tally.diverged,
+        "skipped": tally.skipped,
+        "divergences": list(islice(entries, max_divergences or None)),
+        "unreadable": [
+            {"file": place.file, "line": place.line, "field": place.field, "reason": place.reason}
+            for place in tally.unreadable
+        ],
+        "unreadable_places": tally.unreadable_places.total(),
+        "interrupted": tally.interrupted,
+        "status": int(tally.status),
+    }

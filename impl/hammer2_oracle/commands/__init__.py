@@ -1,0 +1,1 @@
+"""One module per command; each defines ``command`` and imports what it works with when it is called."""

@@ -1,0 +1,37 @@
+"""``hammer2-cluster check``: judge recorded calls of another implementation."""
+
+import click
+
+from hammer2_cluster.decisions import Decision
+from hammer2_oracle.options import decision_option, json_option, semantics_option
+from hammer2_oracle.status import Status
+from hammer2_spec.semantics import Semantics
+
+
+@click.command("check")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@semantics_option("seed")
+@decision_option
+@click.option(
+    "--max-divergences",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="List so many differing fields, 0 for all. All are counted.",
+)
+@json_option
+def check(
+    files: tuple[str, ...], semantics: Semantics, decision: Decision, max_divergences: int, as_json: bool
+) -> Status:
+    """Judge the records in FILE... (.jsonl or .jsonl.xz, - for standard input).
+
+    A record says what an implementation was asked and what it answered; it agrees when the reference answers the same.
+    """
+    from hammer2_oracle import check as judge
+    from hammer2_oracle.check_report import report
+    from hammer2_oracle.progress import reading_progress
+
+    with reading_progress(files) as watcher:
+        tally = judge.check(files, decision, semantics, max_divergences, watcher)
+    report(tally, files, decision, semantics, max_divergences, as_json)
+    return tally.status

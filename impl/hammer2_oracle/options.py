@@ -1,0 +1,81 @@
+"""Options that commands share, and the line that reproduces a run."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from hammer2_cluster.decisions import DECISIONS, SEED_DECISION, Decision
+from hammer2_spec.semantics import Semantics, describe, parse
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SemanticsType(click.ParamType[Semantics]):
+    """``seed``, ``repaired``, or switches: see ``hammer2_spec.semantics.parse``."""
+
+    name = "semantics"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Semantics:
+        """Read the text."""
+        try:
+            return value if isinstance(value, Semantics) else parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DecisionType(click.ParamType[Decision]):
+    """The name of a decision."""
+
+    name = "decision"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decision:
+        """Look the decision up."""
+        if isinstance(value, Decision):
+            return value
+        if value not in DECISIONS:
+            self.fail(f"no decision is called {value!r}, expected {' or '.join(DECISIONS)}", param, ctx)
+        return DECISIONS[str(value)]
+
+
+def semantics_option(default: str) -> Callable[[F], F]:
+    """``--semantics``: which mistakes of the seed are mended."""
+    return click.option(
+        "--semantics",
+        type=SemanticsType(),
+        metavar="seed|repaired|+NAME,..|-NAME,..",
+        default=default,
+        show_default=True,
+        help="Which mistakes of the original are mended: none, all, those named, or all but those named.",
+    )
+
+
+def decision_option(function: F) -> F:
+    """``--decision``: which function of the original is meant."""
+    return click.option(
+        "--decision",
+        type=DecisionType(),
+        metavar="|".join(DECISIONS),
+        default=SEED_DECISION,
+        show_default=True,
+        help="Which decision of the original is meant.",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    """``--json``: one object for machines instead of text for people."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
+
+
+def reproduce(command: str, decision: Decision, semantics: Semantics, arguments: Sequence[str]) -> str:
+    """The command line that does the same again, to be pasted into a shell."""
+    words = ["hammer2-cluster", command, "--semantics", describe(semantics)]
+    if decision.name != SEED_DECISION:
+        words += ["--decision", decision.name]
+    return shlex.join([*words, *arguments])
+
+
+def complain(message: str) -> None:
+    """Print one line on standard error."""
+    click.echo("hammer2-cluster: " + " ".join(message.split()), err=True)

@@ -1,0 +1,165 @@
+"""The kinds of records, how a line is recognised as one of them, and what is wrong with one that is none.
+
+A kind is one entry of KINDS and a module that defines ``KIND``, imported when the first record of that kind appears.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from hammer2_cluster.decisions import Decision
+from hammer2_oracle.reading import Lines, Unreadable
+from hammer2_spec.semantics import Semantics
+
+
+class Difference(NamedTuple):
+    """One field in which a record and the reference differ."""
+
+    field: str
+    expected: Any
+    """What the reference says; JSON."""
+    got: Any
+    """What the record says; JSON."""
+    step: int | None = None
+    """Of a trace, counted from 0."""
+
+
+class RecordKind(NamedTuple):
+    """How to read and judge one kind of record."""
+
+    name: str
+    decode: Callable[[bytes], Any]
+    """Raises msgspec.DecodeError, or UnicodeDecodeError."""
+    path_name: Callable[[str], str]
+    """A field's path as msgspec gives it, as people read it."""
+    judge: Callable[[Sequence[Any], Decision, Semantics], Iterator[tuple[int, list[Difference]]]]
+    """The records that differ from the reference: each one's index, and in what. Raises Contradiction."""
+    draw: Callable[[Any, list[Difference]], list[str]]
+    """The record and its differences, for people."""
+    identify: Callable[[Any], str | None]
+    """The record's own id."""
+
+
+class Contradiction(AssertionError):
+    """Two things of this project that must agree do not: a defect here, whatever the record says."""
+
+
+KINDS: Final = {
+    # name: the keys that tell it from other kinds, and its module
+    "resolve vector": (frozenset("mfpsoFeg"), "hammer2_oracle.vectors"),
+}
+
+
+@cache
+def kind_named(name: str) -> RecordKind:
+    """Load one kind."""
+    kind: RecordKind = import_module(KINDS[name][1]).KIND
+    return kind
+
+
+def read_records(lines: Lines) -> Iterator[tuple[int, bytes, RecordKind, Any] | Unreadable]:
+    """Read a file's records: each with its line number, its text and its kind, or what is wrong with that line.
+
+    Raises:
+        Unreadable: the rest of the file cannot be read.
+    """
+    encode = msgspec.json.Encoder().encode
+    kind = None
+    for line in lines:
+        try:
+            if kind is None:
+                kind = recognise(line)
+            try:
+                record = kind.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                kind = None
+                kind = recognise(line)
+                record = kind.decode(line)
+            # A key that comes twice is lost when it is read, and its quotation marks with it.
+            if b"\\" in line or line.count(b'"') != encode(record).count(b'"'):
+                refuse_duplicate_keys(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            yield explain(lines, line, kind, error)
+        else:
+            yield lines.number, line, kind, record
+
+
+def recognise(line: bytes) -> RecordKind:
+    """Tell from its keys which kind of record a line is: the kind that it shares the most keys with.
+
+    Raises msgspec.DecodeError where it has no key of any.
+    """
+    keys = set(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
+    shared = {name: len(keys & marks) for name, (marks, _) in KINDS.items()}
+    best = max(shared, key=shared.__getitem__)
+    if not shared[best]:
+        names = ", ".join(sorted(keys)[:5]) or "none"
+        raise msgspec.ValidationError(f"expected the fields of a {' or '.join(KINDS)}, got {names}")
+    return kind_named(best)
+
+
+def refuse_duplicate_keys(line: bytes) -> None:
+    """Raise msgspec.ValidationError if an object in a line of JSON has a key twice."""
+
+    def refuse(pairs: list[tuple[str, object]]) -> None:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise msgspec.ValidationError(f"Object contains field `{key}` more than once")
+
+    json.loads(line, object_pairs_hook=refuse)
+
+
+TYPE_WORDS: Final = {
+    "`int`": "an integer", "`int | null`": "an integer or null", "`str`": "a string", "`array`": "an array",
+    "`array | null`": "an array or null", "`object`": "an object",
+}  # fmt: skip
+SHOWN: Final = 40
+"""Characters of a value that are shown."""
+
+
+def explain(lines: Lines, line: bytes, kind: RecordKind | None, error: Exception) -> Unreadable:
+    """Say in one line what is wrong with a line."""
+    if not line.strip():
+        return lines.unreadable("is empty, expected a JSON object")
+    if isinstance(error, RecursionError):
+        return lines.unreadable("is nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return lines.unreadable("is not UTF-8 text")
+    text, _, path = str(error).removesuffix("`").partition(" - at `")
+    if not isinstance(error, msgspec.ValidationError):
+        text = text.removeprefix("JSON is malformed: ").replace("Input data was truncated", "it ends too early")
+        return lines.unreadable(f"is not JSON: {text}")
+    if kind is None:
+        return lines.unreadable(_in_words(text).replace("`", ""))
+    field = kind.path_name(path)
+    if match := re.fullmatch(
+        r"Object (missing required|contains unknown|contains) field `(.*)`( more than once)?", text
+    ):
+        field = f"{field}.{match[2]}".removeprefix(".")
+        reasons = {"missing required": "is missing", "contains": "is there twice"}
+        return lines.unreadable(reasons.get(match[1], f"is no field of a {kind.name}"), field)
+    return lines.unreadable(_in_words(text.partition(", got ")[0]) + f", got {_value_at(line, path)}", field or None)
+
+
+def _in_words(text: str) -> str:
+    for word, words in TYPE_WORDS.items():
+        text = text.replace(word, words)
+    return text[:1].lower() + text[1:]
+
+
+def _value_at(line: bytes, path: str) -> str:
+    """The value at a path as msgspec gives it, written as JSON and cut to what fits in a line."""
+    try:
+        value = msgspec.json.decode(line)
+        for key, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
+            value = value[key] if key else value[int(index)]
+    except (msgspec.DecodeError, LookupError, TypeError, UnicodeDecodeError, RecursionError):
+        return "something else"
+    text = json.dumps(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
