@@ -14,11 +14,11 @@ help:
 
 ## make verify           what is proved, what is refuted, what was explored (the main job)
 verify: environment
-	@$(PY) -m hammer2_oracle.verify $(ARGS)
+	@$(PY) tools/verify.py $(ARGS)
 
 ## make verify-deep      the same to larger bounds (about an hour)
 verify-deep: environment
-	@$(PY) -m hammer2_oracle.verify --deep $(ARGS)
+	@$(PY) tools/verify.py --deep $(ARGS)
 
 ## make test             the tests
 test: environment

@@ -1,5 +1,6 @@
 """The commands of a fresh clone: one clear line without a good Python, and `.venv` made when it has to be."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -89,6 +90,17 @@ def test_help_needs_no_python_and_names_every_target(clone: Path) -> None:
     assert finished.returncode == 0
     for target in TARGETS:
         assert f"make {target} " in finished.stdout
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_a_target_runs_is_there(target: str) -> None:
+    dry = make(ROOT, "--dry-run", target, f"PYTHON={sys.executable}").stdout
+    steps = [line for line in dry.splitlines() if line.startswith(".venv/bin/python")]
+    assert steps, f"make {target} runs nothing"
+    for step in steps:
+        _, *words = step.split()
+        module = words[1] if words[0] == "-m" else None
+        assert importlib.util.find_spec(module) if module else (ROOT / words[0]).exists(), step
 
 
 @pytest.fixture

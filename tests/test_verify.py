@@ -17,11 +17,11 @@ from rich.console import Console
 import verify
 from verify import BROKEN, FAILED, PASSED, UNDECIDED, Step, Stopper
 
-HOLDS = Step("holds", ("-c", "print('working'); print('3 of 3 proved'); print()"), 60)
-REFUTED = Step("refuted", ("-c", "print('F01 [found]'); raise SystemExit(1)"), 60)
-UNREADABLE = Step("unreadable", ("-c", "raise SystemExit(2)"), 60)
-GAVE_UP = Step("gave up", ("-c", "raise SystemExit(3)"), 60)
-SPINS = Step("spins", ("-c", "import time\nwhile time.process_time() < 0.3: pass"), 0)
+HOLDS = Step("holds", ("python", "-c", "print('working'); print('3 of 3 proved'); print()"), 60)
+REFUTED = Step("refuted", ("python", "-c", "print('F01 [found]\\nReproduce with: x\\n'); raise SystemExit(1)"), 60)
+UNREADABLE = Step("unreadable", ("python", "-c", "raise SystemExit(2)"), 60)
+GAVE_UP = Step("gave up", ("python", "-c", "raise SystemExit(3)"), 60)
+SPINS = Step("spins", ("python", "-c", "import time\nwhile time.process_time() < 0.3: pass"), 0)
 
 
 def run(*steps: Step, report: Path | None = None, enforce_budgets: bool = False) -> tuple[int, str]:
@@ -65,19 +65,19 @@ def test_a_step_that_failed_says_how_to_reproduce_it() -> None:
     status, screen = run(REFUTED, HOLDS)
     assert status == FAILED
     assert "F01 [found]" in row(screen, "refuted")
-    assert f"Reproduce with: {verify.command_of(REFUTED)}" in screen
+    assert f"Reproduce with: {REFUTED.shown}" in screen
     assert "1 passed, 1 failed" in screen.splitlines()[-1]
 
 
 def test_the_command_to_reproduce_runs_in_a_shell() -> None:
-    command = verify.command_of(REFUTED)
+    command = REFUTED.shown
     finished = subprocess.run(command, shell=True, cwd=verify.ROOT, capture_output=True, text=True, check=False)  # noqa: S602 - a shell is what is tested
-    assert (finished.returncode, finished.stdout) == (1, "F01 [found]\n")
+    assert (finished.returncode, finished.stdout) == (1, "F01 [found]\nReproduce with: x\n\n")
 
 
 @pytest.mark.parametrize("ending", ["raise SystemExit(5)", "import os; os.kill(os.getpid(), 11)"])
 def test_any_other_ending_is_a_failure(ending: str) -> None:
-    result = verify.run(Step("other", ("-c", ending), 60), Stopper())
+    result = verify.run(Step("other", ("python", "-c", ending), 60), Stopper())
     assert result.status == FAILED
     assert result.said.startswith("ended with")
 
@@ -86,15 +86,15 @@ def test_a_step_that_does_not_end_is_stopped_and_undecided(monkeypatch: pytest.M
     monkeypatch.setattr(verify, "MINIMUM_SECONDS", 2)
     hangs = "import subprocess, sys; print('so far 7'); subprocess.run([sys.executable, '-c', 'while True: pass'])"
     started = time.monotonic()
-    result = verify.run(Step("hangs", ("-c", hangs), 0), Stopper())
+    result = verify.run(Step("hangs", ("python", "-c", hangs), 0), Stopper())
     assert time.monotonic() - started < 30
     assert result.status == UNDECIDED
     assert result.said == "stopped after 2 s: so far 7"
 
 
 def test_cpu_time_is_measured_with_that_of_children_and_judged_by_the_budget() -> None:
-    spinning_child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SPINS.arguments[1]!r}])"
-    step = Step("child", ("-c", spinning_child), 0)
+    spinning_child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SPINS.command[2]!r}])"
+    step = Step("child", ("python", "-c", spinning_child), 0)
     result = verify.run(step, Stopper())
     assert result.over_budget
     assert result.cpu_seconds >= 0.3
@@ -109,7 +109,7 @@ def test_a_budget_overrun_is_reported_and_counts_only_when_enforced() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_sums_up_what_was_found_by_then_and_what_was_not_run(number: signal.Signals) -> None:
-    slow = Step("slow", ("-c", "import time; print('found 2 so far'); time.sleep(60)"), 60)
+    slow = Step("slow", ("python", "-c", "import time; print('found 2 so far'); time.sleep(60)"), 60)
     threading.Timer(1.5, os.kill, (os.getpid(), number)).start()
     status, screen = run(HOLDS, slow, REFUTED)
     assert status == UNDECIDED
@@ -123,7 +123,7 @@ def test_a_second_interrupt_does_not_wait_for_a_step_that_ignores_the_first() ->
     for seconds in (1.5, 2):
         threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
     started = time.monotonic()
-    status, screen = run(Step("stubborn", ("-c", stubborn), 60), HOLDS)
+    status, screen = run(Step("stubborn", ("python", "-c", stubborn), 60), HOLDS)
     assert time.monotonic() - started < verify.GRACE_SECONDS
     assert status == UNDECIDED
     assert "1 undecided, 1 not run" in screen.splitlines()[-1]
@@ -133,7 +133,7 @@ def test_a_step_that_ignores_an_interrupt_is_ended_after_the_seconds_of_grace(mo
     monkeypatch.setattr(verify, "GRACE_SECONDS", 1)
     stubborn = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('never'); time.sleep(60)"
     threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    status, screen = run(Step("stubborn", ("-c", stubborn), 60))
+    status, screen = run(Step("stubborn", ("python", "-c", stubborn), 60))
     assert status == UNDECIDED
     assert "interrupted: never" in row(screen, "stubborn")
 
@@ -142,7 +142,7 @@ def test_nothing_that_a_step_started_outlives_it(tmp_path: Path) -> None:
     mark = tmp_path / "still here"
     later = f"import time, pathlib; time.sleep(2); pathlib.Path({str(mark)!r}).touch()"
     leaves = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {later!r}], stdout=subprocess.DEVNULL)"
-    assert verify.run(Step("leaves", ("-c", leaves), 60), Stopper()).status == PASSED
+    assert verify.run(Step("leaves", ("python", "-c", leaves), 60), Stopper()).status == PASSED
     time.sleep(3)
     assert not mark.exists()
 

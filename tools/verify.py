@@ -37,14 +37,29 @@ GRACE_SECONDS = 10  # what an interrupted step gets to say what it had found by 
 
 
 class Step(NamedTuple):
-    """One check: its name, what Python is called with, and the CPU seconds that it may take on two cores."""
+    """One check: its name, a command of `.venv`, and the CPU seconds that it may take on two cores."""
 
     name: str
-    arguments: tuple[str, ...]
+    command: tuple[str, ...]
     cpu_budget: int
 
+    @property
+    def program(self) -> Path:
+        """The program that the command starts, beside the Python that runs this."""
+        return Path(sys.executable).with_name(self.command[0])
 
-STEPS: tuple[Step, ...] = ()
+    @property
+    def shown(self) -> str:
+        """The command as one pastes it into a shell at the root of the project."""
+        program = self.program
+        shown = program.relative_to(ROOT) if program.is_relative_to(ROOT) else program
+        return shlex.join([str(shown), *self.command[1:]])
+
+
+STEPS: tuple[Step, ...] = (
+    Step("recorded-calls", ("hammer2-cluster", "check", "data/golden/resolve-public.jsonl.xz"), 15),
+    Step("recorded-traces", ("hammer2-cluster", "check", "data/golden/traces-public.jsonl.xz"), 15),
+)
 
 DEEP_STEPS: tuple[Step, ...] = ()
 
@@ -66,13 +81,6 @@ class Result:
     def over_budget(self) -> bool:
         """Whether the step took more CPU time than it may."""
         return self.cpu_seconds > self.cpu_budget
-
-
-def command_of(step: Step) -> str:
-    """Return the step's command, to be pasted into a shell at the root of the project."""
-    python = Path(sys.executable)
-    shown = python.relative_to(ROOT) if python.is_relative_to(ROOT) else python
-    return shlex.join([str(shown), *step.arguments])
 
 
 class Stopper:
@@ -133,7 +141,7 @@ def run(step: Step, stopper: Stopper) -> Result:
     """Run one step and pass its output through, line by line."""
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, *step.arguments],
+        [step.program, *step.command[1:]],
         cwd=ROOT,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
@@ -148,14 +156,15 @@ def run(step: Step, stopper: Stopper) -> Result:
         with process.stdout as lines:
             for line in lines:
                 print(line, end="", flush=True)
-                said = line.strip() or said
+                if line.strip() and not line.startswith("Reproduce with:"):
+                    said = line.strip()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # not reaped: the group's number is still its own
     _, wait_status, usage = os.wait4(process.pid, 0)
     process.returncode = status = os.waitstatus_to_exitcode(wait_status)
     remarks = [stopper.why, "" if stopper.why or status in WORDS else f"ended with {status}", said]
     return Result(
         name=step.name,
-        command=command_of(step),
+        command=step.shown,
         status=UNDECIDED if stopper.why else status if status in WORDS else FAILED,
         said=": ".join(filter(None, remarks)),
         seconds=time.monotonic() - started,
@@ -174,7 +183,7 @@ def run_all(steps: Sequence[Step], console: Console) -> list[Result]:
             if stopper.interrupted:
                 break
             console.rule(f"{number}/{len(steps)}  {step.name}", align="left")
-            console.print(command_of(step), style="dim", markup=False, highlight=False, soft_wrap=True)
+            console.print(step.shown, style="dim", markup=False, highlight=False, soft_wrap=True)
             results.append(run(step, stopper))
     return results
 
@@ -272,7 +281,7 @@ def main(names: Sequence[str], deep: bool, list_only: bool, report: Path | None,
     steps = selected(STEPS + DEEP_STEPS if deep else STEPS, names)
     if list_only:
         for step in steps:
-            print(f"{step.name:24} {step.cpu_budget:>5} CPU-s  {command_of(step)}")
+            print(f"{step.name:24} {step.cpu_budget:>5} CPU-s  {step.shown}")
         return
     console = Console(width=None if sys.stdout.isatty() else 120)
     sys.exit(verify(steps, report, enforce_budgets, console))
