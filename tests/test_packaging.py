@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from hammer2_oracle.cli import COMMANDS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
     "hammer2_spec": ROOT / "spec" / "hammer2_spec",
@@ -26,7 +28,7 @@ PACKAGES = {
 # Which packages of ours and of others each package may import anywhere, and which only inside functions.
 MAY_IMPORT = {
     "hammer2_spec": set[str](),
-    "hammer2_cluster": {"hammer2_spec", "icontract"},
+    "hammer2_cluster": {"hammer2_spec", "fastcrc", "icontract"},
     "hammer2_proofs": {"hammer2_spec", "hammer2_cluster", "cvc5", "icontract", "llvmlite", "numba", "numpy", "z3"},
     "hammer2_oracle": {"hammer2_spec", "hammer2_cluster", "click", "msgspec"},
 }
@@ -207,3 +209,25 @@ def test_no_check_is_switched_off_without_a_reason() -> None:
 )
 def test_an_exception_without_a_reason_is_noticed(comment: str, accepted: bool) -> None:
     assert (exceptions_without_reason(f"x = 1  {comment}\n") == []) == accepted
+
+
+HEAVY = {"cvc5", "hammer2_proofs", "hypothesis", "llvmlite", "numba", "numpy", "rich", "z3"}
+ASK_FOR_HELP = """
+import sys
+from hammer2_oracle.cli import main
+sys.argv[0] = "hammer2-cluster"
+try:
+    main()
+finally:
+    print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_help_imports_nothing_heavy(command: list[str]) -> None:
+    asked = [sys.executable, "-c", ASK_FOR_HELP, *command, "--help"]
+    finished = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert finished.stdout.startswith(" ".join(["Usage: hammer2-cluster", *command]))
+    imported = set(finished.stderr.split())
+    assert "hammer2_oracle" in imported
+    assert imported & HEAVY == set()
