@@ -34,12 +34,22 @@ def table_of(figures: Sequence[Figure]) -> Table:
     return table
 
 
+def modules() -> list[str]:
+    """Return the names of the benchmarks."""
+    return [module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_")]
+
+
+def figures_of(name: str) -> list[Figure]:
+    """Measure: return the figures of one benchmark."""
+    return list(importlib.import_module(f"bench.{name}").figures())
+
+
 def measure(names: Sequence[str]) -> list[Figure]:
-    """Return the figures of the named modules of this package."""
+    """Return the figures of the named benchmarks."""
     figures: list[Figure] = []
     for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        figures.extend(importlib.import_module(f"bench.{name}").figures())
+        figures += figures_of(name)
     return figures
 
 
@@ -48,7 +58,7 @@ def measure(names: Sequence[str]) -> list[Figure]:
 @click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there.")
 def main(names: Sequence[str], report: Path | None) -> None:
     """Print the figures of every module in bench/, or of the named ones; status 1 if a promised bound is broken."""
-    known = [module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_")]
+    known = modules()
     for name in names:
         if name not in known:
             raise click.UsageError(f"no benchmark is called {name!r}; there are: {', '.join(known)}")
