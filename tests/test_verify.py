@@ -118,6 +118,20 @@ def test_an_interrupt_sums_up_what_was_found_by_then_and_what_was_not_run(number
     assert "1 passed, 1 undecided, 1 not run" in screen.splitlines()[-1]
 
 
+def test_an_interrupt_between_two_steps_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_one = verify.run
+
+    def run_one_and_interrupt(step: Step, stopper: Stopper) -> verify.Result:
+        result = run_one(step, stopper)
+        os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(verify, "run", run_one_and_interrupt)
+    status, screen = run(HOLDS, HOLDS)
+    assert status == UNDECIDED
+    assert "1 passed, 1 not run" in screen.splitlines()[-1]
+
+
 def test_a_second_interrupt_does_not_wait_for_a_step_that_ignores_the_first() -> None:
     stubborn = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('never'); time.sleep(60)"
     for seconds in (1.5, 2):
