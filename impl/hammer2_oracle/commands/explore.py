@@ -23,7 +23,7 @@ BOUNDS = {
     "writes": "How many writes.",
     "elections": "How many elections.",
     "faults": "How many faults.",
-    "losses": "How many media losses.",
+    "fault-epochs": "How many epochs faults may bring about.",
 }
 MEBIBYTE = 2**20
 DEFAULT_MEMORY_MIB = 8192
@@ -32,7 +32,7 @@ DEFAULT_MEMORY_MIB = 8192
 def bounds(command: Callable[..., None]) -> Callable[..., None]:
     """The options that bound a model; each model says which of them it takes, and in which range."""
     for name, text in reversed(BOUNDS.items()):
-        command = click.option(f"--{name}", type=int, default=None, help=text)(command)
+        command = click.option(f"--{name}", name, type=int, default=None, help=text)(command)
     return command
 
 
@@ -64,7 +64,7 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
     from hammer2_proofs.explorer.report import as_object, traces
     from hammer2_proofs.explorer.search import search
 
-    switches = {*options["plus"], *(f"without-{name}" for name in options["without"])}
+    switches = {*options["plus"], *(f"without-{name.replace('-', '_')}" for name in options["without"])}
     if options["bug"]:
         switches.add("bug")
     try:
@@ -175,7 +175,9 @@ def _list() -> None:
         for key, bound in entry.bounds.items():
             click.echo(f"  --{key} {bound.low}..{bound.high}, default {bound.default}: {bound.meaning}")
         for switch, text in entry.switches.items():
-            option = f"--without {switch.removeprefix('without-')}" if switch.startswith("without-") else f"--with {switch}"
+            option = (
+                f"--without {switch.removeprefix('without-')}" if switch.startswith("without-") else f"--with {switch}"
+            )
             click.echo(f"  {option}: {text}")
 
 
@@ -202,7 +204,9 @@ def _print(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any]) -
     console.print(witnesses)
     for invariant in (*found.model.invariants, *(step.holds for step in found.model.step_invariants)):
         name = invariant.__name__.replace("_", " ")
-        console.print(f"{'BROKEN' if name in broken else 'holds' if found.complete else 'so far'}: {name}", markup=False)
+        console.print(
+            f"{'BROKEN' if name in broken else 'holds' if found.complete else 'so far'}: {name}", markup=False
+        )
     for failure in result["progress"]:
         console.print(f"NO PROGRESS: {failure['what']}", markup=False)
     for name, trace in broken.items():

@@ -19,10 +19,15 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hammer2-cluster" / "explorer"
 
 
-def load(text: str) -> ModuleType:
-    """The module with this text, from the disk if it has been there before."""
+def module_name(text: str) -> str:
+    """The name of the module with this text: its hash, and that of what compiles it."""
     stamp = f"{numba.__version__} {sys.version}"
-    name = "kernels_" + hashlib.sha256((stamp + text).encode()).hexdigest()[:24]
+    return "kernels_" + hashlib.sha256((stamp + text).encode()).hexdigest()[:24]
+
+
+def load(text: str) -> ModuleType:
+    """The module with this text, from the disk if it has been there before. What it imports is loaded already."""
+    name = module_name(text)
     if name in sys.modules:
         return sys.modules[name]
     directory = cache_directory()

@@ -6,8 +6,10 @@ kernel on disk can never answer for another model. Bounds and switches (the setu
 
 import ast
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
+from hammer2_proofs.explorer.compiled import load
 from hammer2_proofs.explorer.layout import WORD_BITS, Layout, alike_keys
 from hammer2_proofs.explorer.translate import Translator
 from hammer2_spec.transition_system import Model
@@ -19,20 +21,9 @@ WORD = 2**64 - 1
 
 HEADER = '''"""Generated from a model; see hammer2_proofs.explorer. Do not edit."""
 import numpy as np
-from numba import njit
 
+from hammer2_proofs.explorer.jit import inner, outer
 from hammer2_proofs.explorer.prefetch import prefetch
-
-jit = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
-
-
-@jit
-def popcount(x):
-    n = 0
-    while x:
-        x &= x - 1
-        n += 1
-    return n
 '''
 
 
@@ -54,7 +45,7 @@ def contribution(h: int) -> int:
 
 def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
     """Pack a flat vector into words; like keys put in order if asked to. False if a field is out of range."""
-    lines = ["@jit", "def pack(s, symmetry, out, at):", "    bad = 0"]
+    lines = ["@inner", "def pack(s, symmetry, out, at):", "    bad = 0"]
     for key in layout.keys:
         parts = []
         for field in key.fields:
@@ -84,7 +75,7 @@ def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
 
 def unpack_text(layout: Layout) -> str:
     """Unpack words into a flat vector."""
-    lines = ["@jit", "def unpack(words, at, s):"]
+    lines = ["@inner", "def unpack(words, at, s):"]
     lines.extend(f"    w{word} = words[at + {word}]" for word in range(layout.words))
     for number, key in enumerate(layout.keys):
         word, shift = divmod(key.offset, WORD_BITS)
@@ -100,7 +91,7 @@ def unpack_text(layout: Layout) -> str:
 
 def hash_text(words: int) -> str:
     """The hash of a packed state, as in ``mix``."""
-    lines = ["@jit", "def mix(words, at):", f"    h = np.uint64({SEED})"]
+    lines = ["@inner", "def mix(words, at):", f"    h = np.uint64({SEED})"]
     for word in range(words):
         lines.append(f"    h = (h ^ words[at + {word}]) * np.uint64({FIRST})")
         lines.append("    h ^= h >> np.uint64(32)")
@@ -112,7 +103,7 @@ def insert_text(words: int) -> str:
     """Insert packed states into the table: entry = high half of the hash, index + 1 in the low half."""
     same = " and ".join(f"store[old * {words} + {word}] == out[j * {words} + {word}]" for word in range(words))
     copy = "\n".join(f"            store[known * {words} + {word}] = out[j * {words} + {word}]" for word in range(words))
-    return f'''@jit
+    return f'''@outer
 def insert(table, store, parents, known, out, hashes, sources, many, total):
     """Returns how many states are known now; adds to total[0] what the new ones contribute to the hash of the set."""
     mask = np.uint64(len(table) - 1)
@@ -151,7 +142,7 @@ def insert(table, store, parents, known, out, hashes, sources, many, total):
     return known
 
 
-@jit
+@outer
 def refill(table, store, known):
     """Fill an empty table with the states that are known."""
     mask = np.uint64(len(table) - 1)
@@ -167,7 +158,7 @@ def refill(table, store, known):
         table[np.int64(at)] = (h & high) | np.uint64(j + 1)
 
 
-@jit
+@inner
 def find(table, store, out, at, h):
     """The index of a packed state, or -1."""
     mask = np.uint64(len(table) - 1)
@@ -204,10 +195,11 @@ class Kernels:
         for function, tree in (replacements or {}).items():
             translator.parsed(function, tree, f"<mutant of {function.__name__}>", 1)
         body = [self._expand(model, translator), self._edges(model, translator)]
+        imports = "\n".join(f"from {module} import {name}" for name, module in translator.modules.items())
+        self.units = translator.units
         self.text = "\n\n\n".join(
             [
-                HEADER.rstrip(),
-                *translator.texts,
+                HEADER + imports,
                 pack_text(self.layout, self.alike),
                 unpack_text(self.layout),
                 hash_text(self.layout.words),
@@ -216,6 +208,12 @@ class Kernels:
                 "",
             ]
         )
+
+    def load(self) -> ModuleType:
+        """The compiled module, from the disk if it has been there before."""
+        for unit in self.units:
+            load(unit.text)
+        return load(self.text)
 
     @staticmethod
     def _count(model: Model[Any, Any], over: tuple[str, ...]) -> int:
@@ -246,7 +244,7 @@ class Kernels:
     def _expand(self, model: Model[Any, Any], translator: Translator) -> str:
         words = self.layout.words
         lines = [
-            "@jit",
+            "@outer",
             "def expand(m, store, first, last, stride, worker, symmetry, limit, s, w, outs, hashes, sources, filled,",
             "           counts, broken, stepped, reached, notes):",
             '    """Expand the states first..last, as far as there is room in the buffers; returns where it stopped."""',
@@ -286,7 +284,7 @@ class Kernels:
             ]
         lines += ["    notes[1] += outside", "    return last"]
         keep = [
-            "@jit",
+            "@inner",
             "def keep(symmetry, w, stride, outs, hashes, sources, filled, me):",
             '    """Put a successor into the buffer of the worker that owns it; False if a field is out of range."""',
             "    n = filled[0]",
@@ -311,7 +309,7 @@ class Kernels:
         words = self.layout.words
         goal = f"{translator.function(model.goal).name}(m, s)" if model.goal is not None else "False"
         lines = [
-            "@jit",
+            "@outer",
             "def edges(m, table, store, first, last, symmetry, s, w, out, starts, targets, labels, label_of, goals, room):",
             '    """Note the edges of the states first..last; returns where it stopped because the room was used up."""',
             "    n = starts[first]",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hammer2_proofs.explorer import calibration
+from hammer2_spec.protocol.model import WHY, protocol
+from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED, Setup
 from hammer2_spec.transition_system import Model
 
 
@@ -32,7 +34,60 @@ def _calibration(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[A
     return calibration.model(bounds["masters"], bounds["slaves"], bounds["tids"], bug="bug" in switches)
 
 
+PROTOCOL_SWITCHES = {
+    "no-losses": "no media is ever lost",
+    "endless": "clients write for ever; their versions have no content of their own",
+    "reader": "a hard read collects its answers one by one",
+    "rank": "states whose tids are in the same order count as one",
+    "cold": "start without an open session",
+    "split-views": "of two clients, one does not reach the last master, the other not the first: a partition",
+    **{f"without-{name}": f"take away: {why}" for name, why in WHY.items()},
+}
+
+
+def _protocol(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[Any, Any]:
+    masters, slaves, clients = bounds["masters"], bounds["slaves"], bounds["clients"]
+    if masters + slaves > PROTOCOL_NODES:
+        raise ValueError(f"{masters} masters and {slaves} slaves: expected at most {PROTOCOL_NODES} nodes")
+    everything = (1 << masters + slaves) - 1
+    views = (everything,) * clients
+    if "split-views" in switches:
+        if clients < 2 or masters < 2:  # noqa: PLR2004  # a partition has two sides
+            raise ValueError("split-views needs two clients and two masters")
+        views = (everything & ~(1 << masters - 1), everything & ~1)
+    setup = Setup(
+        masters=masters,
+        views=views,
+        writes=bounds["writes"],
+        elections=bounds["elections"],
+        faults=bounds["faults"],
+        fault_epochs=bounds["fault-epochs"],
+        losses="no-losses" not in switches,
+        endless="endless" in switches,
+        reader="reader" in switches,
+        rank_tids="rank" in switches or bounds["elections"] >= UNLIMITED,
+        **{name: f"without-{name}" not in switches for name in INGREDIENTS},
+    )
+    return protocol(setup, slaves, warm="cold" not in switches)
+
+
+PROTOCOL_NODES = 5
+
 MODELS: dict[str, Entry] = {
+    "protocol": Entry(
+        "the repaired cluster protocol",
+        {
+            "masters": Bound(3, 1, 5, "masters"),
+            "slaves": Bound(0, 0, 4, "slaves"),
+            "clients": Bound(1, 1, 2, "front ends"),
+            "writes": Bound(2, 1, 6, "writes"),
+            "elections": Bound(2, 0, UNLIMITED, f"elections; {UNLIMITED} is no bound"),
+            "faults": Bound(1, 0, UNLIMITED, f"faults; {UNLIMITED} is no bound"),
+            "fault-epochs": Bound(UNLIMITED, 1, UNLIMITED, f"epochs that faults bring about; {UNLIMITED} is no bound"),
+        },
+        PROTOCOL_SWITCHES,
+        _protocol,
+    ),
     "calibration": Entry(
         "a small quorum cluster whose counts other model checkers agree on",
         {

@@ -19,11 +19,17 @@ from enum import IntEnum
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
+from hammer2_proofs.explorer.compiled import module_name
 from hammer2_proofs.explorer.layout import Layout, is_flag
 from hammer2_spec.transition_system import Model, replaced
 
 INDENT = "    "
 POPCOUNT = "popcount"
+TUPLE_ROOM = 8
+"""Room in the setup's vector for each tuple, so that its length changes nothing."""
+UNIT_HEADER = '''"""Generated from {origin}; see hammer2_proofs.explorer. Do not edit."""
+from hammer2_proofs.explorer.jit import inner, popcount
+'''
 REDUCTIONS = ("any", "all", "sum", "max", "min")
 OPERATORS: dict[type, str] = {
     ast.Add: "+",
@@ -106,6 +112,8 @@ class Result:
 
     kind: str
     record: type | None = None
+    guarded: bool = False
+    """Whether a changed state may be None instead: the action cannot happen."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,14 @@ class Translated:
     name: str
     parameters: tuple[tuple[str, str, tuple[str, ...]], ...]
     result: Result
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The generated text of one function, to be compiled by itself, and the module that it becomes."""
+
+    module: str
+    text: str
 
 
 @dataclass
@@ -134,6 +150,8 @@ class Scope:
     temporaries: int = 0
     updated: bool = False
     over_records: int = 0
+    callees: set[str] = field(default_factory=set)
+    helpers: list[str] = field(default_factory=list)
 
     def emit(self, text: str) -> None:
         """Add a line at the current depth."""
@@ -155,13 +173,17 @@ def setup_slots(setup: Any) -> tuple[dict[str, tuple[int, int, bool]], list[int]
     slots: dict[str, tuple[int, int, bool]] = {}
     numbers: list[int] = []
     hints = get_type_hints(type(setup))
-    for name, value in zip(setup._fields, setup, strict=True):
-        if isinstance(value, tuple):
-            slots[name] = (len(numbers), len(value), False)
-            numbers.extend(int(number) for number in value)
-        else:
+    named = list(zip(setup._fields, setup, strict=True))
+    for name, value in named:
+        if not isinstance(value, tuple):
             slots[name] = (len(numbers), 0, is_flag(hints[name]))
             numbers.append(int(value))
+    for name, value in named:
+        if isinstance(value, tuple):
+            if len(value) > TUPLE_ROOM:
+                raise NotInDialect(f"{name} has more than {TUPLE_ROOM} members")
+            slots[name] = (len(numbers), len(value), False)
+            numbers.extend([*(int(number) for number in value), *[0] * (TUPLE_ROOM - len(value))])
     return slots, numbers
 
 
@@ -192,10 +214,10 @@ class Translator:
         self.setup_class = type(model.setup)
         self.record_classes = set(layout.records.values())
         self.setup_slots, _ = setup_slots(model.setup)
-        self.texts: list[str] = []
+        self.units: list[Unit] = []
+        self.modules: dict[str, str] = {}
         self._done: dict[Callable[..., object], Translated] = {}
         self._names: set[str] = set()
-        self._generated = 0
 
     # ------------------------------------------------------------------ functions
 
@@ -230,7 +252,12 @@ class Translator:
         self._done[function] = done
         self._body(scope, tree.body)
         signature = ", ".join(text for parameter in parameters for text in self._arguments(parameter))
-        self.texts.append("\n".join(["@jit", f"def {name}({signature}):", *scope.lines]))
+        imports = [f"from {self.modules[callee]} import {callee}" for callee in sorted(scope.callees)]
+        text = "\n".join(["@inner", f"def {name}({signature}):", *scope.lines, ""])
+        origin = f"{function.__module__}.{function.__qualname__}"
+        whole = "\n\n\n".join([UNIT_HEADER.format(origin=origin) + "\n".join(imports), *scope.helpers, text])
+        self.modules[name] = module_name(whole)
+        self.units.append(Unit(self.modules[name], whole))
         return done
 
     def _name(self, wanted: str) -> str:
@@ -243,7 +270,7 @@ class Translator:
     def _result(self, scope: Scope, tree: ast.FunctionDef, annotation: object) -> Result:
         arguments = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
         if self.state_class in arguments:
-            return Result("state")
+            return Result("state", guarded=len(arguments) > 1)
         if annotation is bool:
             return Result("bool")
         if isinstance(annotation, type) and issubclass(annotation, int):
@@ -303,6 +330,8 @@ class Translator:
                 return
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 self._assign(scope, node, name, value)
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                self._assign_several(scope, node, targets, values)
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 self._assign(scope, node, name, value)
             case ast.AugAssign(target=ast.Name(id=name), op=op, value=value):
@@ -390,7 +419,9 @@ class Translator:
                 records = self._expression(scope, source)
         if not isinstance(records, RecordTuple):
             scope.refuse(source, "a loop over something else than range or records")
-        size = len(self.layout.tuples[records.name])
+        size: int | str = len(self.layout.tuples[records.name])
+        if records.name in self.layout.size_slots:
+            size = f"{records.vector}[{self.layout.size_slots[records.name]}]"
         scope.emit(f"for {index} in range({size}):")
         scope.locals[index] = Scalar(index, False)
         value = self._element(records, index)
@@ -426,6 +457,14 @@ class Translator:
             case _:
                 scope.refuse(node, "only numbers and records have names of their own")
 
+    def _assign_several(self, scope: Scope, node: ast.stmt, targets: list[ast.expr], values: list[ast.expr]) -> None:
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        read = {part.id for value in values for part in ast.walk(value) if isinstance(part, ast.Name)}
+        if len(names) != len(values) or read & set(names):
+            scope.refuse(node, "several names at once, whose new values depend on their old ones")
+        for name, value in zip(names, values, strict=True):
+            self._assign(scope, node, name, value)
+
     def _bind_record(self, scope: Scope, name: str, value: RecordValue) -> None:
         fields = self._used(scope, name, value.record)
         names = {f: f"{name}__{f}" for f in fields}
@@ -447,6 +486,11 @@ class Translator:
                 if scope.updated:
                     scope.refuse(node, "a guard after a change of the state")
                 scope.emit("return False")
+                return
+            if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+                if self._callee(scope, value).result.guarded and (scope.updated or not scope.result.guarded):
+                    scope.refuse(node, "a guard after a change of the state")
+                scope.emit(f"return {self._call(scope, value)}")
                 return
             self._update(scope, value)
             scope.emit("return True")
@@ -473,8 +517,9 @@ class Translator:
                     scope.updated = True
                 self._replace(scope, node, keywords)
             case ast.Call(func=ast.Name(id=name)) if self._result_kind(scope, name) == "state":
-                call = self._call(scope, node)
-                scope.emit(call)
+                if self._callee(scope, node).result.guarded:
+                    scope.refuse(node, "a guarded change must be returned as it is")
+                scope.emit(self._call(scope, node))
             case _:
                 scope.refuse(node, "a state may only be changed by _replace or by a function of the dialect")
 
@@ -548,8 +593,10 @@ class Translator:
         inner = loop.iter.args[0] if isinstance(loop.iter, ast.Call) and loop.iter.args else loop.iter
         if loop.ifs or not self._own(scope, name, inner):
             scope.refuse(keyword.value, "every record of the state is replaced, by its own new value")
+        scalars = {id(part.value) for part in ast.walk(element) if isinstance(part, ast.Attribute)}
         for part in ast.walk(element):
-            if isinstance(part, ast.Attribute) and self._own(scope, name, part):
+            whole = isinstance(part, ast.Name) and part.id == scope.state and id(part) not in scalars
+            if whole or (isinstance(part, ast.Attribute) and self._own(scope, name, part)):
                 scope.refuse(element, "a record's new value may depend on itself and on scalars only")
         # The loop is emitted at once; it reads no record but its own, and scalars are stored after it.
         kept = dict(scope.locals)
@@ -756,7 +803,9 @@ class Translator:
         function = scope.constants.get(node.func.id)
         if node.func.id in scope.locals or not inspect.isfunction(function):
             scope.refuse(node, "a call of something that is no function of the dialect")
-        return self.function(function)
+        callee = self.function(function)
+        scope.callees.add(callee.name)
+        return callee
 
     def _call(self, scope: Scope, node: ast.Call) -> str:
         callee = self._callee(scope, node)
@@ -801,6 +850,7 @@ class Translator:
         if len(keywords) != (default is not None) or (name in ("max", "min")) != (default is not None):
             scope.refuse(generator, "max and min over a generator take a default, nothing else does")
         inner = Scope(scope.function, scope.line, scope.path, scope.constants, Result("int"), uses=scope.uses)
+        inner.callees, inner.helpers = scope.callees, scope.helpers
         inner.locals = dict(scope.locals)
         bound = {n.id for loop in generator.generators for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
         parameters, arguments = self._captured(scope, generator, bound)
@@ -823,9 +873,8 @@ class Translator:
         self._accumulate(inner, name, generator.elt)
         inner.depth = 1
         inner.emit("return " + (initial if name in ("any", "all") else "_result"))  # type: ignore[operator]  # set above
-        self._generated += 1
-        function = f"g{self._generated}_{name}"
-        self.texts.append("\n".join(["@jit", f"def {function}({', '.join(parameters)}):", *inner.lines]))
+        function = f"g{len(scope.helpers) + 1}_{name}"
+        scope.helpers.append("\n".join(["@inner", f"def {function}({', '.join(parameters)}):", *inner.lines]))
         return Scalar(f"{function}({', '.join(arguments)})", name in ("any", "all"))
 
     def _accumulate(self, inner: Scope, name: str, element: ast.expr) -> None:
