@@ -20,9 +20,7 @@ from hammer2_oracle.status import Status
 COMMANDS: Final = {
     "resolve": "Decide one configuration, and say why.",
     "check": "Judge recorded calls of another implementation.",
-    "prove": "Run proof obligations.",
     "explore": "Visit every reachable state of a model.",
-    "findings": "Show what is wrong with the original, and what mends it.",
 }
 """Each is a function of the same name in a module of the same name under hammer2_oracle.commands."""
 
@@ -87,7 +85,7 @@ def _endings() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            _flush()
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
@@ -105,6 +103,12 @@ def _endings() -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - a defect must not end with the status that means "differ"
         traceback.print_exc()
         raise Ending(Status.INTERNAL_ERROR, f"internal error, please report it: {error!r}") from None
+
+
+def _flush() -> None:
+    if sys.stdout is None:
+        raise Ending(Status.BAD_INPUT, "cannot write the output: standard output is closed")
+    sys.stdout.flush()
 
 
 def _discard_output() -> None:

@@ -27,7 +27,7 @@ def total_bytes(files: Sequence[str]) -> int | None:
 @contextmanager
 def reading_progress(files: Sequence[str]) -> Iterator[Silent]:
     """Show how far the reading of files is: records judged, their rate, and the time that remains."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield Silent()
         return
     from rich.console import Console

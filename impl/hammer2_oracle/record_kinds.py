@@ -51,7 +51,8 @@ class Contradiction(AssertionError):
 
 KINDS: Final = {
     # name: the keys that tell it from other kinds, and its module
-    "resolve vector": (frozenset("mfpsoFeg"), "hammer2_oracle.vectors"),
+    "resolve vector": (frozenset("kmfpsoFeg"), "hammer2_oracle.vectors"),
+    "operation trace": (frozenset({"id", "kind", "world", "steps"}), "hammer2_oracle.traces"),
 }
 
 
@@ -98,8 +99,7 @@ def recognise(line: bytes) -> RecordKind:
     shared = {name: len(keys & marks) for name, (marks, _) in KINDS.items()}
     best = max(shared, key=shared.__getitem__)
     if not shared[best]:
-        names = ", ".join(sorted(keys)[:5]) or "none"
-        raise msgspec.ValidationError(f"expected the fields of a {' or '.join(KINDS)}, got {names}")
+        raise msgspec.ValidationError(f"Expected the fields of the {' or the '.join(KINDS)}")
     return kind_named(best)
 
 
@@ -107,20 +107,26 @@ def refuse_duplicate_keys(line: bytes) -> None:
     """Raise msgspec.ValidationError if an object in a line of JSON has a key twice."""
 
     def refuse(pairs: list[tuple[str, object]]) -> None:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
                 raise msgspec.ValidationError(f"Object contains field `{key}` more than once")
+            seen.add(key)
 
     json.loads(line, object_pairs_hook=refuse)
 
 
+OBJECT_FIELD: Final = re.compile(
+    r"Object (missing required|contains unknown|contains) field `(.*)`(?: more than once)?", re.DOTALL
+)
 TYPE_WORDS: Final = {
     "`int`": "an integer", "`int | null`": "an integer or null", "`str`": "a string", "`array`": "an array",
     "`array | null`": "an array or null", "`object`": "an object",
 }  # fmt: skip
 SHOWN: Final = 40
 """Characters of a value that are shown."""
+LOOKED_AT: Final = 2**20
+"""Bytes of a line that is read once more to show the value: as Python objects a line takes many times its size."""
 
 
 def explain(lines: Lines, line: bytes, kind: RecordKind | None, error: Exception) -> Unreadable:
@@ -131,20 +137,20 @@ def explain(lines: Lines, line: bytes, kind: RecordKind | None, error: Exception
         return lines.unreadable("is nested too deeply")
     if isinstance(error, UnicodeDecodeError):
         return lines.unreadable("is not UTF-8 text")
-    text, _, path = str(error).removesuffix("`").partition(" - at `")
+    text, _, path = str(error).partition(" - at `")
+    path = path.removesuffix("`")
     if not isinstance(error, msgspec.ValidationError):
         text = text.removeprefix("JSON is malformed: ").replace("Input data was truncated", "it ends too early")
         return lines.unreadable(f"is not JSON: {text}")
+    reason = _in_words(text.partition(", got ")[0]) + _got(line, path, text)
     if kind is None:
-        return lines.unreadable(_in_words(text).replace("`", ""))
+        return lines.unreadable(reason)
     field = kind.path_name(path)
-    if match := re.fullmatch(
-        r"Object (missing required|contains unknown|contains) field `(.*)`( more than once)?", text
-    ):
-        field = f"{field}.{match[2]}".removeprefix(".")
+    if match := OBJECT_FIELD.fullmatch(text):
         reasons = {"missing required": "is missing", "contains": "is there twice"}
-        return lines.unreadable(reasons.get(match[1], f"is no field of a {kind.name}"), field)
-    return lines.unreadable(_in_words(text.partition(", got ")[0]) + f", got {_value_at(line, path)}", field or None)
+        reason = reasons.get(match[1], f"is no field of the {kind.name}")
+        field = f"{field}.{match[2]}".removeprefix(".")
+    return lines.unreadable(reason, field or None)
 
 
 def _in_words(text: str) -> str:
@@ -153,13 +159,15 @@ def _in_words(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _value_at(line: bytes, path: str) -> str:
-    """The value at a path as msgspec gives it, written as JSON and cut to what fits in a line."""
+def _got(line: bytes, path: str, text: str) -> str:
+    """What is at a path instead, as far as that can be said in a few words."""
+    if len(line) > LOOKED_AT:
+        return ""
     try:
         value = msgspec.json.decode(line)
         for key, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
             value = value[key] if key else value[int(index)]
     except (msgspec.DecodeError, LookupError, TypeError, UnicodeDecodeError, RecursionError):
-        return "something else"
-    text = json.dumps(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        return ""
+    shown = str(len(value)) if " length " in text and isinstance(value, list | str) else json.dumps(value)
+    return f", got {shown if len(shown) <= SHOWN else f'{shown[:SHOWN]}...'}"

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from hammer2_spec.configuration import ABSENT, Configuration, Outcome, Slot, Verdict
+from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Outcome, Slot, Verdict
 from hammer2_spec.vocabulary import MAXCLUSTER, NMASTERS_MAX, TID_MAX
 
 U8: TypeAlias = Annotated[int, Meta(ge=0, le=255)]
@@ -60,7 +60,9 @@ def vector(configuration: Configuration, verdict: Verdict, part: Literal["a", "b
     """The record of a call of resolve. Raises ValueError where the format has no place for it."""
     slots, pfs_nmasters, prior, flags = configuration
     if pfs_nmasters is None:
-        raise ValueError("pfs_nmasters is None, expected a number: a resolve vector's cluster has a PFS")
+        raise ValueError("pfs_nmasters is None, expected a number: the cluster of a resolve vector has a PFS")
+    if prior == FOREIGN:
+        raise ValueError("prior is foreign, expected a slot or none: a resolve vector knows no others")
     return Vector(
         part,
         pfs_nmasters,

@@ -59,24 +59,24 @@ def resolve(
 
     if (pfs_nmasters is None) != no_pfs:
         raise click.UsageError("expected either --nmasters N or --no-pfs")
-    configuration = read_configuration(words, pfs_nmasters, prior, flags)
+    try:
+        configuration = read_configuration(words, pfs_nmasters, prior, flags)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     report(configuration, decision, semantics, as_json)
     return Status.AGREE
 
 
 def read_configuration(words: Sequence[str], pfs_nmasters: int | None, prior: str | None, flags: int) -> Configuration:
-    """The configuration that the arguments say. Raises click.UsageError with the field, the value, what was expected."""
-    try:
-        parsed = [parse_slot(word) for word in words]
-        marked: list[int | None] = [i for i, (_, is_prior) in enumerate(parsed) if is_prior]
-        if prior is not None:
-            marked.append(read_focus(prior))
-        if len(marked) > 1:
-            raise ValueError(f"prior is given {len(marked)} times, expected one * or --prior")
-        configuration = Configuration(tuple(slot for slot, _ in parsed), pfs_nmasters, next(iter(marked), None), flags)
-        validate(configuration)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    """The valid configuration that the arguments say. Raises ValueError with field, value and what was expected."""
+    parsed = [parse_slot(word) for word in words]
+    marked: list[int | None] = [i for i, (_, is_prior) in enumerate(parsed) if is_prior]
+    if prior is not None:
+        marked.append(read_focus(prior))
+    if len(marked) > 1:
+        raise ValueError(f"prior is given {len(marked)} times, expected one * or --prior")
+    configuration = Configuration(tuple(slot for slot, _ in parsed), pfs_nmasters, next(iter(marked), None), flags)
+    validate(configuration)
     return configuration
 
 

@@ -1,0 +1,40 @@
+"""JSON Schemas of the records: `python -m hammer2_oracle.schemas docs/reference` writes them.
+
+What a schema cannot say (the prior focus is a slot that is not null; no key comes twice) its description does.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from hammer2_oracle import trace_record
+from hammer2_oracle.vector_record import Vector
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+SCHEMAS: Final[dict[str, tuple[str, Callable[[], dict[str, Any]]]]] = {
+    "resolve-vector": ("resolve vector", lambda: msgspec.json.schema(Vector)),
+    "operation-trace": ("operation trace", trace_record.schema),
+}
+"""For each file its title and its content."""
+
+
+def text_of(name: str) -> str:
+    """The schema as it is published."""
+    title, schema = SCHEMAS[name]
+    return json.dumps({"$schema": DIALECT, "title": title, **schema()}, indent=2) + "\n"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write all schemas to a directory."""
+    [directory] = arguments
+    for name in SCHEMAS:
+        (Path(directory) / f"{name}.schema.json").write_text(text_of(name))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,185 @@
+"""The command line as a whole: how it ends, whatever happens to it."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from hammer2_oracle import cli, commands
+from hammer2_oracle.cli import COMMANDS, main
+from hammer2_oracle.status import Status, worst
+
+ROOT = Path(__file__).parents[1]
+COMMAND = Path(sys.executable).with_name("hammer2-cluster")
+GOLDEN = ROOT / "data" / "golden" / "resolve-public.jsonl.xz"
+ROW = '{"k":"a","m":2,"f":516,"p":0,"s":[[8,2,0]],"o":"ok","F":0,"e":0,"g":13060}'
+
+
+def run(*arguments: str | Path, stdin: str = "") -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
+
+
+def start(*arguments: str | Path, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([COMMAND, *arguments], stdin=pipe, stdout=stdout, stderr=pipe, text=True)
+
+
+def one_line(text: str) -> str:
+    """The only line of a text."""
+    (line,) = text.splitlines()
+    return line
+
+
+def test_every_command_is_a_module_with_a_function_of_its_name() -> None:
+    files = {path.stem for path in Path(next(iter(commands.__path__))).glob("*.py")} - {"__init__"}
+    assert set(COMMANDS) == files
+    for name in COMMANDS:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        assert command.name == name
+        assert command.help
+
+
+def test_help_lists_every_command_and_the_exit_statuses() -> None:
+    text = run("--help").stdout
+    for name, summary in COMMANDS.items():
+        assert f"  {name} " in text
+        assert summary in text
+    assert "2 bad usage" in text
+
+
+BAD_USAGE: dict[str, tuple[Sequence[str], str]] = {
+    "no such command": (["decide"], "No such command 'decide'"),
+    "no such option": (["check", "--quick", "x"], "No such option '--quick'"),
+    "no file": (["check"], "Missing argument 'FILE...'"),
+    "a negative limit": (["check", "--max-divergences", "-1", "x"], "-1 is not in the range x>=0"),
+    "no such repair": (["check", "--semantics", "+wings", "x"], "'+wings'"),
+    "no such semantics": (["resolve", "--semantics", "seeds", "--no-pfs"], "expected seed, repaired, or"),
+    "no such decision": (["check", "--decision", "guess", "x"], "no decision is called 'guess', expected resolve"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_USAGE)
+def test_bad_usage_gets_one_line_that_says_where_to_look(what: str) -> None:
+    arguments, words = BAD_USAGE[what]
+    result = run(*arguments)
+    assert result.exit_code == Status.BAD_INPUT
+    assert result.stdout == ""
+    assert words in one_line(result.stderr)
+    assert result.stderr.startswith("hammer2-cluster: ")
+    assert "--help)" in result.stderr
+
+
+def test_without_arguments_help_is_shown_and_it_is_bad_usage() -> None:
+    result = run()
+    assert result.exit_code == Status.BAD_INPUT
+    assert "Commands:" in result.output
+
+
+def test_the_worst_status_is_the_one_that_outranks_the_others() -> None:
+    assert worst() == Status.AGREE
+    assert worst(Status.AGREE, Status.UNDECIDED) == Status.UNDECIDED
+    assert worst(Status.UNDECIDED, Status.DIFFER) == Status.DIFFER
+    assert worst(Status.DIFFER, Status.BAD_INPUT, Status.UNDECIDED) == Status.BAD_INPUT
+    assert [int(status) for status in (Status.AGREE, Status.DIFFER, Status.BAD_INPUT, Status.UNDECIDED)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", str(GOLDEN)], ["resolve", "--no-pfs", "--json"]])
+def test_a_full_disk_gets_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start(*arguments, stdout=full.fileno())
+        _, errors = process.communicate()
+    assert process.returncode == Status.BAD_INPUT
+    assert one_line(errors) == "hammer2-cluster: cannot write the output: No space left on device"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", str(GOLDEN)], ["resolve", "--no-pfs"]])
+def test_a_closed_pipe_gets_one_line(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(*arguments, stdout=writing)
+    os.close(writing)
+    _, errors = process.communicate()
+    assert process.returncode == Status.BAD_INPUT
+    assert one_line(errors) == "hammer2-cluster: cannot write the output: Broken pipe"
+
+
+@pytest.mark.parametrize(("redirection", "status"), [(">&-", 2), ("2>&-", 0), ("<&-", 2)])
+def test_closed_standard_streams_are_no_crash(redirection: str, status: int) -> None:
+    command = f"exec {shlex.quote(str(COMMAND))} check {'-' if '<' in redirection else GOLDEN} {redirection}"
+    finished = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=False)
+    assert finished.returncode == status
+    assert (
+        finished.stderr
+        == {
+            ">&-": "hammer2-cluster: cannot write the output: standard output is closed\n",
+            "2>&-": "",
+            "<&-": "hammer2-cluster: standard input: is closed\n",
+        }[redirection]
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "found"),
+    [
+        (ROW, Status.UNDECIDED, r"^([0-9]+) records: \1 agreed, 0 diverged$"),
+        (ROW.replace("13060", "0"), Status.DIFFER, r"^([0-9]+) records: 0 agreed, \1 diverged$"),
+    ],
+)
+def test_an_interrupt_says_what_was_found_by_then(row: str, status: Status, found: str) -> None:
+    process = start("check", "-")
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(f"{row}{' ' * 10_000}\n" * 200)  # more than is judged at once
+    process.stdin.flush()
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate()
+    assert process.returncode == status
+    assert re.search(found, output, re.MULTILINE)
+    assert "Reproduce with: " in output
+    assert one_line(errors) == "hammer2-cluster: stopped before all was judged"
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "words"),
+    [
+        (KeyboardInterrupt(), Status.UNDECIDED, "stopped"),
+        (MemoryError(), Status.UNDECIDED, "out of memory"),
+        (PermissionError(13, "Permission denied", "cache"), Status.BAD_INPUT, "cache: Permission denied"),
+        (ZeroDivisionError("by zero"), Status.INTERNAL_ERROR, "internal error, please report it"),
+        (AssertionError("never"), Status.INTERNAL_ERROR, "AssertionError('never')"),
+    ],
+)
+def test_whatever_a_command_raises_ends_with_a_status_and_a_line(
+    monkeypatch: pytest.MonkeyPatch, raised: BaseException, status: Status, words: str
+) -> None:
+    @click.command("resolve")
+    def fails() -> None:
+        raise raised
+
+    monkeypatch.setattr(cli, "import_module", lambda _: type("Module", (), {"resolve": fails}))
+    result = run("resolve")
+    assert result.exit_code == status
+    assert result.stderr.splitlines()[-1].startswith("hammer2-cluster: ")
+    assert words in result.stderr.splitlines()[-1]
+    assert ("Traceback" in result.stderr) == (status == Status.INTERNAL_ERROR)
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version").stdout.split()[1] == "0.1.0"
+
+
+def test_json_is_one_object_on_one_line() -> None:
+    for arguments in (["check", str(GOLDEN), "--json"], ["resolve", "--no-pfs", "--json"]):
+        assert json.loads(one_line(run(*arguments).stdout))["command"] == arguments[0]

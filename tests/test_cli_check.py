@@ -1,0 +1,247 @@
+"""`hammer2-cluster check`: the recorded calls agree, and no change to an answer goes unnoticed."""
+
+import json
+import lzma
+import random
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hammer2_cluster.decisions import DECISIONS
+from hammer2_oracle import check, vectors
+from hammer2_oracle.cli import main
+from hammer2_oracle.record_kinds import Contradiction
+from hammer2_oracle.status import Status
+from hammer2_oracle.vectors import FEW, judge
+from hammer2_proofs import kernel
+from hammer2_spec.configuration import Configuration, Outcome, Verdict
+from hammer2_spec.semantics import REPAIRED, SEED, Semantics, describe
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "resolve-public.jsonl.xz"
+TRACES = GOLDEN.with_name("traces-public.jsonl.xz")
+ROWS = 90_992
+
+Json: TypeAlias = Any
+KEYS = {"outcome": "o", "focus": "F", "error": "e", "flags": "g"}
+
+
+@cache
+def golden() -> list[str]:
+    with lzma.open(GOLDEN, "rt") as file:
+        return file.read().splitlines()
+
+
+def run(*arguments: str | Path, stdin: str = "") -> Result:
+    return CliRunner().invoke(main, ["check", *map(str, arguments)], input=stdin)
+
+
+def judged(*arguments: str | Path, stdin: str = "") -> dict[str, Json]:
+    result = run(*arguments, "--json", stdin=stdin)
+    summary: dict[str, Json] = json.loads(result.stdout)
+    assert summary["status"] == result.exit_code
+    assert summary["records"] == summary["agreed"] + summary["diverged"] + summary["skipped"]
+    return summary
+
+
+def another(field: str, row: dict[str, Json], random_choice: random.Random) -> Json:
+    """Another answer than the one in a row, of a kind that its type can hold."""
+    now = row[KEYS[field]]
+    number = now if isinstance(now, int) else 0
+    candidates: dict[str, list[Json]] = {
+        "outcome": ["ok", "kkassert:L510", "kkassert:L520", "kkassert:L408", "fault"],
+        "focus": [None, *range(9), 255],
+        "error": [0, 1, -1, number ^ 1, -(2**31), 2**31 - 1],
+        "flags": [number ^ 1 << bit for bit in range(32)],
+    }
+    return random_choice.choice([one for one in candidates[field] if one != now])
+
+
+def test_the_recorded_calls_agree_with_the_seed() -> None:
+    result = run(GOLDEN)
+    assert result.exit_code == Status.AGREE
+    assert result.stdout == "90,992 records: 90,992 agreed, 0 diverged\n"
+    assert result.stderr == ""
+    summary = judged(GOLDEN)
+    assert (summary["records"], summary["agreed"], summary["diverged"], summary["skipped"]) == (ROWS, ROWS, 0, 0)
+    assert summary["divergences"] == []
+
+
+@pytest.mark.parametrize("count", [FEW, 20_000], ids=["by CPython", "in machine code"])
+def test_any_changed_answer_is_noticed_at_its_row_and_field(tmp_path: Path, count: int) -> None:
+    random_choice = random.Random(20150330)
+    rows = [json.loads(line) for line in random_choice.sample(golden(), count)]
+    expected = []
+    for line, row in enumerate(rows, 1):
+        if random_choice.random() < 0.3:
+            for field in random_choice.sample(list(KEYS), random_choice.choice([1, 1, 1, 2, 4])):
+                right, row[KEYS[field]] = row[KEYS[field]], another(field, row, random_choice)
+                expected.append((line, field, right, row[KEYS[field]]))
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    summary = judged(path, "--max-divergences", "0")
+    found = [(entry["line"], entry["field"], entry["expected"], entry["got"]) for entry in summary["divergences"]]
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    assert {(entry["file"], entry["id"], entry["step"]) for entry in summary["divergences"]} == {
+        (str(path), None, None)
+    }
+    lines = {line for line, *_ in expected}
+    assert (summary["records"], summary["diverged"], summary["agreed"]) == (count, len(lines), count - len(lines))
+    assert summary["status"] == Status.DIFFER
+
+
+def test_every_record_that_differs_is_counted_but_not_every_one_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [json.loads(line) | {"e": 77, "g": 1} for line in golden()[:100]]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for limit, listed in (([], 20), (["--max-divergences", "7"], 7), (["--max-divergences", "0"], 200)):
+        summary = judged(path, *limit)
+        assert summary["diverged"] == 100
+        assert len(summary["divergences"]) == listed
+    assert "... and 90 more records that differ" in run(path).stdout
+
+
+def test_a_divergence_is_drawn_as_a_row_of_slots(tmp_path: Path) -> None:
+    row = {
+        "k": "b",
+        "m": 2,
+        "f": 4,
+        "p": None,
+        "s": [[6, 7, 1], None, [6, 7, 0]],
+        "o": "ok",
+        "F": 0,
+        "e": 1,
+        "g": 13060,
+    }
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row))
+    result = run(path)
+    assert result.exit_code == Status.DIFFER
+    assert result.stdout.splitlines() == [
+        f"{path}:1: focus and error",
+        "    slot            0           1   2",
+        "    member          master:7/1  -   master:7",
+        "    focus before    none",
+        "    expected focus                  ^",
+        "    got focus       ^",
+        "    pfs_nmasters 2, flags before 0x4 LOCKED",
+        "    focus: expected slot 2, got slot 0",
+        "    error: expected 0, got 1",
+        "1 records: 0 agreed, 1 diverged",
+        f"Reproduce with: hammer2-cluster check --semantics seed {path}",
+    ]
+
+
+@pytest.mark.parametrize("from_stdin", [False, True])
+@pytest.mark.parametrize(
+    "semantics", [REPAIRED, SEED._replace(majority_tid=True), REPAIRED._replace(ranked_soft=False)]
+)
+def test_the_line_to_reproduce_a_divergence_can_be_pasted(
+    tmp_path: Path, from_stdin: bool, semantics: Semantics
+) -> None:
+    path = tmp_path / "it's a file.jsonl"
+    path.write_text("\n".join([*golden()[:50], golden()[90_000].replace('"e":', '"e":  5')]))
+    options = ["--semantics", describe(semantics)]
+    result = run(*options, "-", stdin=path.read_text()) if from_stdin else run(*options, path)
+    assert result.exit_code == Status.DIFFER
+    command = result.stdout.splitlines()[-1].removeprefix("Reproduce with: ")
+    command = command.replace("hammer2-cluster", shlex.quote(str(Path(sys.executable).with_name("hammer2-cluster"))))
+    again = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=False)
+    assert again.returncode == Status.DIFFER
+    if from_stdin:
+        assert again.stdout.splitlines()[0] == "standard input:1: " + result.stdout.splitlines()[0].partition(": ")[2]
+    else:
+        assert again.stdout == result.stdout
+
+
+def test_unreadable_input_outranks_a_difference_and_loses_nothing(tmp_path: Path) -> None:
+    good, bad, empty = tmp_path / "good.jsonl", tmp_path / "bad.jsonl", tmp_path / "empty.jsonl"
+    good.write_text("\n".join(golden()[:10]))
+    bad.write_text("\n".join([golden()[0].replace('"e":0', '"e":5'), "{}", golden()[1], "[]", golden()[2]]))
+    empty.write_bytes(b"")
+    files = [str(path) for path in (good, bad, tmp_path, empty, good)]
+    result = run(*files)
+    assert result.exit_code == Status.BAD_INPUT
+    assert "23 records: 22 agreed, 1 diverged; 4 unreadable" in result.stdout
+    assert result.stderr.splitlines() == [
+        (
+            f"hammer2-cluster: {bad}:2: expected the fields of the resolve vector or the operation trace, got {{}} "
+            "(and 1 more lines of this file)"
+        ),
+        f"hammer2-cluster: {tmp_path}: Is a directory",
+        f"hammer2-cluster: {empty}: is empty, expected at least one record",
+    ]
+    summary = judged(*files)
+    assert [(place["file"], place["line"], place["field"]) for place in summary["unreadable"]] == [
+        (str(bad), 2, None),
+        (str(bad), 4, None),
+        (str(tmp_path), None, None),
+        (str(empty), None, None),
+    ]
+    assert summary["unreadable_places"] == 4
+    assert [(entry["line"], entry["field"]) for entry in summary["divergences"]] == [(1, "error")]
+
+
+def test_noise_is_described_briefly_and_counted_fully(tmp_path: Path) -> None:
+    path = tmp_path / "noise.jsonl"
+    path.write_text("noise\n" * 1000)
+    summary = judged(path)
+    assert len(summary["unreadable"]) == check.UNREADABLE_KEPT
+    assert summary["unreadable_places"] == 1000
+    assert "(and 999 more lines of this file)" in run(path).stderr
+
+
+def test_a_file_cut_short_is_judged_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.xz"
+    path.write_bytes(GOLDEN.read_bytes()[:300_000])
+    summary = judged(path)
+    assert summary["agreed"] == summary["records"] > 40_000
+    assert [place["line"] for place in summary["unreadable"]] == [summary["records"] + 1]
+    assert summary["status"] == Status.BAD_INPUT
+
+
+def test_vectors_and_traces_may_be_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.jsonl"
+    with lzma.open(TRACES, "rt") as file:
+        traces = file.read().splitlines()[:20]
+    mixed = [line for pair in zip(golden()[:20], traces, strict=True) for line in pair]
+    path.write_text("\n".join(mixed))
+    assert judged(path)["agreed"] == 40
+
+
+def test_standard_input_is_judged_too() -> None:
+    assert judged("-", stdin="\n".join(golden()[:30]))["agreed"] == 30
+
+
+def test_the_seed_is_not_the_repaired_decision() -> None:
+    summary = judged("--semantics", "repaired", GOLDEN)
+    assert summary["semantics"] == "repaired"
+    assert 0 < summary["agreed"] < summary["diverged"]
+
+
+def test_machine_code_that_contradicts_cpython_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [vectors.KIND.decode(line.encode()) for line in golden()[: FEW + 1]]
+    right = vectors.compiled_suspects
+    assert list(judge(rows, DECISIONS["resolve"], SEED)) == []
+    wrong = Verdict(Outcome.OK, 7, 0, 0)
+    monkeypatch.setattr(vectors, "compiled_suspects", lambda *arguments: right(*arguments) | {3: wrong})
+    with pytest.raises(Contradiction, match="machine code Verdict"):
+        list(judge(rows, DECISIONS["resolve"], SEED))
+    configuration: Configuration = rows[3].configuration
+    same = DECISIONS["resolve"].implementation(*configuration, SEED)
+    monkeypatch.setattr(vectors, "compiled_suspects", lambda *_: {3: same})
+    with pytest.raises(Contradiction, match="yet only one differs"):
+        list(judge(rows, DECISIONS["resolve"], SEED))
+
+
+def test_few_vectors_need_no_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "decide_all", None)
+    rows = [vectors.KIND.decode(line.encode()) for line in golden()[:FEW]]
+    assert list(judge(rows, DECISIONS["resolve"], SEED)) == []
+    with pytest.raises(TypeError):
+        list(judge([*rows, rows[0]], DECISIONS["resolve"], SEED))
