@@ -23,7 +23,7 @@ BOUNDS = {
     "writes": "How many writes.",
     "elections": "How many elections.",
     "faults": "How many faults.",
-    "fault-epochs": "How many epochs faults may bring about.",
+    "fault_epochs": "How many epochs faults may bring about.",
 }
 MEBIBYTE = 2**20
 DEFAULT_MEMORY_MIB = 8192
@@ -32,7 +32,7 @@ DEFAULT_MEMORY_MIB = 8192
 def bounds(command: Callable[..., None]) -> Callable[..., None]:
     """The options that bound a model; each model says which of them it takes, and in which range."""
     for name, text in reversed(BOUNDS.items()):
-        command = click.option(f"--{name}", name, type=int, default=None, help=text)(command)
+        command = click.option(f"--{name.replace('_', '-')}", name, type=int, default=None, help=text)(command)
     return command
 
 
@@ -121,7 +121,7 @@ def _arguments(model: str, options: dict[str, Any]) -> list[str]:
     words = [model]
     for name in BOUNDS:
         if options[name] is not None:
-            words += [f"--{name}", str(options[name])]
+            words += [f"--{name.replace('_', '-')}", str(options[name])]
     for name in options["without"]:
         words += ["--without", name]
     for name in options["plus"]:
@@ -173,7 +173,7 @@ def _list() -> None:
     for name, entry in MODELS.items():
         click.echo(f"{name}: {entry.about}")
         for key, bound in entry.bounds.items():
-            click.echo(f"  --{key} {bound.low}..{bound.high}, default {bound.default}: {bound.meaning}")
+            click.echo(f"  --{key.replace('_', '-')} {bound.low}..{bound.high}, default {bound.default}: {bound.meaning}")
         for switch, text in entry.switches.items():
             option = (
                 f"--without {switch.removeprefix('without-')}" if switch.startswith("without-") else f"--with {switch}"

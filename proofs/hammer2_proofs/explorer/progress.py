@@ -1,0 +1,102 @@
+"""Progress: once faults stop, the goal can be reached from every state, and no fair behaviour avoids it for ever.
+
+A behaviour is fair if an action that stays possible is taken at last, for each index of its fair domain by itself.
+It is enough to look at whole components: if an action is possible all along a part of one and never taken there, it
+need not be so in the whole; the whole is the cycle that gives every action its best chance.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hammer2_proofs.explorer.graph import components, fair_cycles, reaching, reverse
+from hammer2_proofs.explorer.report import violation
+from hammer2_proofs.explorer.search import Found
+from hammer2_proofs.explorer.trace import Trace, trace_to
+from hammer2_spec.transition_system import sentence
+
+UNFAIR = -1
+LABELS = 64
+EDGES_PER_STATE = 8
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """States without progress: what is wrong with them, how many they are, the way to the nearest."""
+
+    what: str
+    states: int
+    trace: Trace
+
+    def as_object(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"what": self.what, "states": self.states, **violation(self.what, self.trace)}
+
+
+def check(found: Found) -> list[Stuck]:
+    """Check progress towards the model's goal in what a complete search has found.
+
+    With symmetry fairness cannot be told node by node; then only reachability is checked.
+
+    Raises:
+        ValueError: the search is not complete, used two workers, or the model has no goal.
+    """
+    if not found.complete or found.workers != 1 or found.model.goal is None:
+        raise ValueError("progress needs a model with a goal, completely searched by one worker")
+    goal = sentence(found.model.goal)
+    starts, targets, labels, goals = edges(found)
+    begins, sources = reverse(starts, targets, found.states)
+    good = reaching(begins, sources, goals)
+    failures = []
+    dead = np.flatnonzero(good == 0)
+    if len(dead):
+        failures.append(Stuck(f"no way leads to: {goal}", len(dead), trace_to(found, int(dead[0]))))
+    if not found.symmetry:
+        del begins, sources
+        component, many = components(starts, targets, goals)
+        cyclic, starved = fair_cycles(starts, targets, labels, component, many)
+        bad = np.flatnonzero((cyclic != 0) & (starved == 0))
+        if len(bad):
+            members = np.flatnonzero(np.isin(component, bad))
+            failures.append(
+                Stuck(f"{len(bad)} fair cycles avoid for ever: {goal}", len(members), trace_to(found, int(members[0])))
+            )
+        ends = np.flatnonzero((np.diff(starts) == 0) & (goals == 0))
+        if len(ends):
+            failures.append(Stuck(f"nothing can happen short of: {goal}", len(ends), trace_to(found, int(ends[0]))))
+    return failures
+
+
+def edges(found: Found) -> tuple[Any, Any, Any, Any]:
+    """The fault-free edges: first edge of each state, targets, labels for fairness; and which states are goals.
+
+    An edge to a state that the search did not visit (one beyond the bounds) is left out.
+    """
+    label_of = []
+    next_label = 0
+    for action in found.model.actions:
+        if action.fault or not action.fair:
+            label_of.append(UNFAIR)
+            continue
+        label_of.append(next_label)
+        next_label += found.model.sizes[action.fair_over] if action.fair_over else 1
+    if next_label > LABELS:
+        raise ValueError(f"{next_label} fair actions: expected at most {LABELS}")
+    pool = found.pools[0]
+    room = EDGES_PER_STATE * found.states + 2 * found.kernels.instances
+    starts = np.zeros(found.states + 1, dtype=np.int64)
+    targets = np.empty(room, dtype=np.uint32)
+    labels = np.empty(room, dtype=np.uint8)
+    goals = np.zeros(found.states, dtype=np.uint8)
+    out = np.empty(found.layout.words, dtype=np.uint64)
+    done = 0
+    while done < found.states:
+        done = found.module.edges(
+            found.setup, pool.table, pool.store, done, found.states, found.symmetry, pool.vector, pool.next, out,
+            starts, targets, labels, np.array(label_of, dtype=np.int64), goals, len(targets),
+        )  # fmt: skip
+        if done < found.states:
+            targets = np.resize(targets, 2 * len(targets))
+            labels = np.resize(labels, 2 * len(labels))
+    return starts, targets, labels, goals
