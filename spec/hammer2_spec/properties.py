@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hammer2_spec.configuration import ABSENT, Configuration, Outcome, Slot, Verdict
-from hammer2_spec.resolve import majority, member_type, members, outranks
+from hammer2_spec.resolve import majority, member_type, members, outranks, votes_at
 from hammer2_spec.vocabulary import CLUSTER_RDOK, CLUSTER_WROK, CLUSTER_ZFLAGS, MAXCLUSTER, ClusterFlag, PfsType
 
 
@@ -123,8 +123,8 @@ def may_read_hard(verdict: Verdict) -> bool:
 def masters_agree_on(configuration: Configuration, tid: int) -> bool:
     """More than half of the masters that the PFS has are here, without error, at this tid."""
     slots = configuration.slots
-    agreeing = {i for i in having(configuration, PfsType.MASTER) if slots[i].error == 0 and slots[i].tid == tid}
-    return len(agreeing) >= majority(configuration.pfs_nmasters)
+    sound = {i for i in having(configuration, PfsType.MASTER) if slots[i].error == 0}
+    return votes_at(slots, sound, tid) >= majority(configuration.pfs_nmasters)
 
 
 def at_the_quorum(configuration: Configuration, i: int) -> bool:
@@ -438,8 +438,8 @@ def with_a_member_added(first: Configuration, other: Configuration, case: int, p
     """Slot ``case`` gets a member of this type, with the other configuration's tid and error."""
     return Configuration(
         tuple(
-            Slot(True, pfs_type, there.tid, there.error) if i == case else here
-            for i, (here, there) in enumerate(zip(first.slots, other.slots, strict=True))
+            Slot(True, pfs_type, other.slots[i].tid, other.slots[i].error) if i == case else first.slots[i]
+            for i in range(len(first.slots))
         ),
         first.pfs_nmasters,
         first.prior,

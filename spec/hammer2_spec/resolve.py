@@ -27,18 +27,21 @@ def majority(pfs_nmasters: int | None) -> int:
     return 0 if pfs_nmasters is None else pfs_nmasters // 2 + 1
 
 
+def votes_at(slots: Sequence[Slot], voters: AbstractSet[int], tid: int) -> int:
+    """How many voters are at a tid."""
+    return len({i for i in voters if slots[i].tid == tid})
+
+
 def quorum(slots: Sequence[Slot], pfs_nmasters: int | None, semantics: Semantics) -> Quorum:
     """What the masters agree on (L414-430): the highest tid that is believed, and how many vote for it."""
     masters = members(slots, pfs_nmasters, PfsType.MASTER)
     voters = {i for i in masters if slots[i].error == 0} if semantics.sound_votes else masters
     if semantics.majority_tid:
-        believed = {
-            i for i in masters if len({j for j in voters if slots[j].tid == slots[i].tid}) >= majority(pfs_nmasters)
-        }
+        believed = {i for i in masters if votes_at(slots, voters, slots[i].tid) >= majority(pfs_nmasters)}
     else:
         believed = masters
     tid = max((slots[i].tid for i in believed), default=0)
-    nmasters = len({i for i in voters & believed if slots[i].tid == tid})
+    nmasters = votes_at(slots, voters, tid) if believed else 0
     return Quorum(tid, nmasters, len(masters), nmasters >= majority(pfs_nmasters))
 
 
