@@ -1,0 +1,196 @@
+"""Making it durable: hammer2_flush for one topology, and the sync of a volume, which ends in the volume header.
+
+A flush writes every modified block below a chain, children first, to new storage; each block that is written modifies
+its parent, up to the root of the PFS and into the super-root's table. None of this can be seen on the medium until the
+sync writes the header. Whatever fails on the way, the medium holds what the last header leads to.
+"""
+
+from hammer2_cluster.device.device import DeviceError, ReadError
+from hammer2_cluster.store.block_table import BlockTable
+from hammer2_cluster.store.blockref import Entry
+from hammer2_cluster.store.chain import StoredChain
+from hammer2_cluster.store.check_codes import check_code
+from hammer2_cluster.store.deletion import destroy
+from hammer2_cluster.store.modification import clear, modify
+from hammer2_cluster.store.volume import Volume, entries_in, parent_of
+from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, OFF_MASK, SET_COUNT, BrefType, ChainFlag, Error, Resolve
+
+
+def _to_flush(chain: StoredChain) -> list[StoredChain]:
+    """The children that have something to write, or lead to some; not a mounted PFS, which has flushes of its own."""
+    return [child for child in chain.children.all() if child.flags & CHAIN_FLUSH_MASK and not child.is_boundary()]
+
+
+def _children_first(top: StoredChain) -> list[StoredChain]:
+    """All that has to be visited, parents behind their children."""
+    order = [top]
+    for chain in order:  # grows meanwhile
+        if chain.flags & ChainFlag.ONFLUSH:
+            chain.flags &= ~ChainFlag.ONFLUSH
+            order.extend(_to_flush(chain))
+    return order[::-1]
+
+
+async def flush(top: StoredChain, tid: int) -> None:
+    """As ChainLayer.flush; tid: what the PFS's blocks will carry as mirror_tid.
+
+    On a volume that has failed nothing is written (L1411-1414). Raises ValueError if the tid is behind one used before.
+    """
+    volume = top.volume
+    if volume.failed:
+        return
+    if top.pmp is not None and tid < top.bref.mirror_tid:
+        raise ValueError(f"{top.name}: a flush with tid {tid} after one with {top.bref.mirror_tid}")
+    try:
+        for chain in _children_first(top):
+            await _flush_one(chain, tid)
+    except DeviceError as error:
+        volume.fail(error)
+
+
+async def _flush_one(chain: StoredChain, tid: int) -> None:
+    """Write one block, and let its parent's table say so. Raises DeviceError."""
+    volume = chain.volume
+    await volume.lock(chain, Resolve.NEVER)
+    try:
+        if chain.flags & ChainFlag.MODIFIED:
+            await _write(chain, tid)
+        if chain.flags & ChainFlag.UPDATE and parent_of(chain) is not None:
+            await _update_parent(chain)
+        if not _to_flush(chain):
+            chain.flags &= ~ChainFlag.ONFLUSH
+            volume.unpromise(chain)
+    finally:
+        volume.unlock(chain)
+
+
+async def _write(chain: StoredChain, tid: int) -> None:
+    """The block itself, and what it refers to is counted. Raises DeviceError."""
+    volume = chain.volume
+    if chain.pmp is not None:
+        chain.bref.mirror_tid = tid
+    if chain.bref.type == BrefType.VOLUME:
+        clear(chain, ChainFlag.MODIFIED)
+        return
+    if not chain.written:
+        content = chain.content
+        if content is None:
+            raise ReadError(f"{chain.name} is modified and has no content")
+        chain.check = check_code(chain.bref.methods, content)
+        await volume.device.write(chain.entry().offset, content)
+        for entry in entries_in(chain.bref.type, content):
+            volume.freemap.hold(entry.data_off)
+    volume.holding.add(chain.bref.data_off)
+    volume.buffered.pop(chain.id, None)
+    chain.buffer = None
+    chain.written = False
+    chain.flags &= ~ChainFlag.INITIAL
+    clear(chain, ChainFlag.MODIFIED)
+
+
+async def _lock_parent(chain: StoredChain) -> StoredChain | None:
+    """Parent before child: let go of the chain, lock both, look again."""
+    volume = chain.volume
+    while (parent := parent_of(chain)) is not None:
+        volume.ref(parent)
+        volume.unlock(chain)
+        await volume.lock(parent, Resolve.ALWAYS | Resolve.NOREF)
+        await volume.lock(chain, Resolve.NEVER)
+        if parent_of(chain) is parent:
+            return parent
+        volume.unlock(parent)
+    return None
+
+
+async def _update_parent(chain: StoredChain) -> None:
+    """The entry in the parent's table becomes the chain's blockref as it is now. Raises DeviceError."""
+    volume = chain.volume
+    volume.ref(chain)
+    parent = await _lock_parent(chain)
+    if parent is not None:
+        await modify(parent, 0)
+        if parent.error:
+            raise volume.failed or ReadError(f"{parent.name} cannot be modified")
+        table = parent.table()
+        if chain.flags & ChainFlag.BMAPPED:
+            index = table.find(chain.bref.key)
+            if index is None:
+                raise ReadError(f"{parent.name} has no entry for {chain.name}")
+            table.remove(index)
+        table.insert(chain.entry())
+        chain.flags = (chain.flags | ChainFlag.BMAPPED) & ~ChainFlag.BMAPUPD
+        clear(chain, ChainFlag.UPDATE)
+        volume.unlock(parent)
+    volume.drop(chain)
+
+
+async def sync(volume: Volume, tid: int) -> None:
+    """Write the super-root topology, the freemap and the volume header (hammer2_vfs_sync, for one device).
+
+    What was flushed before is durable when this returns, unless ``volume.failed`` says why not.
+    """
+    if volume.failed:
+        return
+    for chain in list(volume.detached):
+        destroy(chain)
+    await volume.lock(volume.vchain, Resolve.ALWAYS)
+    await flush(volume.vchain, tid)
+    volume.unlock(volume.vchain)
+    if volume.failed:
+        return
+    try:
+        await _write_header(volume, tid)
+    except DeviceError as error:
+        volume.fail(error)
+
+
+async def _write_header(volume: Volume, tid: int) -> None:
+    """The new generation, if anything changed. Raises DeviceError."""
+    header, device = volume.header, volume.device
+    table = volume.vchain.data
+    assert table is not None  # noqa: S101 - a volume's table is always in memory
+    if table == header.sroot and not volume.dying and not volume.freemap.is_dirty:
+        return
+    before = list(BlockTable(bytes(header.sroot), 0, SET_COUNT))
+    header.sroot[:] = table
+    await _count(volume, before)
+    header.generation += 1
+    header.mirror_tid = max(header.mirror_tid, tid)
+    await volume.freemap.write(device, header)
+    await device.sync()
+    block = header.pack()
+    first, second = header.offsets()
+    await device.write(first, block)
+    await device.sync()
+    volume.freemap.commit()
+    await device.write(second, block)
+
+
+async def _count(volume: Volume, before: list[Entry]) -> None:
+    """Count what the new header refers to, then no longer what the old one did; what nothing refers to dies."""
+    freemap = volume.freemap
+    for entry in BlockTable(volume.header.sroot, 0, SET_COUNT):
+        freemap.hold(entry.data_off)
+    dead = [entry for entry in before if freemap.release(entry.data_off)]
+    for entry in volume.dying:
+        freemap.give_back(entry.data_off)
+        dead.append(entry)
+    while dead:
+        entry = dead.pop()
+        dead.extend(below for below in await _entries_below(volume, entry) if freemap.release(below.data_off))
+    volume.tables.clear()
+    volume.holding.clear()
+    volume.dying.clear()
+
+
+async def _entries_below(volume: Volume, entry: Entry) -> list[Entry]:
+    """What a dead block refers to. One that cannot be believed keeps what is below it taken: fsck will tell."""
+    content: bytes | bytearray | None = volume.tables.get(entry.data_off & OFF_MASK)
+    if content is None and entry.type in (BrefType.INODE, BrefType.INDIRECT):
+        try:
+            content, error = await volume.read(entry)
+        except ReadError:
+            return []
+        if error is not Error.NONE:
+            return []
+    return [] if content is None else entries_in(entry.type, content)

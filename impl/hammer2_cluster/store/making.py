@@ -1,0 +1,70 @@
+"""A volume comes into being, and is opened again."""
+
+from hammer2_cluster.device.device import Device, DeviceError
+from hammer2_cluster.objects import Blockref, ClusterItem
+from hammer2_cluster.store.flush import sync
+from hammer2_cluster.store.inode_data import DIRECTORY, InodeData
+from hammer2_cluster.store.insertion import create
+from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT, INDIRECT_RADIX, header_offset
+from hammer2_cluster.store.lookup import first_entry
+from hammer2_cluster.store.volume import Volume
+from hammer2_cluster.store.volume_header import BadVolumeError, VolumeHeader, check_geometry, newest_header
+from hammer2_cluster.waiting import Waiting
+from hammer2_spec.vocabulary import INODE_BYTES, BrefType, Check, PfsType, Resolve
+
+SUPER_ROOT_KEY = 0
+
+
+async def format_volume(
+    device: Device,
+    volume_id: bytes,
+    clid: bytes,
+    *,
+    indirect_radix: int = INDIRECT_RADIX,
+    check: int = Check.ISCSI32,
+) -> None:
+    """Make an empty volume with a super-root. What the device held is lost.
+
+    volume_id, clid: 16 bytes each, unique to the volume and to the volumes that are made together.
+    Raises ValueError if a volume cannot have this size or radix, DeviceError.
+    """
+    check_geometry(device.size, indirect_radix)
+    for slot in range(HEADER_COUNT):
+        await device.write(header_offset(slot), bytes(HEADER_BYTES))
+    await device.sync()
+    header = VolumeHeader(device.size, indirect_radix=indirect_radix, check=check, volume_id=volume_id, clid=clid)
+    volume = Volume(device, header)
+    await volume.lock(volume.vchain, Resolve.ALWAYS)
+    bref = Blockref(BrefType.INODE, key=SUPER_ROOT_KEY)
+    error, root = await create(ClusterItem(volume.vchain), None, None, bref, INODE_BYTES, 0)
+    if root is None or root.data is None:
+        raise DeviceError(f"the super-root cannot be created: error {error}")
+    InodeData(type=DIRECTORY, pfs_type=PfsType.SUPROOT).write(root.data)
+    volume.unlock(root)
+    volume.unlock(volume.vchain)
+    await sync(volume, 0)
+    if volume.failed:
+        raise volume.failed
+    await device.sync()
+
+
+async def open_volume(device: Device, hmp: int = 0, name: str = "", waiting: Waiting | None = None) -> Volume:
+    """The volume on a device, as the newest valid header says. Raises BadVolumeError, DeviceError."""
+    header = await newest_header(device)
+    volume = Volume(device, header, hmp, name, waiting)
+    await volume.freemap.load(device, header)
+    await volume.lock(volume.vchain, Resolve.ALWAYS)
+    root = first_entry(volume.vchain, SUPER_ROOT_KEY, SUPER_ROOT_KEY)
+    volume.unlock(volume.vchain)
+    if root is None:
+        raise BadVolumeError(f"{volume.name}: there is no super-root")
+    volume.super_root = root
+    volume.ref(root)
+    return volume
+
+
+async def close_volume(volume: Volume) -> None:
+    """Close the device. What was not synced is lost. Raises WriteError."""
+    if volume.failed is None:
+        await volume.device.sync()
+    volume.device.close()
