@@ -6,6 +6,8 @@ from hammer2_cluster import accessors
 from hammer2_cluster.objects import Chain, Cluster, Iocb
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
+from hammer2_cluster.standing import believed
+from hammer2_spec.vocabulary import Error
 
 
 def rdata(cluster: Cluster | None) -> Chain:
@@ -25,23 +27,48 @@ def wdata(cluster: Cluster | None) -> Chain:
     return rdata(cluster)
 
 
-def member_to_load(cluster: Cluster) -> int:
-    """The first member whose data is there, else slot 0 (L1300-1311)."""
-    return next((i for i, chain in cluster.members() if chain.data is not None), 0)
+def members_to_load(on: Runner, cluster: Cluster) -> list[int]:
+    """Whom to load from, in this order.
+
+    In the seed one: the first member whose data is there, else slot 0 (L1300-1311). When repaired, all that may be
+    believed: those whose data is there first.
+    """
+    if on.semantics.valid_data:
+        return sorted(believed(on, cluster), key=lambda i: deref(cluster.array[i].chain).data is None)
+    return [next((i for i, chain in cluster.members() if chain.data is not None), 0)]
 
 
 def load_async(on: Runner, cluster: Cluster | None, callback: Callable[[Iocb], None], ptr: object) -> None:
-    """Load the cluster's data and call back (L1278-1372): at once if some member has it, else after reading one.
+    """Load the cluster's data and call back once (L1278-1372): at once if some member has it, else after reading one.
 
-    Nothing here waits: the I/O layer calls back. Raises NullDereference if no member has data and slot 0 is empty.
+    Nothing here waits: the I/O layer calls back. When repaired, a read that fails is followed by another member's; if
+    there is no valid data the callback gets a control block without a chain, whose ``error`` says so. Raises
+    NullDereference if no member has data and slot 0 is empty.
     """
     cluster = deref(cluster)
-    i = member_to_load(cluster)
-    iocb = Iocb(callback, cluster, cluster.array[i].chain, ptr, i)
-    cluster.iocb = iocb
-    chain = deref(iocb.chain)
-    if chain.data is not None:
-        on.chains.callback(iocb)
+    left = members_to_load(on, cluster)
+
+    def loaded(iocb: Iocb) -> None:
+        """After a read: deliver, unless it failed and there is another member."""
+        if iocb.error and left:
+            load(left.pop(0))
+            return
+        if iocb.error:
+            iocb.chain = None
+        callback(iocb)
+
+    def load(i: int) -> None:
+        iocb = Iocb(loaded if on.semantics.valid_data else callback, cluster, cluster.array[i].chain, ptr, i)
+        cluster.iocb = iocb
+        chain = deref(iocb.chain)
+        if chain.data is not None:
+            on.chains.callback(iocb)
+        else:
+            on.chains.adjreadcounter(chain)
+            on.chains.io_getblk(iocb)
+
+    if left:
+        load(left.pop(0))
     else:
-        on.chains.adjreadcounter(chain)
-        on.chains.io_getblk(iocb)
+        cluster.iocb = Iocb(callback, cluster, None, ptr, 0, error=cluster.error or Error.INCOMPLETE)
+        on.chains.callback(cluster.iocb)

@@ -1,32 +1,31 @@
 """Locking, and the decision that locking ends in (L327-554, L586-618)."""
 
-from hammer2_cluster.objects import Cluster
+from hammer2_cluster.life_cycle import ref
+from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import KernelAssert, deref, kkassert
 from hammer2_cluster.resolve import resolve as decide
 from hammer2_cluster.runner import Runner
 from hammer2_spec.configuration import ABSENT, FOREIGN, Outcome, Slot
-from hammer2_spec.vocabulary import ClusterFlag, Resolve
+from hammer2_spec.vocabulary import BrefType, ClusterFlag, Resolve
 
 
-def slots_of(cluster: Cluster) -> list[Slot]:
+def tid_of(on: Runner, chain: Chain) -> int:
+    """The tid that a member is judged by. Block tables differ from node to node; the inode above them should not."""
+    if on.semantics.inode_tids:
+        while chain.bref.type == BrefType.INDIRECT and chain.parent is not None:
+            chain = chain.parent
+    return chain.bref.mirror_tid
+
+
+def slots_of(on: Runner, cluster: Cluster) -> list[Slot]:
     """The cluster as resolve sees it."""
     pmp = cluster.pmp
     return [
-        Slot(True, 0 if pmp is None else pmp.pfs_types[i], item.chain.bref.mirror_tid, item.chain.error)
+        Slot(True, 0 if pmp is None else pmp.pfs_types[i], tid_of(on, item.chain), item.chain.error)
         if item.chain is not None and not item.owes
         else ABSENT
         for i, item in enumerate(cluster.array[: cluster.nchains])
     ]
-
-
-def slot_of_focus(cluster: Cluster) -> int | None:
-    """Where the focus stands: None, a slot, or FOREIGN."""
-    if cluster.focus is None:
-        return None
-    for i, chain in cluster.members():
-        if chain is cluster.focus:
-            return i
-    return FOREIGN
 
 
 def resolve(on: Runner, cluster: Cluster | None) -> None:
@@ -36,7 +35,9 @@ def resolve(on: Runner, cluster: Cluster | None) -> None:
     """
     cluster = deref(cluster)
     nmasters = None if cluster.pmp is None else cluster.pmp.pfs_nmasters
-    verdict = decide(slots_of(cluster), nmasters, slot_of_focus(cluster), cluster.flags, on.semantics)
+    slot = cluster.slot_of(cluster.focus)
+    prior = FOREIGN if slot is None and cluster.focus is not None else slot
+    verdict = decide(slots_of(on, cluster), nmasters, prior, cluster.flags, on.semantics)
     if verdict.focus is None:
         cluster.focus = None
     elif verdict.focus != FOREIGN:
@@ -47,10 +48,11 @@ def resolve(on: Runner, cluster: Cluster | None) -> None:
         raise KernelAssert(f"L{verdict.outcome.value}")
 
 
-async def lock(on: Runner, cluster: Cluster | None, how: int) -> None:
+async def lock(on: Runner, cluster: Cluster | None, how: int) -> int:
     """Lock and reference the cluster and its chains, then resolve (L327-377).
 
-    how: Resolve flags; NOREF takes the caller's reference instead of a new one. Raises KernelAssert L354 on an inode's
+    how: Resolve flags; NOREF takes the caller's reference instead of a new one. Returns 0; when repaired, the cluster's
+    error if it has one, and then the cluster is not locked and not referenced. Raises KernelAssert L354 on an inode's
     own cluster, L359 if it has a focus without being locked, and what resolve raises.
     """
     cluster = deref(cluster)
@@ -58,6 +60,8 @@ async def lock(on: Runner, cluster: Cluster | None, how: int) -> None:
     kkassert(cluster.flags & ClusterFlag.INODE == 0, "L354")
     if cluster.flags & ClusterFlag.LOCKED:
         on.chains.kprintf_already_locked(cluster)
+    elif on.semantics.relocked_lookup:
+        cluster.focus = None
     else:
         kkassert(cluster.focus is None, "L359")
     cluster.flags |= ClusterFlag.LOCKED
@@ -70,6 +74,13 @@ async def lock(on: Runner, cluster: Cluster | None, how: int) -> None:
     async for _ in on.ask(cluster, lock_member, until=on.quorum_of(cluster)):
         pass
     resolve(on, cluster)
+    error = cluster.error
+    if not error or not on.semantics.failed_lock:
+        return 0
+    if how & Resolve.NOREF:  # the caller keeps the reference that it offered
+        await ref(on, cluster)
+    await unlock(on, cluster)
+    return error
 
 
 async def unlock(on: Runner, cluster: Cluster | None) -> None:

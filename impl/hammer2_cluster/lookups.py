@@ -1,22 +1,34 @@
 """Finding elements under a parent, scanning them, and the way up (L757-970, L1205-1248)."""
 
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from hammer2_cluster.life_cycle import copy, drop
 from hammer2_cluster.locking import lock, resolve, unlock
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_spec.vocabulary import BrefType, ClusterFlag, Lookup, Resolve
+from hammer2_cluster.standing import SOFT_AND_SUPROOT, follow, follow_moved_parent, readable, remove, type_of
+from hammer2_spec.resolve import majority
+from hammer2_spec.vocabulary import KEY_MAX, BrefType, ClusterFlag, Error, Lookup, PfsType, Resolve
 
 
-async def lookup_init(on: Runner, cparent: Cluster | None, flags: int) -> Cluster:
-    """An independently locked cluster over the parent's chains, shared with LOOKUP_SHARED (L757-785)."""
+async def lookup_init(on: Runner, cparent: Cluster | None, flags: int) -> Cluster | None:
+    """An independently locked cluster over the parent's chains, shared with LOOKUP_SHARED (L757-785).
+
+    When repaired, None if it cannot be locked: the parent's ``error`` says why.
+    """
     cluster = on.chains.kmalloc()
     parent = deref(cparent)
     cluster.pmp = parent.pmp
     for mine, its in zip(cluster.array, parent.array[: parent.nchains], strict=False):
         mine.chain = its.chain
     cluster.nchains = parent.nchains
-    await lock(on, cluster, Resolve.ALWAYS | Resolve.SHARED if flags & Lookup.SHARED else Resolve.ALWAYS)
+    error = await lock(on, cluster, Resolve.ALWAYS | Resolve.SHARED if flags & Lookup.SHARED else Resolve.ALWAYS)
+    if error:
+        parent.error = error
+        return None
     return cluster
 
 
@@ -26,29 +38,117 @@ async def lookup_done(on: Runner, cparent: Cluster | None) -> None:
         await unlock(on, cparent)
 
 
-class Match:
-    """What the members found, as lookup and next fold it (L838-867, L932-957)."""
+class Element(NamedTuple):
+    """What must be the same on every node."""
 
-    def __init__(self, cparent: Cluster, cluster: Cluster, first_assertion: int) -> None:
+    type: int
+    key: int
+    keybits: int
+    bytes: int
+
+
+def element(chain: Chain) -> Element:
+    """A chain as other nodes know it."""
+    return Element(chain.bref.type, chain.bref.key, chain.bref.keybits, chain.bytes)
+
+
+class Answer(NamedTuple):
+    """What a lookup at one node came to."""
+
+    parent: Chain | None
+    """The parent slot's chain before; it may have moved to a deeper block."""
+    chain: Chain | None
+    key_next: int
+
+
+class Match:
+    """What the members found, folded one by one as lookup and next do (L838-871, L932-960)."""
+
+    def __init__(self, on: Runner, cparent: Cluster, cluster: Cluster, key_next: int, first_assertion: int) -> None:
+        self._on = on
         self._cparent = cparent
         self._cluster = cluster
+        self._key_next = key_next
+        self._key_nexts: dict[int, int] = {}
         self._line = first_assertion
-        self._like = (0, 0, 0, 0)
-        self.found = False
+        self._like = Element(0, 0, 0, 0)
+        self._found: dict[int, Element | None] = {}
+        self.focus_slot = cparent.slot_of(cparent.focus)
 
-    def take(self, i: int, chain: Chain) -> None:
-        """Focus on the first one found, or follow the parent's focus; all must agree with the first one."""
+    def take(self, i: int, answer: Answer) -> None:
+        """Focus on the first one found, or follow the parent's focus; in the seed all must agree with the first one."""
+        semantics = self._on.semantics
         cluster, cparent = self._cluster, self._cparent
-        self.found = True
-        this = (chain.bref.type, chain.bref.key, chain.bref.keybits, chain.bytes)
-        if cluster.focus is None:
-            self._like = this
-            cluster.ddflag = int(chain.bref.type == BrefType.INODE)
-            cluster.focus = chain
-        if cparent.focus is cparent.array[i].chain:
-            cluster.focus = chain
-        for n, (expected, got) in enumerate(zip(self._like, this, strict=True)):
-            kkassert(expected == got, f"L{self._line + n}")
+        parent, chain, key_next = answer
+        follow_moved_parent(self._on, cparent, parent, i)
+        self._found[i] = None if chain is None else element(chain)
+        if chain is not None:
+            this = element(chain)
+            if cluster.focus is None:
+                self._like = this
+                cluster.ddflag = int(chain.bref.type == BrefType.INODE)
+                cluster.focus = chain
+            if cparent.focus is cparent.array[i].chain:
+                cluster.focus = chain
+            if not semantics.outvoted_members:
+                for n, (expected, got) in enumerate(zip(self._like, this, strict=True)):
+                    kkassert(expected == got, f"L{self._line + n}")
+        self._key_nexts[i] = key_next
+
+    def key_next(self) -> int:
+        """Where to go on; 0 at the end of the key space."""
+        if self._on.semantics.fresh_key_next:
+            first = KEY_MAX + 1
+            nexts = [self._key_nexts[i] for i, what in self._found.items() if what is not None]
+        else:  # the original starts from what the variable held, and heeds members that found nothing (L814, L869)
+            first = self._key_next
+            nexts = list(self._key_nexts.values())
+        return min([first, *nexts]) & KEY_MAX
+
+    def outvoted(self) -> Sequence[int] | None:
+        """The members that found something else than what holds, whose findings are struck out; None if nothing holds.
+
+        What a majority of masters found holds; under a focus that is soft or the super-root's, what that member found.
+        """
+        cparent, found, slot = self._cparent, self._found, self.focus_slot
+        if not self._on.semantics.outvoted_members:
+            return ()
+        if slot in found and type_of(cparent, slot) in SOFT_AND_SUPROOT:
+            winners = [found[slot]]
+        else:
+            votes = Counter(what for i, what in found.items() if type_of(cparent, i) == PfsType.MASTER)
+            needed = majority(None if cparent.pmp is None else cparent.pmp.pfs_nmasters)
+            winners = [what for what, n in votes.items() if n >= needed]
+        if not winners:
+            return None
+        outvoted = [i for i, what in found.items() if what != winners[0]]
+        for i in outvoted:
+            found[i] = None
+        return outvoted
+
+    def holds_something(self) -> bool:
+        """Whether any member found something that holds."""
+        return any(what is not None for what in self._found.values())
+
+
+async def _settle(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) -> Cluster | None:
+    """The epilogue of lookup and next (L873-881, L962-969): the cluster, resolved, or None and the cluster freed."""
+    cluster.nchains = cparent.nchains
+    outvoted = match.outvoted()
+    for i in range(cluster.nchains) if outvoted is None else outvoted:
+        await remove(on, cluster, i)
+    if outvoted is None:
+        cparent.error = Error.INCOMPLETE
+    elif outvoted:
+        for i in outvoted:
+            await remove(on, cparent, i)
+        resolve(on, cparent)
+    resolve(on, cluster)
+    if outvoted is None or not match.holds_something():
+        await drop(on, cluster)
+        return None
+    follow(on, cluster, match.focus_slot)
+    return cluster
 
 
 async def lookup(
@@ -57,7 +157,8 @@ async def lookup(
     """The first element that overlaps key_beg..key_end, or None, and the key at which to go on (L794-882).
 
     key_next: what the caller's variable holds before. flags: Lookup bits. The result is locked unless NOLOCK is given.
-    Raises KernelAssert L863 to L866 if the members found different elements.
+    Raises KernelAssert L863 to L866 if the members found different elements; when repaired, those outvoted are removed
+    from both clusters, and if no majority agrees there is none, and the parent has an error.
     """
     parent = deref(cparent)
     cluster = on.chains.kmalloc()
@@ -65,23 +166,18 @@ async def lookup(
     cluster.refs = 1
     if flags & Lookup.NOLOCK == 0:
         cluster.flags |= ClusterFlag.LOCKED
-    key_accum = key_next
-    match = Match(parent, cluster, 863)
+    match = Match(on, parent, cluster, key_next, 863)
 
-    async def find(i: int) -> tuple[Chain | None, int]:
-        item = cluster.array[i]
-        item.chain, member_next = await on.chains.lookup(parent.array[i], key_next, key_beg, key_end, flags)
-        return item.chain, member_next
+    async def find(i: int) -> Answer:
+        item, above = cluster.array[i], parent.array[i]
+        was = above.chain
+        item.chain, member_next = await on.chains.lookup(above, key_next, key_beg, key_end, flags)
+        return Answer(was, item.chain, member_next)
 
-    async for i, (chain, member_next) in on.ask(parent, find, fills=cluster, until=on.quorum_of(cluster)):
-        if chain is not None:
-            match.take(i, chain)
-        key_accum = min(key_accum, member_next)
-    cluster.nchains = parent.nchains
-    resolve(on, cluster)
-    if not match.found:
-        await drop(on, cluster)
-    return cluster if match.found else None, key_accum
+    slots = readable(on, parent)
+    async for i, answer in on.ask(parent, find, slots=slots, fills=cluster, until=on.quorum_of(cluster)):
+        match.take(i, answer)
+    return await _settle(on, parent, cluster, match), match.key_next()
 
 
 async def next(  # noqa: A001 - the original's name
@@ -90,40 +186,43 @@ async def next(  # noqa: A001 - the original's name
     """The element behind the cluster's, in the cluster itself, or None, and the key at which to go on (L884-970).
 
     The cluster is consumed when there is none. Arguments as for lookup. Raises KernelAssert L953 to L956 if the members
-    found different elements.
+    found different elements; when repaired, as lookup.
     """
-    key_accum = key_next
     cluster = deref(cluster)
-    items = cluster.array
     cluster.focus = None
     parent = deref(cparent)
-    parent.focus = None
+    semantics = on.semantics
+    if not semantics.kept_focus:
+        parent.focus = None
     cluster.ddflag = 0
-    match = Match(parent, cluster, 953)
+    items = cluster.array
+    match = Match(on, parent, cluster, key_next, 953)
+    asked = readable(on, parent)
 
-    async def find_next(i: int) -> tuple[Chain | None, int]:
-        item = items[i]
-        chain = deref(item.chain)
-        if parent.array[i].chain is None:  # released, and yet the slot keeps it (L920)
+    async def find_next(i: int) -> Answer | None:
+        item, above = items[i], parent.array[i]
+        was, chain = above.chain, deref(item.chain)
+        if was is None or i not in asked:
             (on.chains.drop if flags & Lookup.NOLOCK else on.chains.unlock)(chain)
-            return None, key_next
-        item.chain, member_next = await on.chains.next(parent.array[i], chain, key_next, key_beg, key_end, flags)
-        return item.chain, member_next
+            if semantics.emptied_slot:  # the original's slot keeps the chain that it released (L920)
+                item.chain = None
+            return None
+        item.chain, member_next = await on.chains.next(above, chain, key_next, key_beg, key_end, flags)
+        return Answer(was, item.chain, member_next)
 
     slots = range(parent.nchains)
-    async for i, (chain, member_next) in on.ask(cluster, find_next, slots=slots, until=on.quorum_of(cluster)):
-        if chain is not None:
-            match.take(i, chain)
-        key_accum = min(key_accum, member_next)
-    cluster.nchains = parent.nchains
-    resolve(on, cluster)
-    if not match.found:
-        await drop(on, cluster)
-    return cluster if match.found else None, key_next  # the original never stores key_accum
+    async for i, answer in on.ask(cluster, find_next, slots=slots, until=on.quorum_of(cluster)):
+        if answer is not None:
+            match.take(i, answer)
+    found = await _settle(on, parent, cluster, match)
+    return found, match.key_next() if semantics.stored_key_next else key_next  # the original drops key_accum
 
 
 async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
-    """The locked parent of a locked cluster, which stays locked; its focus follows the cluster's (L1205-1248)."""
+    """The locked parent of a locked cluster, which stays locked; its focus follows the cluster's (L1205-1248).
+
+    When repaired, either cluster's ``error`` tells that it cannot be used.
+    """
     child = deref(cluster)
     cparent = await copy(on, child)
 
@@ -148,5 +247,10 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
         if child.focus is chain:
             cparent.focus = above
     cparent.flags |= ClusterFlag.LOCKED
+    slot = child.slot_of(child.focus)
     resolve(on, cparent)
+    follow(on, cparent, slot)
+    if on.semantics.rechecked_child:
+        resolve(on, child)
+        follow(on, child, slot)
     return cparent

@@ -7,63 +7,89 @@ from hammer2_cluster.locking import resolve
 from hammer2_cluster.objects import Chain, Cluster, Inode
 from hammer2_cluster.outcomes import KernelPanic, deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_spec.vocabulary import BrefType, ChainFlag, InodeFlag, OpFlag
+from hammer2_cluster.standing import may_write, settle_write, writable
+from hammer2_spec.semantics import Semantics
+from hammer2_spec.vocabulary import INODE_BYTES, BrefType, ChainFlag, Error, InodeFlag, OpFlag
 
+INODE_PFS_SUBTYPE = 0x003
 INODE_OP_FLAGS = 0x051
+INODE_PFS_TYPE = 0x087
+INODE_PFS_CLID = 0x090
+INODE_PFS_FSID = 0x0A0
+PFS_IDENTITY = (
+    slice(INODE_PFS_SUBTYPE, INODE_PFS_SUBTYPE + 1),
+    slice(INODE_PFS_TYPE, INODE_PFS_TYPE + 1),
+    slice(INODE_PFS_CLID, INODE_PFS_FSID + 16),
+)
+"""What makes a root inode that of this node's PFS: subtype, type, cluster id and filesystem id."""
 INODE_U = 0x200
 """offsetof(hammer2_inode_data_t, u): the block table, or embedded data."""
 
 
 async def resize(
     on: Runner, ip: Inode | None, cparent: Cluster | None, cluster: Cluster | None, nradix: int, flags: int
-) -> None:
+) -> int:
     """Resize every present chain to 2^nradix bytes, under its own parent (L620-644).
 
-    Raises KernelAssert L632 or L633 if the two clusters are not of one kind, L638 for a member without a parent.
+    Returns 0; when repaired, an Error if too few members could be resized. Raises KernelAssert L632 or L633 if the two
+    clusters are not of one kind, L638 for a member without a parent.
     """
     parents = deref(cparent)
     cluster = deref(cluster)
     items = cluster.array
     kkassert(parents.pmp is cluster.pmp, "L632")
     kkassert(parents.nchains == cluster.nchains, "L633")
+    if on.semantics.rechecked_write and not may_write(cluster):
+        return cluster.error or Error.INCOMPLETE
+    failed: list[int] = []
 
     async def resize_member(i: int) -> None:
-        parent = parents.array[i].chain
-        if parent is None:
-            kkassert(False, "L638")
-        await on.chains.resize(ip, deref(parent), deref(items[i].chain), nradix, flags)
+        above = parents.array[i].chain
+        kkassert(above is not None, "L638")
+        await on.chains.resize(ip, deref(above), deref(items[i].chain), nradix, flags)
 
-    async for _ in on.ask(cluster, resize_member, until=on.quorum_of(cluster)):
-        pass
+    slots = writable(on, cluster, parents)
+    async for i, _ in on.ask(cluster, resize_member, slots=slots, until=on.quorum_of(cluster)):
+        if deref(items[i].chain).error:
+            failed.append(i)
+    return await settle_write(on, failed, cluster) if on.semantics.rechecked_write else 0
 
 
-async def modify(on: Runner, cluster: Cluster | None, flags: int) -> None:
-    """Make the chains writable; if the focus errors, resolve again (L668-697). flags: Modify bits."""
+async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
+    """Make the chains writable; if the focus errors, resolve again (L668-697). flags: Modify bits.
+
+    Returns 0; when repaired, an Error if too few members could be modified: nothing may be edited then.
+    """
     cluster = deref(cluster)
     items = cluster.array
+    if on.semantics.rechecked_write and not may_write(cluster):
+        return cluster.error or Error.INCOMPLETE
     resolve_again = False
 
     async def modify_member(i: int) -> None:
         await on.chains.modify(deref(items[i].chain), flags)
 
-    async for i, _ in on.ask(cluster, modify_member, until=on.quorum_of(cluster)):
+    slots = writable(on, cluster)
+    async for i, _ in on.ask(cluster, modify_member, slots=slots, until=on.quorum_of(cluster)):
         chain = deref(items[i].chain)
-        if cluster.focus is chain and chain.error:
+        if chain.error and (cluster.focus is chain or on.semantics.rechecked_write):
             cluster.error = chain.error
             resolve_again = True
     if resolve_again:
         resolve(on, cluster)
+    return 0 if may_write(cluster) or not on.semantics.rechecked_write else cluster.error or Error.INCOMPLETE
 
 
-async def modify_ip(on: Runner, ip: Inode | None, cluster: Cluster | None, flags: int) -> Chain:
+async def modify_ip(on: Runner, ip: Inode | None, cluster: Cluster | None, flags: int) -> Chain | None:
     """Mark the inode modified, modify its cluster, repoint the inode to it (L646-666).
 
-    Returns the chain whose data is writable then: the focus. Raises NullDereference without one, and KernelAssert L1274
-    if it is not MODIFIED.
+    Returns the chain whose data is writable then: the focus; when repaired, None if modify fails. Raises
+    NullDereference without a focus, KernelAssert L1274 if it is not MODIFIED.
     """
     ip = deref(ip)
     ip.flags |= InodeFlag.MODIFIED
-    await modify(on, cluster, flags)
+    if await modify(on, cluster, flags):
+        return None
     on.chains.inode_repoint(ip, deref(cluster))
     if ip.vp:
         on.chains.vsetisdirty(ip)
@@ -93,26 +119,48 @@ class Edited(NamedTuple):
                 raise KernelPanic("unknown_node_type")
 
 
-async def modsync(on: Runner, cluster: Cluster | None) -> None:
+def copy_edited(semantics: Semantics, edited: Edited, data: bytearray) -> None:
+    """Make a member's data what was edited in the focus, as far as that is the same on every node."""
+    n = edited.extent()
+    had_table = data[INODE_OP_FLAGS] & OpFlag.DIRECTDATA == 0
+    identity = [bytes(data[part]) for part in PFS_IDENTITY]
+    if n:
+        data[:n] = deref(edited.data)[:n]
+    if edited.type == BrefType.INODE and n == INODE_U and not had_table and semantics.fresh_block_table:
+        data[INODE_U:INODE_BYTES] = bytes(INODE_BYTES - INODE_U)  # what stood there was embedded data, no table
+    if edited.type == BrefType.INODE and data[INODE_OP_FLAGS] & OpFlag.PFSROOT and semantics.own_identity:
+        for part, own in zip(PFS_IDENTITY, identity, strict=True):
+            data[part] = own
+
+
+async def modsync(on: Runner, cluster: Cluster | None) -> int:
     """Copy what was edited in the focus to every other chain; block tables are never copied (L699-755).
 
-    Raises NullDereference without a focus or data; KernelAssert L720 if the focus is not MODIFIED, L726 if another
-    chain is not, L727 if its size or type differs; KernelPanic for a type that cannot be copied.
+    Returns 0; when repaired, an Error if too few members have it then. Raises NullDereference without a focus or data;
+    KernelAssert L720 if the focus is not MODIFIED, L726 if another chain is not, L727 if its size or type differs;
+    KernelPanic for a type that cannot be copied.
     """
     cluster = deref(cluster)
     items = cluster.array
     focus = deref(cluster.focus)
     kkassert(focus.flags & ChainFlag.MODIFIED, "L720")
     edited = Edited(focus.bref.type, focus.bytes, focus.data)
+    tolerant = on.semantics.tolerant_modsync
+    failed: list[int] = []
 
-    async def copy_to_member(i: int) -> None:
+    async def copy_to_member(i: int) -> bool:
         scan = deref(items[i].chain)
+        alike = (scan.bytes, scan.bref.type) == (edited.bytes, edited.type)
+        if tolerant and not (scan.flags & ChainFlag.MODIFIED and alike and scan.data is not None):
+            return False
         kkassert(scan.flags & ChainFlag.MODIFIED, "L726")
-        kkassert((scan.bytes, scan.bref.type) == (edited.bytes, edited.type), "L727")
-        n = edited.extent()
-        if n:
-            deref(scan.data)[:n] = deref(edited.data)[:n]
+        kkassert(alike, "L727")
+        if edited.extent():
+            copy_edited(on.semantics, edited, deref(scan.data))
+        return True
 
-    others = [i for i, chain in cluster.members() if chain is not focus]
-    async for _ in on.ask(cluster, copy_to_member, slots=others):
-        pass
+    slots = [i for i in writable(on, cluster) if items[i].chain is not focus]
+    async for i, copied in on.ask(cluster, copy_to_member, slots=slots):
+        if not copied:
+            failed.append(i)
+    return await settle_write(on, failed, cluster) if failed else 0

@@ -122,3 +122,7 @@ class Cluster:
             item = self.array[i]
             if item.chain is not None and not item.owes:
                 yield i, item.chain
+
+    def slot_of(self, chain: Chain | None) -> int | None:
+        """The first member slot that holds this chain."""
+        return next((i for i, member in self.members() if member is chain), None)

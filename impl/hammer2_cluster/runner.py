@@ -55,8 +55,15 @@ class Runner(Protocol):
         cluster whose slots the step writes, if it is another one. until: the fold may stop asking once this holds.
         """
 
-    async def tell(self, cluster: Cluster, step: Step[None], *, fills: Cluster | None = None) -> None:
-        """Perform the step at each slot that holds a chain; nobody waits for it."""
+    async def tell(
+        self,
+        cluster: Cluster,
+        step: Step[None],
+        *,
+        slots: Iterable[int] | None = None,
+        fills: Cluster | None = None,
+    ) -> None:
+        """Perform the step at those slots, all if None, that hold a chain; nobody waits for it."""
 
     def quorum_of(self, cluster: Cluster) -> Until | None:
         """The licence to go on once a quorum of this cluster's members has answered alike."""

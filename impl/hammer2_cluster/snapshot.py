@@ -1,60 +1,102 @@
 """A PFS frozen as it is (L1095-1203)."""
 
+from typing import NamedTuple
+
 from hammer2_cluster.data import rdata
 from hammer2_cluster.locking import unlock
-from hammer2_cluster.modifying import INODE_OP_FLAGS, INODE_U, modify_ip, modsync
-from hammer2_cluster.objects import Chain, Cluster, Inode
+from hammer2_cluster.modifying import (
+    INODE_OP_FLAGS,
+    INODE_PFS_CLID,
+    INODE_PFS_FSID,
+    INODE_PFS_SUBTYPE,
+    INODE_PFS_TYPE,
+    INODE_U,
+    modify_ip,
+    modsync,
+)
+from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefFlag, Insert, OpFlag, PfsSubtype, PfsType
+from hammer2_cluster.standing import settle_write, writable
+from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefFlag, Error, Insert, OpFlag, PfsSubtype, PfsType
 
-INODE_PFS_SUBTYPE = 0x003
-INODE_PFS_TYPE = 0x087
-INODE_PFS_CLID = 0x090
-INODE_PFS_FSID = 0x0A0
+TABLE = slice(INODE_U, INODE_U + EMBEDDED_BYTES)
+UUID_BYTES = 16
+FSID = slice(INODE_PFS_FSID, INODE_PFS_FSID + UUID_BYTES)
+CLID = slice(INODE_PFS_CLID, INODE_PFS_CLID + UUID_BYTES)
 
 
-async def fill_in(
-    on: Runner, nip: Inode, ncluster: Cluster | None, ocluster: Cluster, source: bytearray | None
-) -> None:
-    """Make the new directory a snapshot: its own PFS, with the original's block table, flushed (L1157-1200)."""
-    chain: Chain = await modify_ip(on, nip, ncluster, 0)
-    ncluster = deref(ncluster)
+class Ids(NamedTuple):
+    """A snapshot's own filesystem id and cluster id."""
+
+    fsid: bytes
+    clid: bytes
+
+
+def _name_the_snapshot(on: Runner, chain: Chain, ids: Ids | None) -> Ids:
+    """Make a new directory the root of a PFS of its own (L1158-1174), with new ids or those of the nodes before."""
     wipdata = deref(chain.data)
     wipdata[INODE_PFS_TYPE] = PfsType.MASTER
     wipdata[INODE_PFS_SUBTYPE] = PfsSubtype.SNAPSHOT
     wipdata[INODE_OP_FLAGS] |= OpFlag.PFSROOT
-    on.chains.uuidgen(chain, INODE_PFS_FSID)
-    on.chains.uuidgen(chain, INODE_PFS_CLID)  # a private cluster, which is never synchronized (L1163-1174)
-    for _, nchain in ncluster.members():
-        nchain.bref.flags |= BrefFlag.PFSROOT
-    kkassert(ocluster.nchains == 1, "L1192")
-    table = slice(INODE_U, INODE_U + EMBEDDED_BYTES)
-    wipdata[table] = deref(source)[table]
-    await modsync(on, ncluster)
-    items = ncluster.array
+    if ids is None:
+        on.chains.uuidgen(chain, INODE_PFS_FSID)
+        on.chains.uuidgen(chain, INODE_PFS_CLID)  # a private cluster, which is never synchronized with the original
+    else:
+        wipdata[FSID], wipdata[CLID] = ids
+    return Ids(bytes(wipdata[FSID]), bytes(wipdata[CLID]))
 
-    async def flush_member(i: int) -> None:
-        await on.chains.flush(deref(items[i].chain))
 
-    async for _ in on.ask(ncluster, flush_member):
-        pass
+async def _snapshot_at(
+    on: Runner, ocluster: Cluster, ochain: Chain, name: str, ids: Ids | None
+) -> tuple[int, Ids | None]:
+    """The snapshot at the node of one chain: an Error, and the ids that it has."""
+    whole = on.semantics.whole_snapshot
+    source, hmp = ochain.data, ochain.hmp
+    if whole and (source is None or hmp is None):
+        return Error.IO, ids
+    nip, ncluster, error = on.chains.inode_create(deref(hmp), name, Insert.PFSROOT)
+    if nip is None:
+        return error, ids
+    chain = await modify_ip(on, nip, ncluster, 0)
+    ncluster = deref(ncluster)
+    if chain is not None:
+        ids = _name_the_snapshot(on, chain, ids)
+        for _, nchain in ncluster.members():
+            nchain.bref.flags |= BrefFlag.PFSROOT
+        kkassert(whole or ocluster.nchains == 1, "L1192")
+        deref(chain.data)[TABLE] = deref(source)[TABLE]
+        await modsync(on, ncluster)
+        items = ncluster.array
+
+        async def flush_member(i: int) -> None:
+            await on.chains.flush(deref(items[i].chain))
+
+        async for _ in on.ask(ncluster, flush_member):
+            pass
     on.chains.inode_unlock_ex(nip, ncluster)
     await unlock(on, ncluster)
+    return error if chain is not None else Error.IO, ids
 
 
 async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     """A new PFS under the super-root with the flushed contents of the cluster (L1095-1203). Returns an Error.
 
-    Assumes that the filesystem was synced and that the original's inode is locked exclusively. Raises KernelAssert
-    L1192 unless the cluster has one member; NullDereference without a focus, a device or data.
+    Assumes that the filesystem was synced and that the original's inode is locked exclusively. The seed works on the
+    focus's device only; when repaired, on every node that may be written, each with its own block table. Raises
+    KernelAssert L1192 unless the cluster has one member; NullDereference without a focus, a device or data.
     """
     on.chains.kprintf_snapshot(name)
     on.chains.dirhash(name)
     focus = rdata(ocluster)
-    source = focus.data
-    hmp = deref(focus.hmp)
-    nip, ncluster, error = on.chains.inode_create(hmp, name, Insert.PFSROOT)
-    if nip is not None:
-        await fill_in(on, nip, ncluster, deref(ocluster), source)
-    return error
+    cluster = deref(ocluster)
+    if not on.semantics.whole_snapshot:
+        error, _ = await _snapshot_at(on, cluster, focus, name, None)
+        return error
+    ids: Ids | None = None
+    failed: list[int] = []
+    for i in writable(on, cluster):
+        error, ids = await _snapshot_at(on, cluster, deref(cluster.array[i].chain), name, ids)
+        if error:
+            failed.append(i)
+    return await settle_write(on, failed, cluster)

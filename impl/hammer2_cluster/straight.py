@@ -58,10 +58,11 @@ class Straight:
         cluster: Cluster,
         step: Step[None],
         *,
+        slots: Iterable[int] | None = None,
         fills: Cluster | None = None,  # noqa: ARG002 - as in ask
     ) -> None:
         """All steps, at once."""
-        for i in range(cluster.nchains):
+        for i in range(cluster.nchains) if slots is None else slots:
             if cluster.array[i].chain is not None:
                 await step(i)
 

@@ -1,12 +1,14 @@
 """Putting elements under parents and taking them away (L972-1093)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from hammer2_cluster.locking import resolve
-from hammer2_cluster.objects import Cluster, Pfs
+from hammer2_cluster.locking import resolve, unlock
+from hammer2_cluster.objects import Chain, Cluster, Pfs
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_spec.vocabulary import ClusterFlag
+from hammer2_cluster.standing import follow, follow_moved_parent, may_write, settle_write, writable
+from hammer2_spec.vocabulary import ClusterFlag, Delete, Error
 
 
 def _cluster_to_create(on: Runner, pmp: Pfs | None, supplied: Cluster | None) -> Cluster:
@@ -31,73 +33,128 @@ async def create(
     type: int,
     bytes: int,
     flags: int,
-) -> tuple[int | None, Cluster]:
+) -> tuple[int | None, Cluster | None]:
     """A new element under each parent, or the supplied cluster's chains attached there (L972-1021).
 
-    Slots that are empty in a supplied cluster are skipped; in a new one all are filled. Returns the Error of the last
-    creation and the cluster; None where the original returns a variable that it never set. Raises KernelAssert L1010
-    if a node cannot create its chain.
+    Slots that are empty in a supplied cluster are skipped; in a new one all are filled. Returns an Error and the
+    cluster: in the seed the Error of the last creation, None where that variable was never set. When repaired, a node
+    that fails is removed from both clusters; if too few remain the Error says so, and what was created is taken back,
+    a new cluster released (None is returned for it). Raises KernelAssert L1010 if a node cannot create its chain.
     """
     cluster = _cluster_to_create(on, pmp, supplied)
     parent = deref(cparent)
     items = cluster.array
+    repaired = on.semantics.reported_create
+    focus_slot = parent.slot_of(parent.focus)
 
-    async def create_member(i: int) -> int:
-        return await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
+    async def create_member(i: int) -> tuple[Chain | None, int]:
+        above = parent.array[i].chain
+        return above, await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
 
-    error: int | None = None
-    slots = range(parent.nchains)
-    async for i, error in on.ask(
+    error: int | None = 0 if repaired else None
+    created: list[int] = []
+    failed: list[int] = []
+    slots = writable(on, parent) if supplied is None else writable(on, parent, supplied)
+    async for i, (above, answer) in on.ask(
         cluster, create_member, slots=slots, even_empty=supplied is None, until=on.quorum_of(cluster)
     ):
+        follow_moved_parent(on, parent, above, i)
+        if repaired and answer:
+            failed.append(i)
+            continue
+        created.append(i)
+        error = answer
         kkassert(error == 0, "L1010")
         if cluster.focus is None or parent.focus is parent.array[i].chain:
             cluster.focus = items[i].chain
     cluster.nchains = parent.nchains
+    if repaired:
+        error = await settle_write(on, failed, cluster, parent)
+        follow(on, cluster, focus_slot)
+        return error, await _take_back(on, parent, cluster, supplied, created) if error else cluster
     resolve(on, cluster)
+    follow(on, cluster, focus_slot)
     return error, cluster
+
+
+async def _take_back(
+    on: Runner, cparent: Cluster, cluster: Cluster, supplied: Cluster | None, created: Sequence[int]
+) -> Cluster | None:
+    """Undo a creation that too few members could do: detach what was attached, release a new cluster."""
+
+    async def detach(i: int) -> None:
+        chain = deref(cluster.array[i].chain)
+        await on.chains.delete(chain.parent, chain, Delete.PERMANENT if supplied is None else 0)
+
+    async for _ in on.ask(cluster, detach, slots=[i for i in created if cparent.array[i].chain is not None]):
+        pass
+    if supplied is None:
+        await unlock(on, cluster)
+    return supplied
 
 
 async def rename(
     on: Runner, cparent: Cluster | None, cluster: Cluster | None, flags: int, key: tuple[int, int] | None
-) -> None:
+) -> int:
     """Each chain under its new parent (L1023-1061).
 
-    key: the new (key, keybits), which is all that is used of the C's bref; None where it is NULL. Raises KernelAssert
-    L1058 if a slot changes meanwhile.
+    key: the new (key, keybits), which is all that is used of the C's bref; None where it is NULL. Returns 0; when
+    repaired, an Error if too few members could be moved. Raises KernelAssert L1058 if a slot changes meanwhile.
     """
     cluster = deref(cluster)
     items = cluster.array
-    cluster.focus = None
+    kept = on.semantics.kept_focus
+    if not kept:
+        cluster.focus = None
     parent = deref(cparent)
-    parent.focus = None
+    if not kept:
+        parent.focus = None
 
-    async def rename_member(i: int) -> None:
-        chain = deref(items[i].chain)
+    async def rename_member(i: int) -> tuple[Chain | None, bool]:
+        above, chain = parent.array[i].chain, deref(items[i].chain)
         bref = None if key is None else replace(chain.bref, key=key[0], keybits=key[1])
         await on.chains.rename(parent.array[i], chain, bref, flags)
         kkassert(items[i].chain is chain, "L1058")
+        return above, chain.parent is parent.array[i].chain
 
-    async for _ in on.ask(cluster, rename_member):
-        pass
+    renamed: list[int] = []
+    async for i, (above, attached) in on.ask(cluster, rename_member, slots=writable(on, cluster, parent)):
+        follow_moved_parent(on, parent, above, i)
+        if attached:
+            renamed.append(i)
+    if not on.semantics.reported_rename:
+        return 0
+    return await settle_write(on, [i for i in writable(on, cluster) if i not in renamed], cluster, parent)
 
 
-async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, flags: int) -> None:
-    """Delete each chain whose parent is the given one; print the mismatches (L1063-1093). flags: Delete bits."""
+async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, flags: int) -> int:
+    """Delete each chain whose parent is the given one; print the mismatches (L1063-1093). flags: Delete bits.
+
+    Returns 0; when repaired, an Error if too few members could be deleted.
+    """
+    reported = on.semantics.reported_delete
     if cparent is None:
         on.chains.kprintf_cparent_null()
-        return
+        return Error.INCOMPLETE if reported else 0
     parents = cparent
     cluster = deref(cluster)
     items = cluster.array
 
-    async def delete_member(i: int) -> None:
+    async def delete_member(i: int) -> bool:
         chain = deref(items[i].chain)
         parent = parents.array[i].chain if i < parents.nchains else None
-        if chain.parent is parent:
+        # The original takes NULL and NULL for a match: a chain that others detached, under an empty slot.
+        if chain.parent is parent and not (reported and parent is None):
             await on.chains.delete(parent, chain, flags)
-        else:
-            on.chains.kprintf_parent_mismatch(chain, parent)
+            return True
+        on.chains.kprintf_parent_mismatch(chain, parent)
+        return False
 
-    async for _ in on.ask(cluster, delete_member, until=on.quorum_of(cluster)):
-        pass
+    if reported and not may_write(cluster):
+        return cluster.error or Error.INCOMPLETE
+    failed: list[int] = []
+    slots = writable(on, cluster)
+    async for i, deleted in on.ask(cluster, delete_member, slots=slots, until=on.quorum_of(cluster)):
+        if not deleted:
+            failed.append(i)
+    return await settle_write(on, failed, cluster) if reported else 0

@@ -426,7 +426,5 @@ class Recorded:
         self._next(IoGetblk(chain.hmp, chain.bref.data_off, chain.bytes, iocb.cluster.id))
 
     def callback(self, iocb: Iocb) -> None:
-        chain = iocb.chain
-        assert chain is not None  # noqa: S101 - load_async delivers no empty slot
-        self._next(Callback(iocb.cluster.id, chain.id, iocb.lbase))
+        self._next(Callback(iocb.cluster.id, number(iocb.chain), iocb.lbase))
         iocb.callback(iocb)

@@ -200,7 +200,7 @@ class Replay:
                 args.flags,
             )
         )
-        return CreateResult("uninit" if error is None else error, cluster.id)
+        return CreateResult("uninit" if error is None else error, number(cluster))
 
     def load_async(self, args: Args) -> LoadResult:
         """The control block after load_async as a record."""
@@ -229,8 +229,8 @@ class Replay:
         return self.world.inode(number)
 
 
-def _pointer_to_data(chain: Chain) -> int | None:
-    return None if chain.data is None else chain.id
+def _pointer_to_data(chain: Chain | None) -> int | None:
+    return None if chain is None or chain.data is None else chain.id
 
 
 def _rename(replay: Replay, args: Args) -> Args:
@@ -268,7 +268,7 @@ OPERATE: Final[dict[str, Callable[[Replay, Args], object]]] = {
         r.run(modifying.modify_ip(r.on, r.inode(a.ip), r.cluster(a.cluster), a.flags))
     ),
     "modsync": lambda r, a: r.run(modifying.modsync(r.on, r.cluster(a.cluster))),
-    "lookup_init": lambda r, a: r.run(lookups.lookup_init(r.on, r.cluster(a.cparent), a.flags)).id,
+    "lookup_init": lambda r, a: number(r.run(lookups.lookup_init(r.on, r.cluster(a.cparent), a.flags))),
     "lookup_done": lambda r, a: r.run(lookups.lookup_done(r.on, r.cluster(a.cparent))),
     "lookup": lambda r, a: r.scan(lookups.lookup, a, r.cluster(a.cparent)),
     "next": lambda r, a: r.scan(lookups.next, a, r.cluster(a.cparent), r.cluster(a.cluster)),

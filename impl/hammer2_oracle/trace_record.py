@@ -421,7 +421,7 @@ class Callback(Call, tag="callback"):
     """The caller's callback is called at once."""
 
     cluster: Id
-    chain: Id
+    chain: Pointer
     lbase: I32
 
 
@@ -446,7 +446,7 @@ class CreateResult(Record):
     """Of create; "uninit" where the original returns a variable that it never set."""
 
     error: I32 | Literal["uninit"]
-    cluster: Id
+    cluster: Pointer
 
 
 class LoadResult(Record):
@@ -505,7 +505,7 @@ OPERATIONS: Final[dict[str, tuple[dict[str, Type], Type]]] = {
     "resize": ({"ip": Pointer, "cparent": Pointer, "cluster": Pointer, "nradix": I32, "flags": I32}, None),
     "modify_ip": ({"ip": Pointer, "cluster": Pointer, "flags": I32}, Pointer),
     "modify": ({"cluster": Pointer, "flags": I32}, None),
-    "lookup_init": ({"cparent": Pointer, "flags": I32}, Id),
+    "lookup_init": ({"cparent": Pointer, "flags": I32}, Pointer),
     "lookup_done": ({"cparent": Pointer}, None),
     "lookup": ({"cparent": Pointer, **_SCAN}, FoundResult),
     "next": ({"cparent": Pointer, "cluster": Pointer, **_SCAN}, FoundResult),

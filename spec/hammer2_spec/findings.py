@@ -119,4 +119,347 @@ FINDINGS: dict[str, Finding] = {
         ),
         mended="Without a PFS every member is a super-root: the degenerate cluster of one device.",
     ),
+    "F09": Finding(
+        repair="failed_lock",
+        title="A lock that fails leaves everything locked",
+        lines="376-377, 543-546",
+        claims=(
+            "C30",
+            "C33",
+        ),
+        story=(
+            "The comments say that the cluster is neither locked nor referenced if the lock fails. The code resolves "
+            "and returns: the chains stay locked, the references stay taken, and the caller, who gets no result, "
+            "cannot know."
+        ),
+        mended=("Lock returns the cluster's error; then nothing is locked and no reference taken."),
+    ),
+    "F10": Finding(
+        repair="relocked_lookup",
+        title="Locking what a lookup found without locks panics the kernel",
+        lines="826-854, 359",
+        claims=(
+            "C30",
+            "C61",
+        ),
+        story=(
+            "A lookup with NOLOCK returns an unlocked cluster with a focus. Lock asserts that a cluster that is not "
+            "locked has none."
+        ),
+        mended=("Lock forgets such a focus; it sets its own in any case."),
+    ),
+    "F11": Finding(
+        repair="inode_tids",
+        title="An indirect block makes a sound node look out of date",
+        lines="422, 474, 495, 1229-1247",
+        claims=(
+            "C01",
+            "C04",
+            "C64",
+        ),
+        story=(
+            "Block tables differ from node to node: after a lookup, or on the way up from a child, one node's member "
+            "is the directory and another's an indirect block beneath it, whose tid only moves when something below it "
+            "changes. Resolve compares the two and counts the node out."
+        ),
+        mended=("A member that is an indirect block is judged by the tid of the inode that it belongs to."),
+    ),
+    "F12": Finding(
+        repair="believed_lookups",
+        title="Nodes that may not be believed are searched all the same",
+        lines="827-870, 915-960",
+        claims=(
+            "C31",
+            "C61",
+            "C63",
+        ),
+        story=(
+            "Lookups ask every member of the parent, also those that are errored or behind the quorum. They find "
+            "something else, or nothing, or fail for want of data, and each of these panics the kernel."
+        ),
+        mended=("Only members without error at the quorum's tid are asked."),
+    ),
+    "F13": Finding(
+        repair="outvoted_members",
+        title="One node that finds something else panics the kernel",
+        lines="863-867, 953-957",
+        claims=(
+            "C02",
+            "C63",
+            "C81",
+        ),
+        story=(
+            "Five assertions demand that all members find the same. A node failure is exactly that they do not: the "
+            "text below says that an unexpected or missing chain is flagged failed and removed from the cluster."
+        ),
+        mended=(
+            "What a majority of the masters found is the result; members that found something else are removed from "
+            "both clusters. If no majority agrees, nothing is found and the parent has an error."
+        ),
+    ),
+    "F14": Finding(
+        repair="fresh_key_next",
+        title="A lookup does not say where to go on",
+        lines="814, 869-872",
+        claims=(
+            "C61",
+            "C62",
+        ),
+        story=(
+            "The next key is the minimum of the members' answers and of what the caller's variable held before, so it "
+            "never moves beyond where the search began. Members that found nothing take part, and their answer wraps "
+            "to 0 at the end of the key space, where the scan begins anew."
+        ),
+        mended=(
+            "It is the least of the answers of those members that found the element; 0 is the end of the key space."
+        ),
+    ),
+    "F15": Finding(
+        repair="stored_key_next",
+        title="The next step of a scan does not say where to go on",
+        lines="959-963",
+        claims=("C62",),
+        story=("Lookup stores the key that it accumulated; next accumulates the same and returns without storing it."),
+        mended=("It is stored."),
+    ),
+    "F16": Finding(
+        repair="kept_focus",
+        title="A scan and a rename take away the parent's focus",
+        lines="905, 1040-1041",
+        claims=(
+            "C30",
+            "C55",
+            "C61",
+        ),
+        story=(
+            "Next clears the focus of the parent before it asks whether a member is the parent's focus, so the result "
+            "never follows it and the parent, still locked, is left without one: the next accessor follows a NULL "
+            "pointer. Rename does the same to both clusters."
+        ),
+        mended=("The parent keeps its focus, and after a rename both clusters are decided anew."),
+    ),
+    "F17": Finding(
+        repair="moved_parent",
+        title="The parent's focus is left on a block that was unlocked",
+        lines="833, 860, 928, 950, 1006, 1013, 1050",
+        claims=(
+            "C30",
+            "C61",
+        ),
+        story=(
+            "A lookup or an insertion may replace the block in a parent slot by the one beneath it where the search "
+            "ended; the old one is unlocked. If it was the focus, the focus is now no member of the cluster, unlocked "
+            "and perhaps freed."
+        ),
+        mended=("The focus moves along with the slot."),
+    ),
+    "F18": Finding(
+        repair="followed_focus",
+        title="The focus does not follow the parent's",
+        lines="857-861, 947-951, 1013-1014, 1239-1240",
+        claims=(
+            "C54",
+            "C61",
+            "C64",
+        ),
+        story=(
+            "The comments promise that the focus follows the parent's or the child's. What is set before the decision "
+            "lasts only because resolve forgets to clear the focus; decided afresh, it is lost."
+        ),
+        mended=(
+            "After the decision, the member in the slot of the parent's focus becomes the focus if it is as good as "
+            "the chosen one."
+        ),
+    ),
+    "F19": Finding(
+        repair="emptied_slot",
+        title="A member that a scan has released stays in its slot",
+        lines="920-926",
+        claims=(
+            "C22",
+            "C62",
+        ),
+        story=(
+            "If the parent has lost a member, next drops or unlocks the child's chain and counts it as none, but "
+            "leaves the pointer in the slot. Later the chain is released once more."
+        ),
+        mended=("The slot is emptied."),
+    ),
+    "F20": Finding(
+        repair="believed_writes",
+        title="Writes go to nodes that must not be written, and under parents that are not there",
+        lines="638, 684-694, 1002-1017, 1043-1061, 1079-1092",
+        claims=(
+            "C05",
+            "C31",
+            "C50",
+            "C54",
+            "C55",
+            "C83",
+        ),
+        story=(
+            "Every present member is modified, attached or deleted: slaves, masters behind the quorum, and errored "
+            "ones. A node that is behind gets the new tid with the next flush and passes for synchronized. In create "
+            "and rename the parent's chain may be NULL, and resize asserts that it is not."
+        ),
+        mended=(
+            "A write goes only to masters at the quorum's tid, soft masters and the super-root, without error, whose "
+            "parent qualifies too."
+        ),
+    ),
+    "F21": Finding(
+        repair="rechecked_write",
+        title="A write that fails on most nodes succeeds",
+        lines="688-696, 637-643",
+        claims=(
+            "C05",
+            "C41",
+            "C52",
+        ),
+        story=(
+            "Modify looks only whether the focus has failed. If other masters fail, however many, the flags go on "
+            "claiming that the cluster may be written. Resize does not look at all. Neither has a result."
+        ),
+        mended=(
+            "A failure of any member decides the cluster anew, and the call returns an error when it may not be "
+            "written."
+        ),
+    ),
+    "F22": Finding(
+        repair="tolerant_modsync",
+        title="A member that missed the modification panics the kernel",
+        lines="726-741",
+        claims=(
+            "C02",
+            "C53",
+        ),
+        story=(
+            "A member that could not be read when the cluster was modified, and can be again because another client "
+            "has locked it since, was not modified. Modsync asserts that it was, and follows the data pointer of one "
+            "that has lost its data."
+        ),
+        mended=("Such a member is removed from the cluster; the call returns an error if a quorum is lost by that."),
+    ),
+    "F23": Finding(
+        repair="own_identity",
+        title="Changing a root directory turns slaves into masters",
+        lines="735-736",
+        claims=("C53",),
+        story=(
+            "The metadata of a PFS's root inode holds what the PFS is on this node: its type, subtype and filesystem "
+            "id. Modsync copies all of it from the focus."
+        ),
+        mended=("The PFS identity of a root inode stays the node's own."),
+    ),
+    "F24": Finding(
+        repair="fresh_block_table",
+        title="Embedded data becomes a block table",
+        lines="733-737",
+        claims=("C53",),
+        story=(
+            "When a file outgrows its inode, the front end clears the flag and the embedded data in the focus. Modsync "
+            "sees that there is no embedded data and copies the metadata alone: the other nodes keep the old data, and "
+            "their flag now says that it is a block table."
+        ),
+        mended=("A member whose embedded data ends gets an empty block table."),
+    ),
+    "F25": Finding(
+        repair="reported_create",
+        title="A node without space panics the kernel",
+        lines="1010, 1020",
+        claims=(
+            "C02",
+            "C54",
+            "C80",
+            "C82",
+        ),
+        story=(
+            "Creation asserts that no node fails. If no member was asked the result is a variable that was never set."
+        ),
+        mended=(
+            "A node that fails is removed from both clusters. If too few remain, the error is returned and what was "
+            "created is taken back."
+        ),
+    ),
+    "F26": Finding(
+        repair="reported_delete",
+        title="A delete that did nothing looks like success",
+        lines="1074-1077, 1085-1088",
+        claims=(
+            "C05",
+            "C56",
+        ),
+        story=(
+            "Without a parent, or where a chain's parent is another one, a line is printed and nothing is deleted; the "
+            "caller is told nothing. A chain that others have detached, under an empty slot, passes for a match: NULL "
+            "is NULL, and is followed."
+        ),
+        mended=(
+            "Members that could not be deleted are removed, and the call returns an error unless a quorum deleted."
+        ),
+    ),
+    "F27": Finding(
+        repair="reported_rename",
+        title="A rename that was not done looks like success",
+        lines="1050-1057",
+        claims=(
+            "C05",
+            "C55",
+        ),
+        story=("The chain layer's rename has no result. Nobody looks whether the chain has its new parent."),
+        mended=(
+            "The chain's parent tells; members that were not moved are removed, and the call returns an error unless a "
+            "quorum moved."
+        ),
+    ),
+    "F28": Finding(
+        repair="whole_snapshot",
+        title="A snapshot of a cluster of more than one node panics the kernel",
+        lines="1135, 1157, 1191-1193",
+        claims=(
+            "C02",
+            "C57",
+        ),
+        story=(
+            "The snapshot is made on the focus's device only, and at the end asserts that there is no other. The block "
+            "table of one node means nothing on another. A device or data that is missing, or a modification that "
+            "fails, is a NULL pointer."
+        ),
+        mended=(
+            "Each node that may be written makes the snapshot under its own super-root, with its own block table and "
+            "the same ids; the call returns an error unless a quorum did."
+        ),
+    ),
+    "F29": Finding(
+        repair="rechecked_child",
+        title="On the way up the child may break unseen",
+        lines="1231-1240",
+        claims=(
+            "C35",
+            "C64",
+        ),
+        story=(
+            "To lock the parent first, the child is unlocked and locked again. In between it may have been moved or "
+            "deleted, and reading it again may fail. The child's cluster keeps its focus and has no error."
+        ),
+        mended=("The child's cluster is decided anew."),
+    ),
+    "F30": Finding(
+        repair="valid_data",
+        title="Invalid data is delivered, and without data a NULL pointer is followed",
+        lines="1303-1311, 1326, 1348",
+        claims=(
+            "C70",
+            "C71",
+        ),
+        story=(
+            "The first member whose data is there is taken, also if its check code is wrong or its node is behind the "
+            "quorum. If no member has data, slot 0 is read, though it may be empty, and a read that fails ends the "
+            "matter though others are left."
+        ),
+        mended=(
+            "Only members that may be believed are asked, those first whose data is there; if all fail the callback "
+            "says so."
+        ),
+    ),
 }

@@ -34,6 +34,78 @@ class Semantics(NamedTuple):
     no_pfs_root: bool = False
     """A cluster without a PFS belongs to the super-root topology and is served as such (L408)."""
 
+    # The operations.
+
+    failed_lock: bool = False
+    """A lock that cannot be served says so and leaves nothing locked or referenced (L376, promised at L543-546)."""
+
+    relocked_lookup: bool = False
+    """A cluster that a lookup without locks has focused can be locked (L359)."""
+
+    inode_tids: bool = False
+    """An indirect block is judged by the tid of the inode that it belongs to (L422, L474, L495)."""
+
+    believed_lookups: bool = False
+    """Lookups ask only members that may be believed (L827, promised at L333)."""
+
+    outvoted_members: bool = False
+    """Members that found something else than the majority are removed, instead of a panic (L863-867, L953-957)."""
+
+    fresh_key_next: bool = False
+    """Where to go on is computed from what was found, not from what the caller's variable held, nor from members that
+    found nothing, whose answer wraps to 0 at the end of the key space (L814, L869, L959)."""
+
+    stored_key_next: bool = False
+    """A scan's next step returns where to go on (L961)."""
+
+    kept_focus: bool = False
+    """A scan's next step and a rename leave the parent's focus, a rename the cluster's too (L905, L1040-1041)."""
+
+    moved_parent: bool = False
+    """When a parent slot moves to another block, the parent's focus moves along (L833, L928, L1006, L1050)."""
+
+    followed_focus: bool = False
+    """Among equals, the focus follows the parent's or the child's (L857-861, L947-951, L1013, L1239), for good."""
+
+    emptied_slot: bool = False
+    """A slot whose chain was released is empty (L920-926)."""
+
+    believed_writes: bool = False
+    """Only members that may be written are modified, each under a parent that is there (L638, L684, L1002, L1043)."""
+
+    rechecked_write: bool = False
+    """A write that fails on any member decides anew, and reports when the quorum is lost (L688, L638)."""
+
+    tolerant_modsync: bool = False
+    """What was edited is carried to the members that can take it; the others are removed (L726-727, L734)."""
+
+    own_identity: bool = False
+    """The PFS identity of a root inode is never copied from node to node (L735)."""
+
+    fresh_block_table: bool = False
+    """A member whose embedded data ends gets an empty block table (L733-737)."""
+
+    reported_create: bool = False
+    """A failed creation is an error, of the member or of the call, instead of a panic (L1010, L1020)."""
+
+    reported_delete: bool = False
+    """A delete that could not be done on a quorum reports it (L1074-1077, L1085-1088)."""
+
+    reported_rename: bool = False
+    """A rename finds out where it was done, and reports it where a quorum did not (L1050-1058)."""
+
+    whole_snapshot: bool = False
+    """A snapshot is made on every node of the cluster, and reports what fails (L1135, L1157-1194)."""
+
+    rechecked_child: bool = False
+    """The child that was unlocked for a while is decided anew (L1231-1234)."""
+
+    valid_data: bool = False
+    """Data is loaded from members that may be believed; if there are none the callback says so (L1303-1311)."""
+
+
+RESOLVE_REPAIRS = Semantics._fields[:8]
+"""The switches of the decision; the others belong to the operations."""
 
 SEED = Semantics()
 REPAIRED = Semantics(*(True for _ in Semantics._fields))

@@ -1,0 +1,105 @@
+"""Which members of a cluster count, and how one that failed is removed from it."""
+
+from collections.abc import Sequence
+
+from hammer2_cluster.locking import resolve, slots_of
+from hammer2_cluster.objects import Chain, Cluster
+from hammer2_cluster.outcomes import deref
+from hammer2_cluster.resolve import quorum
+from hammer2_cluster.runner import Runner
+from hammer2_spec.configuration import Slot
+from hammer2_spec.vocabulary import CLUSTER_WROK, ClusterFlag, Error, PfsType
+
+QUORUM_TYPES = frozenset({PfsType.MASTER, PfsType.SLAVE})
+WRITABLE_TYPES = frozenset({PfsType.MASTER, PfsType.SOFT_MASTER, PfsType.SUPROOT})
+SOFT_AND_SUPROOT = frozenset({PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT})
+
+
+def _type(slot: Slot, cluster: Cluster) -> int:
+    return PfsType.SUPROOT if cluster.pmp is None else slot.type
+
+
+def believed(on: Runner, cluster: Cluster) -> list[int]:
+    """The members that may be believed: without error and, masters and slaves, at the tid of a quorum."""
+    slots = slots_of(on, cluster)
+    agreed = quorum(slots, None if cluster.pmp is None else cluster.pmp.pfs_nmasters, on.semantics)
+    return [
+        i
+        for i, slot in enumerate(slots)
+        if slot.present
+        and slot.error == 0
+        and (
+            _type(slot, cluster) in SOFT_AND_SUPROOT
+            or (_type(slot, cluster) in QUORUM_TYPES and agreed.reached and slot.tid == agreed.tid)
+        )
+    ]
+
+
+def type_of(cluster: Cluster, i: int) -> int:
+    """The PfsType of member i."""
+    return PfsType.SUPROOT if cluster.pmp is None else cluster.pmp.pfs_types[i]
+
+
+def readable(on: Runner, cluster: Cluster) -> Sequence[int]:
+    """The slots that a lookup asks: all in the seed, those that may be believed when repaired."""
+    return believed(on, cluster) if on.semantics.believed_lookups else range(cluster.nchains)
+
+
+def writable(on: Runner, cluster: Cluster, under: Cluster | None = None) -> Sequence[int]:
+    """The slots that a write goes to: all in the seed; when repaired, those that may be written (C31, C83).
+
+    under: the parents, if the write needs them; then theirs must be such slots too.
+    """
+    if not on.semantics.believed_writes:
+        return range(cluster.nchains)
+    slots = [i for i in believed(on, cluster) if type_of(cluster, i) in WRITABLE_TYPES]
+    return slots if under is None else sorted({*slots} & {*writable(on, under)})
+
+
+async def remove(on: Runner, cluster: Cluster, i: int) -> None:
+    """Take a member that failed out of the cluster: release the cluster's lock on its chain and all its references."""
+    locked = cluster.flags & ClusterFlag.LOCKED != 0
+    refs = cluster.refs
+    item = cluster.array[i]
+
+    async def release(_: int) -> None:
+        chain: Chain = deref(item.chain)
+        if locked:
+            on.chains.unlock(chain)
+        for _ in range(refs - locked):
+            on.chains.drop(chain)
+        item.chain = None
+
+    if cluster.focus is item.chain:
+        cluster.focus = None
+    await on.tell(cluster, release, slots=[i])
+
+
+def may_write(cluster: Cluster) -> bool:
+    """hammer2_cluster_wrok()."""
+    return cluster.flags & CLUSTER_WROK != 0
+
+
+async def settle_write(on: Runner, failed: Sequence[int], *clusters: Cluster) -> int:
+    """After a write: remove the members that failed and decide anew. The Error of the first cluster if that is lost."""
+    for cluster in clusters:
+        for i in failed:
+            if i < cluster.nchains and cluster.array[i].chain is not None:
+                await remove(on, cluster, i)
+        resolve(on, cluster)
+    return 0 if may_write(clusters[0]) else clusters[0].error or Error.INCOMPLETE
+
+
+def follow(on: Runner, cluster: Cluster, i: int | None) -> None:
+    """Let the focus be member i, if that one is as good as the member that resolve chose."""
+    if not on.semantics.followed_focus or i is None or i not in believed(on, cluster):
+        return
+    chosen = cluster.slot_of(cluster.focus)
+    if chosen is not None and type_of(cluster, i) == type_of(cluster, chosen):
+        cluster.focus = cluster.array[i].chain
+
+
+def follow_moved_parent(on: Runner, cparent: Cluster, was: Chain | None, i: int) -> None:
+    """A parent slot that moved to a deeper block takes the parent's focus along."""
+    if on.semantics.moved_parent and was is not None and cparent.focus is was:
+        cparent.focus = cparent.array[i].chain

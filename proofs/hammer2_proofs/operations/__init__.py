@@ -1,0 +1,1 @@
+"""The operations against every behaviour that the chain layer's contract permits."""
