@@ -172,18 +172,34 @@ def test_an_environment_that_cannot_be_updated_is_made_anew(
     assert kinds(commands) == ["make", "install", "link"]
 
 
+def fail(command: list[str], **_: object) -> None:
+    raise subprocess.CalledProcessError(1, command)
+
+
 def test_a_failed_installation_says_so_and_is_repeated_next_time(
     commands: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as broken:
-
-        def fail(command: list[str], **_: object) -> None:
-            raise subprocess.CalledProcessError(1, command)
-
         broken.setattr(subprocess, "run", fail)
         assert environment.main() == 1
     assert "Could not make .venv: this command failed:" in capsys.readouterr().err
     assert environment.main() == 0
+    assert kinds(commands) == ["make", "install", "link"]
+
+
+def test_after_a_failed_update_nothing_that_was_installed_is_believed(
+    commands: list[str], clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.main()
+    lock_file = clone / "requirements-dev.lock"
+    before = lock_file.read_text()
+    lock_file.write_text(before + "# changed\n")
+    with monkeypatch.context() as broken:
+        broken.setattr(subprocess, "run", fail)
+        environment.main()
+    lock_file.write_text(before)
+    commands.clear()
+    environment.main()
     assert kinds(commands) == ["make", "install", "link"]
 
 
