@@ -50,11 +50,13 @@ def suite(tmp_path: Path) -> Path:
 
 
 def test_every_failure_has_a_command_that_repeats_it_and_nothing_else(suite: Path) -> None:
-    printed = run(f"{sys.executable} -m pytest test_planted.py --hypothesis-seed=7", suite)
+    options = "--hypothesis-seed=7 --hypothesis-profile=fuzz"
+    printed = run(f"{sys.executable} -m pytest test_planted.py {options}", suite)
     lines = [line for line in printed.splitlines() if line.startswith("Reproduce with: ")]
     assert len(lines) == 3, printed
     for line, name in zip(lines, ["drawn", "parametrized", "whose_fixture_fails"], strict=True):
         assert f"test_planted.py::test_{name}" in line
+        assert line.endswith(options)
         again = run(line.partition(": ")[2], suite)
         assert "1 error" in again if "fixture" in name else "1 failed" in again
 
