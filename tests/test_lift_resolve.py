@@ -50,7 +50,7 @@ def configurations(n: int) -> Iterator[tuple[Configuration, Semantics]]:
     """Configurations of n slots: few tids beside the extreme ones, so that quorums form; each under some Semantics."""
     draw = random.Random(SEED + n)
     for _ in range(POINTS[n]):
-        tids = draw.sample(EXTREME_TIDS, 2) + [draw.randrange(TID_MAX)]
+        tids = [*draw.sample(EXTREME_TIDS, 2), draw.randrange(TID_MAX)]
         kinds = draw.choice([TYPES, (PfsType.MASTER,), (PfsType.MASTER, PfsType.SLAVE), TYPES[2:4], range(256)])
         slots = tuple(
             Slot(
