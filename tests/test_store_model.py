@@ -1,0 +1,335 @@
+"""What is stored is what a dictionary would hold: chains on one node, files on 1 to 8 of them."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from tests.store_kit import content_of, make, memory, problems, put, reopen, tree_of
+
+from hammer2_cluster.objects import Blockref, ClusterItem
+from hammer2_cluster.store import chains as stored_chains
+from hammer2_cluster.store import filesystem as filesystem_module
+from hammer2_cluster.store.chains import at_once
+from hammer2_cluster.store.deletion import delete
+from hammer2_cluster.store.filesystem import ExistsError, NoSpaceError, NotFoundError
+from hammer2_cluster.store.flush import sync
+from hammer2_cluster.store.insertion import NO_SPACE, create, rename
+from hammer2_cluster.store.lookup import lookup, next_entry, stored
+from hammer2_cluster.store.making import format_volume, open_volume
+from hammer2_cluster.store.modification import modify
+from hammer2_spec.vocabulary import INODE_BYTES, KEY_MAX, BrefType, ChainFlag, Delete, Lookup, Resolve
+
+KEYS = st.one_of(st.integers(0, 120), st.integers(0, 2**64 - 1), st.sampled_from([0, KEY_MAX, KEY_MAX - 1, 1 << 63]))
+COUNTS = st.sampled_from([1, 9, 30, 100])
+STEPS = settings(max_examples=25, stateful_step_count=60)
+
+
+class ChainsAreADictionary(RuleBasedStateMachine):
+    """Inodes below the super-root of one volume, against {key: content}."""
+
+    @initialize(radix=st.sampled_from([10, 11, 12]), size=st.sampled_from([1 << 19, 1 << 21]))
+    def begin(self, radix: int, size: int) -> None:
+        self.device = memory(1, size)[0]
+        at_once(format_volume(self.device, b"v" * 16, b"c" * 16, indirect_radix=radix))
+        self.live: dict[int, bytes] = {}
+        self.durable: dict[int, bytes] = {}
+        self.tid = 0
+        self._open()
+
+    def _open(self) -> None:
+        self.volume = at_once(open_volume(self.device))
+        assert self.volume.super_root is not None
+        self.root = self.volume.super_root
+
+    async def _parent(self) -> ClusterItem:
+        await self.volume.lock(self.root, Resolve.ALWAYS)
+        return ClusterItem(self.root)
+
+    @rule(key=KEYS, data=st.binary(min_size=8, max_size=8))
+    def add(self, key: int, data: bytes) -> None:
+        async def add() -> int:
+            item = await self._parent()
+            found, _ = await lookup(item, 0, key, key, Lookup.ALWAYS)
+            assert (found is not None) == (key in self.live)
+            error = 0
+            if found is None:
+                error, made = await create(item, None, None, Blockref(BrefType.INODE, key=key), INODE_BYTES, 0)
+                if made is not None:
+                    assert made.data is not None
+                    assert not any(made.data)
+                    assert made.bref.mirror_tid == 0
+                    made.data[:8] = data
+                    self.live[key] = data
+                    self.volume.unlock(made)
+            else:
+                self.volume.unlock(found)
+            self.volume.unlock(stored(item))
+            return error
+
+        assert at_once(add()) in (0, NO_SPACE)
+
+    @rule(choice=st.randoms(use_true_random=False), count=COUNTS, bits=st.sampled_from([7, 16, 64]))
+    def add_many(self, choice: random.Random, count: int, bits: int) -> None:
+        for _ in range(count):
+            self.add(choice.getrandbits(bits), choice.randbytes(8))
+
+    @precondition(lambda self: self.live)
+    @rule(choice=st.randoms(use_true_random=False))
+    def take_away_half(self, choice: random.Random) -> None:
+        for _ in range(len(self.live) // 2):
+            if self.live:
+                self.take_away(choice, choice.choice([0, Delete.PERMANENT]))
+
+    @precondition(lambda self: self.live)
+    @rule(choice=st.randoms(use_true_random=False), data=st.binary(min_size=8, max_size=8))
+    def change(self, choice: random.Random, data: bytes) -> None:
+        key = choice.choice(sorted(self.live))
+
+        async def change() -> None:
+            item = await self._parent()
+            found, _ = await lookup(item, 0, key, key, Lookup.ALWAYS)
+            assert found is not None
+            await modify(found, 0)
+            if found.error:
+                assert self.volume.failed is not None
+            elif found.data is not None:
+                found.data[:8] = data
+                self.live[key] = data
+            self.volume.unlock(found)
+            self.volume.unlock(stored(item))
+
+        at_once(change())
+        if self.volume.failed:
+            self.crash()
+
+    @precondition(lambda self: self.live)
+    @rule(choice=st.randoms(use_true_random=False), flags=st.sampled_from([0, Delete.PERMANENT]))
+    def take_away(self, choice: random.Random, flags: int) -> None:
+        key = choice.choice(sorted(self.live))
+
+        async def take_away() -> None:
+            item = await self._parent()
+            found, _ = await lookup(item, 0, key, key, Lookup.ALWAYS)
+            assert found is not None
+            await delete(stored(item), found, flags)
+            assert found.parent is None or self.volume.failed
+            self.volume.unlock(found)
+            self.volume.unlock(stored(item))
+
+        at_once(take_away())
+        if self.volume.failed:
+            self.crash()
+        else:
+            del self.live[key]
+
+    @precondition(lambda self: self.live)
+    @rule(choice=st.randoms(use_true_random=False), to=KEYS)
+    def move(self, choice: random.Random, to: int) -> None:
+        key = choice.choice(sorted(self.live))
+        if to in self.live:
+            return
+
+        async def move() -> None:
+            item = await self._parent()
+            found, _ = await lookup(item, 0, key, key, Lookup.ALWAYS)
+            assert found is not None
+            await delete(stored(item), found, 0)
+            nothing, _ = await lookup(item, 0, to, to, 0)
+            assert nothing is None
+            await rename(item, found, Blockref(key=to), 0)
+            self.volume.unlock(found)
+            self.volume.unlock(stored(item))
+
+        at_once(move())
+        if self.volume.failed:
+            self.crash()
+        else:
+            self.live[to] = self.live.pop(key)
+
+    @rule(low=KEYS, high=KEYS)
+    def scan(self, low: int, high: int) -> None:
+        async def scan() -> list[tuple[int, bytes]]:
+            item, rows = await self._parent(), []
+            chain, key_next = await lookup(item, 0, low, high, Lookup.ALWAYS)
+            while chain is not None:
+                assert chain.error == 0
+                assert chain.data is not None
+                assert key_next == (chain.bref.key + 1) % 2**64
+                rows.append((chain.bref.key, bytes(chain.data[:8])))
+                chain, key_next = await next_entry(item, chain, 0, high, Lookup.ALWAYS)
+            self.volume.unlock(stored(item))
+            return rows
+
+        low, high = sorted((low, high))
+        assert at_once(scan()) == [(key, data) for key, data in sorted(self.live.items()) if low <= key <= high]
+
+    @rule()
+    def sync(self) -> None:
+        self.tid += 1
+        at_once(sync(self.volume, self.tid))
+        if self.volume.failed:
+            self.crash()
+            return
+        self.durable = dict(self.live)
+        assert problems([self.device]) == []
+        self.nothing_is_left_in_memory()
+
+    def nothing_is_left_in_memory(self) -> None:
+        volume, counts = self.volume, self.volume.freemap.counts
+        assert volume.promised == 0
+        assert volume.freemap.free_bytes == 1024 * counts.count(0)
+        assert not volume.detached | volume.holding
+        assert not volume.tables
+        assert not volume.dying
+        assert self.root.refs == 1
+        assert len(self.root.children) == 0
+        assert not self.root.flags & (ChainFlag.MODIFIED | ChainFlag.UPDATE | ChainFlag.ONFLUSH)
+
+    @rule()
+    def crash(self) -> None:
+        self._open()
+        self.live = dict(self.durable)
+
+    def teardown(self) -> None:
+        if hasattr(self, "volume"):
+            self.scan(0, KEY_MAX)
+            self.sync()
+            self.scan(0, KEY_MAX)
+
+
+NAMES = st.one_of(st.binary(min_size=1, max_size=3), st.binary(min_size=1, max_size=255)).filter(
+    lambda n: b"\0" not in n
+)
+SIZES = st.sampled_from([0, 1, 511, 512, 513, 1024, 5000, 65535, 65536, 65537, 200_000])
+
+
+class FilesAreADictionary(RuleBasedStateMachine):
+    """Files on 1 to 8 nodes whose trees differ in shape, against {name: content}."""
+
+    hash: Callable[[bytes], int] = staticmethod(stored_chains.dirhash)
+
+    @initialize(
+        radixes=st.lists(st.sampled_from([10, 11, 12, 14]), min_size=1, max_size=8),
+        few=st.sampled_from([0, 3, 30]),
+        seed=st.integers(0, 2**32),
+    )
+    def begin(self, radixes: list[int], few: int, seed: int) -> None:
+        self.devices = memory(len(radixes), 1 << 22)
+        self.store = make(self.devices, radixes=radixes)
+        self.files: dict[bytes, bytes] = {}
+        self.durable: dict[bytes, bytes] = {}
+        self.snapshots: dict[bytes, dict[bytes, bytes]] = {}
+        self._mount()
+        self.put_many(random.Random(seed), few)
+
+    def _mount(self) -> None:
+        self.filesystem = self.store.mount()
+        assert not any(self.filesystem.left_out)
+
+    def put_many(self, choice: random.Random, count: int) -> None:
+        """Enough to make indirect blocks, if there are some."""
+        for n in range(count):
+            self.put(b"file %d" % n, choice.choice([0, 100, 600]), n)
+
+    @rule(name=NAMES, size=SIZES, seed=st.integers(0, 2**32))
+    def put(self, name: bytes, size: int, seed: int) -> None:
+        data = random.Random(seed).randbytes(size)
+        try:
+            put(self.store, self.filesystem, name, data)
+        except NoSpaceError:
+            return
+        self.files[name] = data
+
+    @precondition(lambda self: self.files)
+    @rule(choice=st.randoms(use_true_random=False), offset=SIZES, size=SIZES)
+    def write(self, choice: random.Random, offset: int, size: int) -> None:
+        name, piece = choice.choice(sorted(self.files)), choice.randbytes(size)
+        try:
+            self.store.run(self.filesystem.write(name, offset, piece))
+        except NoSpaceError:
+            return
+        old = self.files[name].ljust(offset, b"\0")
+        self.files[name] = old[:offset] + piece + old[offset + size :]
+
+    @precondition(lambda self: self.files)
+    @rule(choice=st.randoms(use_true_random=False))
+    def remove(self, choice: random.Random) -> None:
+        name = choice.choice(sorted(self.files))
+        self.store.run(self.filesystem.remove(name))
+        del self.files[name]
+
+    @precondition(lambda self: self.files)
+    @rule(choice=st.randoms(use_true_random=False), new=NAMES)
+    def rename(self, choice: random.Random, new: bytes) -> None:
+        name = choice.choice(sorted(self.files))
+        try:
+            self.store.run(self.filesystem.rename(name, new))
+        except ExistsError:
+            assert new in self.files
+        else:
+            self.files[new] = self.files.pop(name)
+
+    @rule(name=NAMES)
+    def what_is_not_there_is_not_found(self, name: bytes) -> None:
+        if name not in self.files:
+            with pytest.raises(NotFoundError):
+                self.store.run(self.filesystem.remove(name))
+
+    @rule()
+    def flush(self) -> None:
+        self.store.run(self.filesystem.flush())
+        self.durable = dict(self.files)
+        assert problems(self.devices) == []
+        trees = [tree_of(volume) for volume in self.store.volumes if volume is not None]
+        assert trees == [trees[0]] * len(self.devices)
+
+    @precondition(lambda self: len(self.snapshots) < 3)
+    @rule()
+    def snapshot(self) -> None:
+        label = b"snapshot %d" % len(self.snapshots)
+        try:
+            self.store.run(self.filesystem.snapshot(label))
+        except NoSpaceError:
+            return
+        self.snapshots[label] = self.durable = dict(self.files)
+        assert problems(self.devices) == []
+
+    @rule()
+    def close_and_open(self) -> None:
+        self.store = reopen(self.devices)
+        self.files = dict(self.durable)
+        self._mount()
+        for label, files in self.snapshots.items():
+            assert content_of(self.store, self.store.mount(label)) == files
+
+    @invariant()
+    def the_files_are_those_of_the_dictionary(self) -> None:
+        if hasattr(self, "filesystem"):
+            assert content_of(self.store, self.filesystem) == self.files
+
+
+def test_chains_are_a_dictionary() -> None:
+    run_state_machine_as_test(ChainsAreADictionary, settings=STEPS)
+
+
+def test_files_are_a_dictionary() -> None:
+    run_state_machine_as_test(FilesAreADictionary, settings=settings(STEPS, max_examples=8, stateful_step_count=25))
+
+
+def test_names_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def three_hashes(name: bytes) -> int:
+        return 1 << 63 | (sum(name) % 3) << 16 | 0x8000
+
+    for module in (stored_chains, filesystem_module):
+        monkeypatch.setattr(module, "dirhash", three_hashes)
+    run_state_machine_as_test(FilesAreADictionary, settings=settings(STEPS, max_examples=4, stateful_step_count=25))
