@@ -6,7 +6,7 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TextIO
 
 import click
 from rich.console import Console
@@ -55,8 +55,8 @@ def measure(names: Sequence[str]) -> list[Figure]:
 
 @click.command()
 @click.argument("names", metavar="[MODULE]...", nargs=-1)
-@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there.")
-def main(names: Sequence[str], report: Path | None) -> None:
+@click.option("--json", "report", type=click.File("w", lazy=False), help="Write the figures there.")
+def main(names: Sequence[str], report: TextIO | None) -> None:
     """Print the figures of every module in bench/, or of the named ones; status 1 if a promised bound is broken."""
     known = modules()
     for name in names:
@@ -69,7 +69,7 @@ def main(names: Sequence[str], report: Path | None) -> None:
         sys.exit(2)
     Console(width=None if sys.stdout.isatty() else 120).print(table_of(figures))
     if report:
-        report.write_text(json.dumps([figure._asdict() | {"kept": figure.kept} for figure in figures], indent=2) + "\n")
+        report.write(json.dumps([figure._asdict() | {"kept": figure.kept} for figure in figures], indent=2) + "\n")
     broken = [figure.name for figure in figures if not figure.kept]
     print(f"bench: {len(figures)} figures, {len(broken)} beyond what is promised")
     sys.exit(1 if broken else 0)

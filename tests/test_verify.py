@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TextIO
 
 import click
 import pytest
@@ -24,10 +25,10 @@ GAVE_UP = Step("gave up", ("python", "-c", "raise SystemExit(3)"), 60)
 SPINS = Step("spins", ("python", "-c", "import time\nwhile time.process_time() < 0.3: pass"), 0)
 
 
-def run(*steps: Step, report: Path | None = None, enforce_budgets: bool = False) -> tuple[int, str]:
+def run(*steps: Step, report: TextIO | None = None) -> tuple[int, str]:
     """Return the exit status and what was printed."""
     screen = io.StringIO()
-    status = verify.verify(steps, report, enforce_budgets, Console(file=screen, width=120))
+    status = verify.verify(steps, report, Console(file=screen, width=120))
     return status, screen.getvalue()
 
 
@@ -100,11 +101,10 @@ def test_cpu_time_is_measured_with_that_of_children_and_judged_by_the_budget() -
     assert result.cpu_seconds >= 0.3
 
 
-def test_a_budget_overrun_is_reported_and_counts_only_when_enforced() -> None:
+def test_a_budget_overrun_is_reported_but_machines_differ_so_it_is_no_failure() -> None:
     status, screen = run(SPINS)
     assert status == PASSED
     assert "Over its CPU budget: spins" in screen
-    assert run(SPINS, enforce_budgets=True)[0] == UNDECIDED
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -161,10 +161,10 @@ def test_nothing_that_a_step_started_outlives_it(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_the_report_says_what_the_screen_says(tmp_path: Path) -> None:
-    report = tmp_path / "verify.json"
+def test_the_report_says_what_the_screen_says() -> None:
+    report = io.StringIO()
     status, _ = run(HOLDS, REFUTED, report=report)
-    document = json.loads(report.read_text())
+    document = json.loads(report.getvalue())
     assert document["status"] == status == FAILED
     assert [(step["name"], step["status"], step["said"]) for step in document["steps"]] == [
         ("holds", PASSED, "3 of 3 proved"),
@@ -173,6 +173,13 @@ def test_the_report_says_what_the_screen_says(tmp_path: Path) -> None:
     assert document["not_run"] == []
     assert document["cpu_seconds"] == sum(step["cpu_seconds"] for step in document["steps"])
     assert all(step["memory"] > 2**20 for step in document["steps"])
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    command = [sys.executable, verify.__file__, "--json", str(tmp_path / "absent" / "verify.json")]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "absent/verify.json': No such file or directory" in refused.stderr
 
 
 def test_an_unknown_step_is_named_together_with_the_known_ones() -> None:
