@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from hammer2_proofs.explorer.compiled import load
+from hammer2_proofs.explorer.compiled import load, module_name
 from hammer2_proofs.explorer.layout import WORD_BITS, Layout, alike_keys
-from hammer2_proofs.explorer.translate import Translator
-from hammer2_spec.transition_system import Model
+from hammer2_proofs.explorer.translate import Translator, Unit
+from hammer2_spec.transition_system import Action, Model
 
 SEED = 0x9E3779B97F4A7C15
 FIRST = 0xD6E8FEB86659FD93
@@ -177,8 +177,13 @@ def find(table, store, out, at, h):
     return -1'''
 
 
+ACT_HEADER = '''"""Generated: {what}; see hammer2_proofs.explorer. Do not edit."""
+from hammer2_proofs.explorer.jit import inner
+'''
+
+
 class Kernels:
-    """The generated text of one model, and the numbers that its kernels need besides.
+    """The generated texts of one model: a unit per function and action, and the kernels that know its layout.
 
     Args:
         model: the model.
@@ -191,12 +196,19 @@ class Kernels:
         self.layout = Layout(model)
         self.alike = alike_keys(model, self.layout)
         self.instances = sum(self._count(model, action.over) for action in model.actions)
-        translator = Translator(model, self.layout)
+        self._model = model
+        self._translator = Translator(model, self.layout)
         for function, tree in (replacements or {}).items():
-            translator.parsed(function, tree, f"<mutant of {function.__name__}>", 1)
-        body = [self._expand(model, translator), self._edges(model, translator)]
-        imports = "\n".join(f"from {module} import {name}" for name, module in translator.modules.items())
-        self.units = translator.units
+            self._translator.parsed(function, tree, f"<mutant of {function.__name__}>", 1)
+        acts = [self._act(action) for action in model.actions]
+        judge = self._judge()
+        self.units = self._translator.units
+        imports = "\n".join(
+            [
+                *sorted({f"from {module} import act as {name}" for name, module in acts}),
+                f"from {judge} import judge",
+            ]
+        )
         self.text = "\n\n\n".join(
             [
                 HEADER + imports,
@@ -204,7 +216,10 @@ class Kernels:
                 unpack_text(self.layout),
                 hash_text(self.layout.words),
                 insert_text(self.layout.words),
-                *body,
+                self._keep(),
+                self._successors([name for name, _ in acts]),
+                self._expand(),
+                self._edges(),
                 "",
             ]
         )
@@ -222,74 +237,83 @@ class Kernels:
             product *= model.sizes[domain]
         return product
 
-    def _loops(self, model: Model[Any, Any], over: tuple[str, ...], lines: list[str], depth: int) -> tuple[int, str]:
+    def _unit(self, what: str, callees: set[str], lines: list[str]) -> str:
+        """Add a unit; returns its module."""
+        imports = [f"from {self._translator.modules[name]} import {name}" for name in sorted(callees)]
+        text = ACT_HEADER.format(what=what) + "\n".join([*imports, "", "", "@inner", *lines, ""])
+        unit = Unit(module_name(text), text)
+        self._translator.units.append(unit)
+        return unit.module
+
+    def _size(self, domain: str) -> str:
+        """How many members a domain has: from the state's vector or the arguments, or compiled in."""
+        if domain in self.layout.size_slots:
+            return f"s[{self.layout.size_slots[domain]}]"
+        if self.layout.size_slots:
+            return f"sizes[{sorted(self._model.sizes).index(domain)}]"
+        return str(self._model.sizes[domain])
+
+    def _act(self, action: Action[Any, Any]) -> tuple[str, str]:
+        """The unit that takes an action with every index: each successor is a row of ``rows``."""
+        step = self._translator.function(action.step).name
+        callees = {step}
+        lines = ["def act(m, sizes, s, rows, n, which, lanes, number, stepped, notes, me):"]
+        pad = "    "
         names = []
-        for domain in over:
-            name = f"i{len(names)}"
-            lines.append("    " * depth + f"for {name} in range({model.sizes[domain]}):")
-            names.append(name)
-            depth += 1
-        return depth, "".join(f", {name}" for name in names)
+        for domain in action.over:
+            names.append(f"i{len(names)}")
+            lines.append(f"{pad}for {names[-1]} in range({self._size(domain)}):")
+            pad += "    "
+        lines.append(f"{pad}w = rows[n]")
+        lines.append(f"{pad}if {step}(m, w{''.join(f', {name}' for name in names)}):")
+        inner = pad + "    "
+        for index, invariant in enumerate(self._model.step_invariants):
+            if invariant.covers(action.name):
+                holds = self._translator.function(invariant.holds).name
+                callees.add(holds)
+                lines.append(f"{inner}if stepped[{index}] < 0 and not {holds}(m, s, w):")
+                lines.append(f"{inner}    stepped[{index}] = me")
+        keep = inner
+        if self._model.normalize is not None:
+            normalize = self._translator.function(self._model.normalize).name
+            callees.add(normalize)
+            lines += [f"{inner}if not {normalize}(m, w):", f"{inner}    notes[1] += 1", f"{inner}else:"]
+            keep = inner + "    "
+        lane = f"i{action.over.index(action.fair_over)}" if action.fair_over else "0"
+        lines += [f"{keep}which[n] = number", f"{keep}lanes[n] = {lane}", f"{keep}n += 1"]
+        lines += [f"{inner}for x in range({self.layout.slots}):", f"{inner}    rows[n, x] = s[x]", "    return n"]
+        return f"act_{action.name}", self._unit(f"the action {action.name}", callees, lines)
 
-    def _normalize(self, model: Model[Any, Any], translator: Translator, lines: list[str], pad: str, vector: str) -> str:
-        """Emit the normal form and the packing of a successor; returns the padding of what follows."""
-        if model.normalize is not None:
-            name = translator.function(model.normalize).name
-            lines.append(f"{pad}if not {name}(m, {vector}):")
-            lines.append(f"{pad}    outside += 1")
-            lines.append(f"{pad}else:")
-            return pad + "    "
-        return pad
+    def _judge(self) -> str:
+        """The unit that looks at one state."""
+        callees = set()
+        lines = ["def judge(m, s, broken, reached, me):"]
+        for array, sentences, negation in (
+            ("broken", self._model.invariants, "not "),
+            ("reached", self._model.witnesses, ""),
+        ):
+            for number, function in enumerate(sentences):
+                name = self._translator.function(function).name
+                callees.add(name)
+                lines.append(f"    if {array}[{number}] < 0 and {negation}{name}(m, s):")
+                lines.append(f"        {array}[{number}] = me")
+        if self._model.goal is not None:
+            goal = self._translator.function(self._model.goal).name
+            callees.add(goal)
+            lines.append(f"    return {goal}(m, s)")
+        else:
+            lines.append("    return False")
+        return self._unit("the sentences", callees, lines)
 
-    def _expand(self, model: Model[Any, Any], translator: Translator) -> str:
+    def _keep(self) -> str:
         words = self.layout.words
         lines = [
-            "@outer",
-            "def expand(m, store, first, last, stride, worker, symmetry, limit, s, w, outs, hashes, sources, filled,",
-            "           counts, broken, stepped, reached, notes):",
-            '    """Expand the states first..last, as far as there is room in the buffers; returns where it stopped."""',
-            "    outside = 0",
-            "    for k in range(first, last):",
-            f"        if filled[0] + {self.instances} > limit or filled[1] + {self.instances} > limit:",
-            "            notes[1] += outside",
-            "            return k",
-            f"        unpack(store, k * {words}, s)",
-            "        me = k * stride + worker",
-        ]
-        for number, invariant in enumerate(model.invariants):
-            lines.append(f"        if broken[{number}] < 0 and not {translator.function(invariant).name}(m, s):")
-            lines.append(f"            broken[{number}] = me")
-        for number, witness in enumerate(model.witnesses):
-            lines.append(f"        if reached[{number}] < 0 and {translator.function(witness).name}(m, s):")
-            lines.append(f"            reached[{number}] = me")
-        lines.append(f"        for x in range({self.layout.slots}):")
-        lines.append("            w[x] = s[x]")
-        for number, action in enumerate(model.actions):
-            depth, indices = self._loops(model, action.over, lines, 2)
-            pad = "    " * depth
-            lines.append(f"{pad}if {translator.function(action.step).name}(m, w{indices}):")
-            pad += "    "
-            for index, step in enumerate(model.step_invariants):
-                if step.covers(action.name):
-                    lines.append(f"{pad}if stepped[{index}] < 0 and not {translator.function(step.holds).name}(m, s, w):")
-                    lines.append(f"{pad}    stepped[{index}] = me")
-            inner = self._normalize(model, translator, lines, pad, "w")
-            lines += [
-                f"{inner}counts[{number}] += 1",
-                f"{inner}if not keep(symmetry, w, stride, outs, hashes, sources, filled, me) and notes[0] < 0:",
-                f"{inner}    notes[0] = me",
-                f"{inner}    notes[2] = {number}",
-                f"{pad}for x in range({self.layout.slots}):",
-                f"{pad}    w[x] = s[x]",
-            ]
-        lines += ["    notes[1] += outside", "    return last"]
-        keep = [
             "@inner",
             "def keep(symmetry, w, stride, outs, hashes, sources, filled, me):",
             '    """Put a successor into the buffer of the worker that owns it; False if a field is out of range."""',
             "    n = filled[0]",
-            "    good = pack(w, symmetry, outs[0], n * " + str(words) + ")",
-            "    h = mix(outs[0], n * " + str(words) + ")",
+            f"    good = pack(w, symmetry, outs[0], n * {words})",
+            f"    h = mix(outs[0], n * {words})",
             "    if stride == 2 and h >> np.uint64(63):",
             "        n1 = filled[1]",
             *(f"        outs[1, n1 * {words} + {x}] = outs[0, n * {words} + {x}]" for x in range(words)),
@@ -302,44 +326,62 @@ class Kernels:
             "        filled[0] = n + 1",
             "    return good",
         ]
-        return "\n".join(keep) + "\n\n\n" + "\n".join(lines)
-
-    def _edges(self, model: Model[Any, Any], translator: Translator) -> str:
-        """The graph of the fault-free actions, for progress: for each state its successors and what leads to them."""
-        words = self.layout.words
-        goal = f"{translator.function(model.goal).name}(m, s)" if model.goal is not None else "False"
-        lines = [
-            "@outer",
-            "def edges(m, table, store, first, last, symmetry, s, w, out, starts, targets, labels, label_of, goals, room):",
-            '    """Note the edges of the states first..last; returns where it stopped because the room was used up."""',
-            "    n = starts[first]",
-            "    outside = 0",
-            "    for k in range(first, last):",
-            f"        if n + {self.instances} > room:",
-            "            return k",
-            f"        unpack(store, k * {words}, s)",
-            f"        goals[k] = {goal}",
-            f"        for x in range({self.layout.slots}):",
-            "            w[x] = s[x]",
-        ]
-        for number, action in enumerate(model.actions):
-            if action.fault:
-                continue
-            depth, indices = self._loops(model, action.over, lines, 2)
-            pad = "    " * depth
-            which = f"i{action.over.index(action.fair_over)}" if action.fair_over else "0"
-            lines.append(f"{pad}if {translator.function(action.step).name}(m, w{indices}):")
-            pad += "    "
-            inner = self._normalize(model, translator, lines, pad, "w")
-            lines += [
-                f"{inner}pack(w, symmetry, out, 0)",
-                f"{inner}t = find(table, store, out, 0, mix(out, 0))",
-                f"{inner}if t >= 0:",
-                f"{inner}    targets[n] = t",
-                f"{inner}    labels[n] = label_of[{number}] + {which} if label_of[{number}] >= 0 else 255",
-                f"{inner}    n += 1",
-                f"{pad}for x in range({self.layout.slots}):",
-                f"{pad}    w[x] = s[x]",
-            ]
-        lines += ["        starts[k + 1] = n", "    return last"]
         return "\n".join(lines)
+
+    def _successors(self, acts: list[str]) -> str:
+        lines = [
+            "@inner",
+            "def successors(m, sizes, s, rows, which, lanes, stepped, notes, me):",
+            '    """All successors of a state, as rows; returns how many."""',
+            f"    for x in range({self.layout.slots}):",
+            "        rows[0, x] = s[x]",
+            "    n = 0",
+        ]
+        for number, name in enumerate(acts):
+            lines.append(f"    n = {name}(m, sizes, s, rows, n, which, lanes, {number}, stepped, notes, me)")
+        return "\n".join([*lines, "    return n"])
+
+    def _expand(self) -> str:
+        return f'''@outer
+def expand(m, sizes, store, first, last, stride, worker, symmetry, limit, s, rows, which, lanes, outs, hashes, sources,
+           filled, counts, broken, stepped, reached, notes):
+    """Expand the states first..last, as far as there is room in the buffers; returns where it stopped."""
+    for k in range(first, last):
+        if filled[0] + {self.instances} > limit or filled[1] + {self.instances} > limit:
+            return k
+        unpack(store, k * {self.layout.words}, s)
+        me = k * stride + worker
+        judge(m, s, broken, reached, me)
+        n = successors(m, sizes, s, rows, which, lanes, stepped, notes, me)
+        for j in range(n):
+            counts[which[j]] += 1
+            if not keep(symmetry, rows[j], stride, outs, hashes, sources, filled, me) and notes[0] < 0:
+                notes[0] = me
+                notes[2] = which[j]
+    return last'''
+
+    def _edges(self) -> str:
+        """The graph of the fault-free actions, for progress: for each state its successors and what leads to them."""
+        return f'''@outer
+def edges(m, sizes, table, store, first, last, symmetry, s, rows, which, lanes, out, starts, targets, labels, label_of,
+          goals, room, broken, stepped, reached, notes):
+    """Note the edges of the states first..last; returns where it stopped because the room was used up."""
+    at = starts[first]
+    for k in range(first, last):
+        if at + {self.instances} > room:
+            return k
+        unpack(store, k * {self.layout.words}, s)
+        goals[k] = judge(m, s, broken, reached, 0)
+        n = successors(m, sizes, s, rows, which, lanes, stepped, notes, 0)
+        for j in range(n):
+            label = label_of[which[j]]
+            if label == -2:
+                continue
+            pack(rows[j], symmetry, out, 0)
+            target = find(table, store, out, 0, mix(out, 0))
+            if target >= 0:
+                targets[at] = target
+                labels[at] = label + lanes[j] if label >= 0 else 255
+                at += 1
+        starts[k + 1] = at
+    return last'''

@@ -12,11 +12,12 @@ import numpy as np
 
 from hammer2_proofs.explorer.graph import components, fair_cycles, reaching, reverse
 from hammer2_proofs.explorer.report import violation
-from hammer2_proofs.explorer.search import Found
+from hammer2_proofs.explorer.search import Found, Notes
 from hammer2_proofs.explorer.trace import Trace, trace_to
 from hammer2_spec.transition_system import sentence
 
 UNFAIR = -1
+FAULT = -2
 LABELS = 64
 EDGES_PER_STATE = 8
 
@@ -77,7 +78,7 @@ def edges(found: Found) -> tuple[Any, Any, Any, Any]:
     next_label = 0
     for action in found.model.actions:
         if action.fault or not action.fair:
-            label_of.append(UNFAIR)
+            label_of.append(FAULT if action.fault else UNFAIR)
             continue
         label_of.append(next_label)
         next_label += found.model.sizes[action.fair_over] if action.fair_over else 1
@@ -90,11 +91,14 @@ def edges(found: Found) -> tuple[Any, Any, Any, Any]:
     labels = np.empty(room, dtype=np.uint8)
     goals = np.zeros(found.states, dtype=np.uint8)
     out = np.empty(found.layout.words, dtype=np.uint64)
+    notes = Notes(found.model)
     done = 0
     while done < found.states:
         done = found.module.edges(
-            found.setup, pool.table, pool.store, done, found.states, found.symmetry, pool.vector, pool.next, out,
+            found.setup, found.sizes, pool.table, pool.store, done, found.states, found.symmetry,
+            pool.vector, pool.rows, pool.which, pool.lanes, out,
             starts, targets, labels, np.array(label_of, dtype=np.int64), goals, len(targets),
+            notes.broken, notes.stepped, notes.reached, notes.overflow,
         )  # fmt: skip
         if done < found.states:
             targets = np.resize(targets, 2 * len(targets))

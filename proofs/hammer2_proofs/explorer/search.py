@@ -61,6 +61,7 @@ class Found:
     workers: int
     symmetry: bool
     setup: Numbers
+    sizes: Numbers
     pools: list["Pool"] = field(default_factory=list)
     states: int = 0
     transitions: int = 0
@@ -104,7 +105,7 @@ class Found:
 class Pool:
     """The states that one worker owns, its table, and the buffers it fills while expanding."""
 
-    def __init__(self, words: int, blank: Sequence[int], most: int) -> None:
+    def __init__(self, words: int, blank: Sequence[int], most: int, instances: int) -> None:
         self.words = words
         self.most = most
         # Memory is only taken as it is written to.
@@ -120,7 +121,10 @@ class Pool:
         self.sources: npt.NDArray[np.uint32] = np.empty((2, BUFFER), dtype=np.uint32)
         self.filled: Numbers = np.zeros(2, dtype=np.int64)
         self.vector: Numbers = np.array(blank, dtype=np.int64)
-        self.next: Numbers = np.array(blank, dtype=np.int64)
+        # One row more than there can be successors: each is made in the row after the last.
+        self.rows: Numbers = np.zeros((instances + 1, len(blank)), dtype=np.int64)
+        self.which: Numbers = np.zeros(instances + 1, dtype=np.int64)
+        self.lanes: Numbers = np.zeros(instances + 1, dtype=np.int64)
 
     def bytes(self) -> int:
         """Memory in use."""
@@ -188,9 +192,10 @@ def search(
     layout = kernels.layout
     module = kernels.load()
     setup = np.array([*setup_slots(model.setup)[1], 0], dtype=np.int64)
-    found = Found(model, layout, kernels, module, workers, symmetry, setup)
+    sizes = np.array([model.sizes[domain] for domain in sorted(model.sizes)], dtype=np.int64)
+    found = Found(model, layout, kernels, module, workers, symmetry, setup, sizes)
     most = most_states(layout, workers, memory)
-    found.pools = [Pool(layout.words, layout.blank(), most) for _ in range(workers)]
+    found.pools = [Pool(layout.words, layout.blank(), most, kernels.instances) for _ in range(workers)]
     notes = [Notes(model) for _ in range(workers)]
     _insert_initial(found)
     _warm(found, notes)
@@ -309,8 +314,8 @@ class _Run:
         found, note = self.found, self.notes[worker]
         pool = found.pools[worker]
         pool.done = found.module.expand(
-            found.setup, pool.store, pool.done, pool.level, found.workers, worker, found.symmetry, BUFFER,
-            pool.vector, pool.next, pool.outs, pool.hashes, pool.sources, pool.filled,
+            found.setup, found.sizes, pool.store, pool.done, pool.level, found.workers, worker, found.symmetry, BUFFER,
+            pool.vector, pool.rows, pool.which, pool.lanes, pool.outs, pool.hashes, pool.sources, pool.filled,
             note.counts, note.broken, note.stepped, note.reached, note.overflow,
         )  # fmt: skip
 

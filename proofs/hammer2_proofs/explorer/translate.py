@@ -230,6 +230,8 @@ class Translator:
         tree = ast.parse(textwrap.dedent("".join(source))).body[0]
         if not isinstance(tree, ast.FunctionDef):
             raise NotInDialect(f"{path}:{line}: {function} is no plain function")
+        if tree.name != function.__name__:
+            raise NotInDialect(f"{path}:{line}: the text changed since {function.__name__} was imported from it")
         return self.parsed(function, tree, path, line)
 
     def parsed(self, function: Callable[..., object], tree: ast.FunctionDef, path: str, line: int) -> Translated:

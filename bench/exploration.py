@@ -1,0 +1,146 @@
+"""The explorer beside SPIN and rumur, on the calibration model: 3 masters, 1 slave, tids up to 5.
+
+Counts must agree exactly before any figure counts. CPU-seconds are those of the whole process; compilation, theirs and
+ours, is done before. SPIN and rumur do not check the invariant; the explorer does, and keeps what traces need.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import ROOT, Figure
+
+PEERS = ROOT / "bench" / "peers"
+STATES, TRANSITIONS = 6_449_116, 48_684_868
+COMPILER = ("gcc", "-O3", "-march=native", "-w")
+EXPLORE = (sys.executable, "-m", "hammer2_oracle.commands.explore", "calibration", "--json")
+
+
+class Run(NamedTuple):
+    """One process: what it printed, its CPU-seconds, wall-clock seconds and peak memory in MiB."""
+
+    output: str
+    cpu_seconds: float
+    seconds: float
+    mebibytes: float
+
+    @property
+    def rate(self) -> float:
+        """States per CPU-second."""
+        return STATES / self.cpu_seconds
+
+
+class CountsDiffer(Exception):
+    """A model checker counted otherwise: its time means nothing."""
+
+
+def run(command: Sequence[str | os.PathLike[str]], directory: Path) -> Run:
+    """Run a command and measure it alone, not what ran before it."""
+    program = (
+        "import json,os,resource,subprocess,sys,time\n"
+        "t=time.monotonic()\n"
+        "r=subprocess.run(sys.argv[1:],capture_output=True,text=True)\n"
+        "u=resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(json.dumps([r.stdout,r.returncode,u.ru_utime+u.ru_stime,time.monotonic()-t,u.ru_maxrss/1024]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command], cwd=directory, capture_output=True, text=True, check=True
+    )
+    output, status, cpu_seconds, seconds, mebibytes = json.loads(done.stdout)
+    if status != 0:
+        raise subprocess.CalledProcessError(status, list(command), output)
+    return Run(output, cpu_seconds, seconds, mebibytes)
+
+
+def demand(name: str, counted: tuple[int, int], expected: tuple[int, int]) -> None:
+    """The counts of a model checker must be these.
+
+    Raises:
+        CountsDiffer: they are others.
+    """
+    if counted != expected:
+        raise CountsDiffer(f"{name} counts {counted[0]:,} states and {counted[1]:,} transitions, not {expected}")
+
+
+def spin(directory: Path, name: str, *flags: str) -> Run:
+    """Compile and run SPIN's search; it counts the initial state as a transition."""
+    subprocess.run(["spin", "-a", "-DT=5", PEERS / "quorum.pml"], cwd=directory, check=True, capture_output=True)
+    command = [*COMPILER, "-DSAFETY", "-DMEMLIM=16000", *flags, "-o", name, "pan.c"]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)
+    done = run([directory / name, "-m1000000", "-w25"], directory)
+    numbers = [re.search(rf"(\d+) (?:{word})", done.output) for word in ("states, stored", "transitions")]
+    states, transitions = (int(number.group(1)) if number else -1 for number in numbers)
+    demand(name, (states, transitions), (STATES, TRANSITIONS + 1))
+    return done
+
+
+def rumur(directory: Path) -> Run:
+    """Compile and run rumur's search without symmetry."""
+    source = directory / "rumur.c"
+    subprocess.run(
+        ["rumur", "--deadlock-detection", "off", "--symmetry-reduction", "off", "--threads", "1", "--output", source]
+        + [PEERS / "quorum.m"],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    subprocess.run([*COMPILER, "-mcx16", "-o", "rumur", source, "-lpthread"], cwd=directory, check=True)
+    done = run([directory / "rumur"], directory)
+    found = re.search(r"([\d,]+) states, ([\d,]+) rules fired", done.output)
+    counted = tuple(int(number.replace(",", "")) for number in found.groups()) if found else (-1, -1)
+    demand("rumur", (counted[0], counted[1]), (STATES, TRANSITIONS))
+    return done
+
+
+def ours(*options: str, expected: tuple[int, int] = (STATES, TRANSITIONS)) -> Run:
+    """The explorer, its kernels compiled already."""
+    run([*EXPLORE, *options], ROOT)
+    done = run([*EXPLORE, *options], ROOT)
+    result = json.loads(done.output)
+    demand("hammer2-cluster explore", (result["states"], result["transitions"]), expected)
+    return done
+
+
+def figures() -> list[Figure]:
+    """Measure; what is not installed is left out, and said."""
+    own = ours()
+    small = run([*EXPLORE, "--masters", "1", "--slaves", "0", "--tids", "1"], ROOT)
+    small = run([*EXPLORE, "--masters", "1", "--slaves", "0", "--tids", "1"], ROOT)
+    reduced = ours("--symmetry", expected=(1_187_716, 8_998_032))
+    result = [
+        Figure("explore 3,1,5, states per CPU-second", own.rate, "states/s"),
+        Figure("explore 3,1,5, CPU time", own.cpu_seconds, "s"),
+        Figure("explore 3,1,5, peak memory", own.mebibytes, "MiB"),
+        Figure("explore 3,1,5, two workers, wall-clock time", ours("--workers", "2").seconds, "s"),
+        Figure("explore 3,1,5 with symmetry, CPU time", reduced.cpu_seconds, "s"),
+        Figure("explore, a warm start", small.seconds, "s", at_most=1.5),
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        if shutil.which("spin") and shutil.which("gcc"):
+            depth_first, breadth_first = spin(directory, "dfs"), spin(directory, "bfs", "-DBFS")
+            result += [
+                Figure("explore beside SPIN depth first, states per CPU-second", own.rate / depth_first.rate, "times", at_least=2),
+                Figure("explore beside SPIN breadth first, states per CPU-second", own.rate / breadth_first.rate, "times", at_least=3),
+                Figure("explore beside SPIN breadth first, peak memory", own.mebibytes / breadth_first.mebibytes, "times", at_most=0.5),
+            ]  # fmt: skip
+        else:
+            print("SPIN is not installed (apt-get install spin gcc): not compared", file=sys.stderr)
+        if shutil.which("rumur") and shutil.which("gcc"):
+            result.append(
+                Figure(
+                    "explore beside rumur, states per CPU-second",
+                    own.rate / rumur(directory).rate,
+                    "times",
+                    at_least=10,
+                )
+            )
+        else:
+            print("rumur is not installed (apt-get install rumur gcc): not compared", file=sys.stderr)
+    return result

@@ -1,0 +1,145 @@
+"""The protocol holds within its bounds, with counts that a second program found too; without an ingredient it breaks."""
+
+from typing import Any
+
+import pytest
+
+from hammer2_proofs.explorer import reference
+from hammer2_proofs.explorer.models import build
+from hammer2_proofs.explorer.progress import check
+from hammer2_proofs.explorer.report import traces
+from hammer2_proofs.explorer.search import search
+from hammer2_spec.protocol.model import WHY, protocol
+from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED, Setup
+
+MEDIA = "every majority of intact media yields what was acknowledged"
+READ = "a hard read returns everything acknowledged"
+ONE_CONTENT = "a tid has one content"
+
+
+def setup(*, masters: int = 3, views: tuple[int, ...] = (0b111,), **changes: Any) -> Setup:
+    """The bounds of the study whose counts are pinned here: without the rules that only progress needs."""
+    values: dict[str, Any] = {
+        "masters": masters,
+        "views": views,
+        "writes": 2,
+        "elections": 2,
+        "faults": UNLIMITED,
+        "fault_epochs": UNLIMITED,
+        "losses": True,
+        "endless": False,
+        "reader": False,
+        "rank_tids": True,
+        "replacement_first": False,
+        "wait_for_all": False,
+        **changes,
+    }
+    return Setup(**values)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "slaves", "states", "transitions", "depth"),
+    [
+        (setup(), 0, 1_353_654, 9_671_106, 48),
+        (setup(views=(0b011, 0b110), writes=3, faults=1), 0, 483_956, 1_935_061, 47),
+        (setup(masters=2, views=(0b1111,), writes=3, faults=2), 2, 1_029_182, 5_436_216, 49),
+        (
+            setup(masters=5, views=(0b11111,), faults=1, replacement_first=True, wait_for_all=True),
+            0,
+            307_684,
+            1_771_649,
+            47,
+        ),
+    ],
+)
+def test_the_repaired_protocol_holds_with_the_counts_that_another_program_found(
+    bounds: Setup, slaves: int, states: int, transitions: int, depth: int
+) -> None:
+    found = search(protocol(bounds, slaves), symmetry=True)
+    assert (found.states, found.transitions, found.depth) == (states, transitions, depth)
+    assert found.complete
+    assert not found.broken
+    assert not found.stepped
+
+
+BROKEN_WITHOUT = {
+    "restamp": {MEDIA: 20},
+    "never_lower": {MEDIA: 10, READ: 10},
+    "flush_before_ack": {MEDIA: 4, READ: 4},
+    "read_flushed": {MEDIA: 4},
+    "unique_tids": {ONE_CONTENT: 5},
+    "epoch_in_tid": {ONE_CONTENT: 9},
+    "check_predecessor": {ONE_CONTENT: 8},
+    "blank_is_no_evidence": {MEDIA: 14},
+    "record_replacement": {MEDIA: 9, READ: 9},
+    "volatile_is_evidence": {MEDIA: 13},
+    "fixed_majority": {MEDIA: 6},
+    "keep_old_version": {MEDIA: 9},
+}
+
+
+@pytest.mark.parametrize("ingredient", INGREDIENTS)
+def test_one_client_needs_exactly_these_ingredients(ingredient: str) -> None:
+    """One client, two writes, two elections, faults unlimited: the shortest counterexamples, or none."""
+    found = search(protocol(setup(**{ingredient: False})), symmetry=True)
+    assert {name: len(trace.steps) for name, trace in traces(found).items()} == BROKEN_WITHOUT.get(ingredient, {})
+
+
+@pytest.mark.parametrize(
+    ("ingredient", "steps"),
+    [("promise", 12), ("refuse_lower_epochs", 18), ("blank_is_no_evidence", 12), ("volatile_is_evidence", 12)],
+)
+def test_two_clients_need_promises_too(ingredient: str, steps: int) -> None:
+    shortest = []
+    for writes, faults in ((2, 1), (1, 2)):
+        bounds = setup(views=(0b111, 0b111), writes=writes, faults=faults, **{ingredient: False})
+        found = search(protocol(bounds), symmetry=True, depth=steps)
+        shortest += [len(trace.steps) for trace in traces(found).values()]
+    assert min(shortest) == steps
+
+
+def test_every_ingredient_is_explained() -> None:
+    assert set(WHY) == set(INGREDIENTS)
+
+
+@pytest.mark.parametrize("symmetry", [False, True])
+@pytest.mark.parametrize("rank_tids", [False, True])
+def test_compiled_and_plain_protocol_agree(symmetry: bool, rank_tids: bool) -> None:
+    bounds = setup(masters=2, views=(0b11,), writes=1, elections=1, faults=1, rank_tids=rank_tids)
+    found, twin = search(protocol(bounds), symmetry=symmetry), reference.explore(protocol(bounds), symmetry=symmetry)
+    assert (found.states, found.transitions, found.depth) == (twin.states, twin.transitions, twin.depth)
+    assert (found.hash, found.actions) == (twin.hash, twin.actions)
+
+
+def endless(**changes: bool) -> Setup:
+    return setup(
+        writes=1,
+        elections=UNLIMITED,
+        faults=1,
+        endless=True,
+        **{"replacement_first": True, "wait_for_all": True, **changes},
+    )
+
+
+def test_once_faults_stop_all_nodes_become_synchronized_even_if_clients_write_for_ever() -> None:
+    found = search(protocol(endless()))
+    assert found.complete
+    assert check(found) == []
+
+
+@pytest.mark.parametrize("rule", ["exclusive_pass", "replacement_first"])
+def test_without_a_rule_of_precedence_endless_writes_starve_a_node(rule: str) -> None:
+    failures = check(search(protocol(endless(**{rule: False}))))
+    assert [failure.what.partition(" fair cycles")[1] for failure in failures] == [" fair cycles"]
+
+
+def test_only_eligible_nodes_as_evidence_is_safe_but_no_way_leads_back_from_a_common_outage() -> None:
+    bounds = setup(writes=1, faults=2, disabled_is_evidence=False)
+    found = search(protocol(bounds), symmetry=True)
+    assert not found.broken
+    assert [failure.what.partition(":")[0] for failure in check(found)] == ["no way leads to"]
+
+
+def test_a_partition_is_a_switch_of_the_command_line() -> None:
+    model = build("protocol", {"clients": 2, "masters": 3}, frozenset({"split-views"}))
+    assert model.setup.views == (0b011, 0b110)
