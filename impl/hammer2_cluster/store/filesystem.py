@@ -266,6 +266,23 @@ async def create_pfs(on: Runner, chains: StoredChains, label: bytes, types: Sequ
             raise FilesystemError(str(volume.failed))
 
 
+async def remove_pfs(on: Runner, chains: StoredChains, volume: Volume, label: bytes) -> bool:
+    """Take a PFS of one node away, durably; False if it has none of that label. Raises UnavailableError."""
+    cparent = await super_root(on, chains, volume)
+    try:
+        cluster, _ = await find(on, cparent, label)
+        if cluster is None:
+            return False
+        check(await delete(on, cparent, cluster, 0), cluster)
+        await unlock(on, cluster)
+    finally:
+        await unlock(on, cparent)
+    await chains.sync(deref(volume.super_root))
+    if volume.failed:
+        raise UnavailableError(f"not written: {volume.failed}")
+    return True
+
+
 class Filesystem:
     """A PFS that is mounted. Made by ``mount``."""
 
@@ -397,13 +414,17 @@ class Filesystem:
 
     async def write(self, name: bytes, offset: int, piece: bytes) -> None:
         """Replace bytes of a file, which may make it longer. Raises NotFoundError, NoSpaceError, UnavailableError."""
-        self._must_have_room(len(piece) + 2 * BLOCK_BYTES)
         cparent = await self._lock_root()
         try:
             cluster = await self._open(cparent, name)
         finally:
             await lookup_done(self._on, cparent)
         inode = _inode_of(cluster)
+        try:
+            self._must_have_room(space_to_write(offset, len(piece), max(inode.size, offset + len(piece))))
+        except NoSpaceError:
+            await unlock(self._on, cluster)
+            raise
         old = deref(rdata(cluster).data)[TABLE_AT : TABLE_AT + min(inode.size, EMBEDDED_BYTES)]
         direct, inode.size = bool(inode.op_flags & OpFlag.DIRECTDATA), max(inode.size, offset + len(piece))
         if direct and inode.size <= EMBEDDED_BYTES:
@@ -471,7 +492,7 @@ class Filesystem:
         """Raises NoSpaceError, naming the node, unless a file of so many bytes fits on every node that takes part."""
         for _, chain in self._root.members():
             volume = own(chain).volume
-            if (room := room_on(volume)) < size:
+            if (room := room_on(volume, size)) < size:
                 raise NoSpaceError(f"{volume.name}: no room for {size} bytes, there is room for {max(0, room)}")
 
     async def flush(self) -> None:
@@ -540,11 +561,18 @@ class Filesystem:
             self._root.array[i].chain = None
 
 
-def room_on(volume: Volume) -> int:
-    """The size in bytes of a file that surely fits, its inode and block tables included."""
-    blocks = volume.freemap.free_extents(BLOCK_RADIX)
-    free = min(blocks * BLOCK_BYTES, volume.freemap.free_bytes - volume.promised)
+def room_on(volume: Volume, size: int) -> int:
+    """How much of a file of that size surely fits, in bytes, its inode and block tables included."""
+    radix = _radix_for(min(max(size, 1), BLOCK_BYTES))
+    free = min(volume.freemap.free_extents(radix) << radix, volume.freemap.free_bytes - volume.promised)
     return free - max(volume.header.size // RESERVE_FRACTION, 2 * BLOCK_BYTES) - free // 16
+
+
+def space_to_write(offset: int, length: int, size: int) -> int:
+    """Bytes that the blocks take which a write touches, in a file that has ``size`` bytes then."""
+    first = offset - offset % BLOCK_BYTES
+    blocks = range(first, offset + max(length, 1), BLOCK_BYTES)
+    return INODE_BYTES + sum(1 << _radix_for(min(BLOCK_BYTES, max(1, size - block))) for block in blocks)
 
 
 def blocks_of(content: Iterable[bytes]) -> Iterable[bytes]:
@@ -563,6 +591,7 @@ async def mount(on: Runner, chains: StoredChains, label: bytes) -> Filesystem:
     """The PFS of that label, on the nodes that have it and are in step. Raises NotFoundError, UnavailableError."""
     roots: list[Root | None] = []
     left_out = [""] * len(chains.volumes)
+    unreadable = False
     for i, volume in enumerate(chains.volumes):
         try:
             roots.append(None if volume is None else await find_root(on, chains, volume, label))
@@ -571,9 +600,11 @@ async def mount(on: Runner, chains: StoredChains, label: bytes) -> Filesystem:
         except UnavailableError as error:
             roots.append(None)
             left_out[i] = str(error)
+            unreadable = True
     known = [root for root in roots if root is not None]
     if not known:
-        raise NotFoundError(f"no node has a PFS {shown(label)}: {'; '.join(filter(None, left_out))}")
+        kind = UnavailableError if unreadable else NotFoundError
+        raise kind(f"no node has a PFS {shown(label)}: {'; '.join(filter(None, left_out))}")
     newest = max(known, key=lambda root: root.mirror_tid).inode
     types = [PfsType.NONE if root is None else root.inode.pfs_type for root in roots]
     pmp = Pfs(0, types + [0] * (MAXCLUSTER - len(types)), newest.pfs_nmasters)

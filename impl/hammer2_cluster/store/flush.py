@@ -10,10 +10,10 @@ from hammer2_cluster.store.block_table import BlockTable
 from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.check_codes import check_code
-from hammer2_cluster.store.deletion import destroy
+from hammer2_cluster.store.deletion import delete, destroy
 from hammer2_cluster.store.modification import clear, modify
 from hammer2_cluster.store.volume import Volume, entries_in, parent_of
-from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, OFF_MASK, SET_COUNT, BrefType, ChainFlag, Error, Resolve
+from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, OFF_MASK, SET_COUNT, BrefType, ChainFlag, Delete, Error, Resolve
 
 
 def _to_flush(chain: StoredChain) -> list[StoredChain]:
@@ -53,6 +53,8 @@ async def _flush_one(chain: StoredChain, tid: int) -> None:
     volume = chain.volume
     await volume.lock(chain, Resolve.NEVER)
     try:
+        if _is_empty_indirect(chain) and await _collapse(chain):
+            return
         if chain.flags & ChainFlag.MODIFIED:
             await _write(chain, tid)
         if chain.flags & ChainFlag.UPDATE and parent_of(chain) is not None:
@@ -62,6 +64,28 @@ async def _flush_one(chain: StoredChain, tid: int) -> None:
             volume.unpromise(chain)
     finally:
         volume.unlock(chain)
+
+
+def _is_empty_indirect(chain: StoredChain) -> bool:
+    """Whether it is an indirect block with nothing below it, which nobody but the flush has in hand."""
+    if chain.bref.type != BrefType.INDIRECT or not chain.flags & ChainFlag.MODIFIED or len(chain.children):
+        return False
+    held = 2 + bool(chain.flags & ChainFlag.UPDATE)  # MODIFIED, the lock of the flush, UPDATE
+    return chain.refs == held and len(chain.table()) == 0
+
+
+async def _collapse(chain: StoredChain) -> bool:
+    """Delete an empty indirect block instead of writing it. The original of 2015 keeps them."""
+    volume = chain.volume
+    volume.ref(chain)
+    parent = await _lock_parent(chain)
+    if parent is not None:
+        await delete(parent, chain, Delete.PERMANENT)
+        volume.unlock(parent)
+    volume.drop(chain)
+    if volume.failed:
+        raise volume.failed
+    return bool(chain.flags & ChainFlag.DELETED)
 
 
 async def _write(chain: StoredChain, tid: int) -> None:

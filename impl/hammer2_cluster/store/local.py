@@ -5,7 +5,19 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from hammer2_cluster.device.device import Device, DeviceError
 from hammer2_cluster.store.chains import StoredChains, at_once
-from hammer2_cluster.store.filesystem import Filesystem, Root, UnavailableError, create_pfs, find_root, mount, roots_of
+from hammer2_cluster.store.filesystem import (
+    Filesystem,
+    FilesystemError,
+    NotFoundError,
+    Root,
+    UnavailableError,
+    create_pfs,
+    find_root,
+    mount,
+    remove_pfs,
+    roots_of,
+    shown,
+)
 from hammer2_cluster.store.layout import INDIRECT_RADIX
 from hammer2_cluster.store.making import close_volume, format_volume, open_volume
 from hammer2_cluster.store.volume import Volume
@@ -106,6 +118,17 @@ class Store:
             if volume is not None:
                 labels.update(root.inode.name for root in self.run(roots_of(self.on, self.chains, volume)))
         return sorted(labels - {LABEL})
+
+    async def remove_snapshot(self, label: bytes) -> None:
+        """Take a snapshot away on all nodes, durably. Raises NotFoundError, UnavailableError."""
+        if label == LABEL:
+            raise FilesystemError(f"{shown(label)} is no snapshot")
+        found = False
+        for volume in self.volumes:
+            if volume is not None:
+                found |= await remove_pfs(self.on, self.chains, volume, label)
+        if not found:
+            raise NotFoundError(f"there is no snapshot {shown(label)}")
 
     def status(self, label: bytes = LABEL) -> list[NodeStatus]:
         """Every node."""

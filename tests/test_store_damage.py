@@ -1,0 +1,378 @@
+"""Nothing that was flushed is lost: crashes, corruption, full and failing devices, images that are none."""
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import pytest
+from fastcrc import crc64
+from hypothesis import settings
+from tests.store_kit import content_of, make, memory, problems, put, read, reopen
+
+from hammer2_cluster.device.crash import (
+    JournalingDevice,
+    Loss,
+    Sync,
+    Write,
+    all_losses,
+    apply,
+    cut,
+    random_losses,
+    whole,
+)
+from hammer2_cluster.device.device import DeviceError
+from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
+from hammer2_cluster.device.memory import MemoryDevice
+from hammer2_cluster.outcomes import Fatal
+from hammer2_cluster.store.filesystem import Filesystem, FilesystemError, NoSpaceError, UnavailableError
+from hammer2_cluster.store.local import Store
+from hammer2_cluster.store.volume_header import BadVolumeError
+
+SIZE = 1 << 19
+THOROUGH = settings.default is not None and settings.default.max_examples > 1000
+"""Under the profile ``fuzz``: more of everything."""
+SUBSETS_UP_TO = 8 if THOROUGH else 3
+"""So many writes after a sync are lost in all combinations, more at random."""
+RANDOM_LOSSES = 20 if THOROUGH else 2
+
+Files = dict[bytes, bytes]
+
+
+class Workload(NamedTuple):
+    """A run of a store on one journaled device."""
+
+    before: bytes
+    journal: Sequence[Write | Sync]
+    flushed: Sequence[tuple[int, Files]]
+    """After so many entries of the journal, a flush had returned that made these files durable."""
+
+
+def work(seed: int, flushes: int) -> Workload:
+    """Files are put, changed, removed and renamed, a snapshot is taken; every step is flushed."""
+    device = memory(1, SIZE)[0]
+    store = make([device], radixes=[10])
+    store.close()
+    before = bytes(device.content)
+    journaling = JournalingDevice(device, before)
+    store = reopen([journaling])
+    filesystem = store.mount()
+    chance, files = random.Random(seed), Files()
+    flushed: list[tuple[int, Files]] = [(0, {})]
+    for n in range(flushes):
+        if n == flushes // 2:
+            store.run(filesystem.snapshot(b"halfway"))
+        for _ in range(chance.randrange(1, 4)):
+            one_change(store, filesystem, files, chance)
+        store.run(filesystem.flush())
+        flushed.append((len(journaling.journal), dict(files)))
+    return Workload(before, journaling.journal, flushed)
+
+
+def one_change(store: Store, filesystem: Filesystem, files: Files, chance: random.Random) -> None:
+    """Changes the store and ``files`` alike, or neither, if the store is full."""
+    what, name, old = chance.choice("ppwdr"), b"f%d" % chance.randrange(24), chance.choice(sorted(files) or [b""])
+    data = chance.randbytes(chance.choice([0, 40, 512, 513, 3000, 12_000]))
+    with suppress(NoSpaceError):
+        if what == "p" or not files:
+            put(store, filesystem, name, data)
+            files[name] = data
+        elif what == "w":
+            at = chance.randrange(2000)
+            store.run(filesystem.write(old, at, data))
+            files[old] = files[old].ljust(at, b"\0")[:at] + data + files[old][at + len(data) :]
+        elif what == "d":
+            store.run(filesystem.remove(old))
+            del files[old]
+        elif name not in files:
+            store.run(filesystem.rename(old, name))
+            files[name] = files.pop(old)
+
+
+def losses_of(exposed: Sequence[Write], seed: int) -> Iterator[Loss]:
+    if len(exposed) <= SUBSETS_UP_TO:
+        yield from all_losses(exposed)
+    yield from random_losses(exposed, seed, RANDOM_LOSSES)
+
+
+@pytest.mark.parametrize("seed", range(1, 6) if THOROUGH else [1])
+def test_after_any_crash_the_content_is_that_of_the_last_flush_or_the_one_in_progress(seed: int) -> None:
+    workload = work(seed, flushes=48)
+    writes = sum(isinstance(entry, Write) for entry in workload.journal)
+    assert writes >= 300
+    tried, seen = 0, set[tuple[int, int]]()
+    for entries in range(len(workload.journal) + 1):
+        durable, exposed = cut(workload.journal, entries)
+        content = bytearray(workload.before)
+        apply(content, durable, [whole(write) for write in durable])
+        done = max(n for n, (at, _) in enumerate(workload.flushed) if at <= entries)
+        allowed = [files for _, files in workload.flushed[done : done + 2]]
+        for loss in losses_of(exposed, seed * 10**6 + entries):
+            image = MemoryDevice(SIZE, content)
+            apply(image.content, exposed, loss)
+            tried += 1
+            if (done, crc64.xz(image.content)) in seen:
+                continue
+            seen.add((done, crc64.xz(image.content)))
+            store = reopen([image])
+            found = content_of(store, store.mount())
+            where = f"workload {seed}, cut after {entries} of {len(workload.journal)}, kept {loss}"
+            assert found in allowed, where
+            assert problems([image]) == [], where
+            for label in store.snapshots():
+                content_of(store, store.mount(label))
+    assert tried > 2 * writes
+
+
+# ---- corruption
+
+
+def small_cluster(nodes: int) -> tuple[list[MemoryDevice], Files, Files]:
+    """Devices with a few files of every kind and a snapshot: what is in the filesystem, and in the snapshot."""
+    devices = memory(nodes, SIZE)
+    store = make(devices, radixes=[10] * nodes)
+    filesystem, chance, files = store.mount(), random.Random(7), Files()
+    for n in range(14):
+        files[b"f%d" % n] = chance.randbytes(chance.choice([5, 513, 3000, 20_000]))
+        put(store, filesystem, b"f%d" % n, files[b"f%d" % n])
+    store.run(filesystem.snapshot(b"then"))
+    then = dict(files)
+    for n in range(0, 14, 3):
+        files[b"f%d" % n] = chance.randbytes(1000)
+        put(store, filesystem, b"f%d" % n, files[b"f%d" % n])
+    store.run(filesystem.flush())
+    store.close()
+    return devices, files, then
+
+
+def used_blocks(content: bytes | bytearray) -> list[int]:
+    """Offsets of the KiB that are not all zero."""
+    return [at for at in range(0, len(content), 1024) if any(content[at : at + 1024])]
+
+
+def what_is_read(device: MemoryDevice, label: bytes, name: bytes) -> bytes | str:
+    """A file's content, or the error that is given for it."""
+    try:
+        store = reopen([device])
+        return read(store, store.mount(label), name)
+    except (UnavailableError, BadVolumeError) as error:
+        return str(error)
+
+
+def test_a_corrupt_block_gives_the_right_data_or_an_error_that_names_it() -> None:
+    devices, files, then = small_cluster(1)
+    chance, noticed = random.Random(8), 0
+    blocks = used_blocks(devices[0].content)
+    for at in blocks:
+        image = MemoryDevice(SIZE, devices[0].content)
+        bit = chance.randrange(8192)
+        image.content[at + bit // 8] ^= 1 << bit % 8
+        for label, expected in ((b"ROOT", files), (b"then", then)):
+            names = sorted(expected) if THOROUGH else chance.sample(sorted(expected), 3)
+            for name in names:
+                found = what_is_read(image, label, name)
+                if found != expected[name]:
+                    assert isinstance(found, str), f"bit {bit} of block {at:#x}: wrong data for {name!r}"
+                    assert "CHECK" in found or "check code" in found or "volume header" in found, found
+                    assert "block" in found or "header" in found, found
+                    noticed += 1
+    assert noticed > len(blocks) // 4
+
+
+def test_fsck_notices_every_corrupt_block() -> None:
+    devices, _, _ = small_cluster(1)
+    assert problems(devices) == []
+    image = MemoryDevice(SIZE, devices[0].content)
+    for at in used_blocks(image.content):
+        if at < 4 * 4096:
+            continue  # a volume header: it has a second copy
+        image.content[at + 77] ^= 16
+        found = problems([image])
+        owner = next((one for one in found if one.offset <= at < one.offset + 65536 and "check" in str(one)), None)
+        stale = not found and at_is_unused(image, at)
+        assert owner is not None or stale, f"block {at:#x}: {found}"
+        image.content[at + 77] ^= 16
+
+
+def at_is_unused(image: MemoryDevice, at: int) -> bool:
+    """Whether a KiB holds what was there before: nothing refers to it, or it is the older copy of a freemap block."""
+    store = reopen([image])
+    assert store.volumes[0] is not None
+    freemap = store.volumes[0].freemap
+    return freemap.counts[at // 1024] in (0, 255)
+
+
+@pytest.mark.parametrize("node", [0, 1, 2])
+def test_one_corrupt_node_of_three_hides_nothing(node: int) -> None:
+    devices, files, _ = small_cluster(3)
+    chance = random.Random(9)
+    for at in used_blocks(devices[node].content)[:: 1 if THOROUGH else 7]:
+        images = [MemoryDevice(SIZE, device.content) for device in devices]
+        images[node].content[at + chance.randrange(1024)] ^= 1 << chance.randrange(8)
+        store = reopen(images)
+        assert content_of(store, store.mount()) == files, f"node {node}, block {at:#x}"
+
+
+@pytest.mark.parametrize("size", [0, 1024, 65536, SIZE // 2, SIZE - 65536])
+def test_a_truncated_image_is_refused(size: int) -> None:
+    devices, _, _ = small_cluster(1)
+    if size % 65536 or not size:
+        with pytest.raises(ValueError, match="multiple of 65536"):
+            MemoryDevice(size)
+        return
+    image = MemoryDevice(size, devices[0].content[:size])
+    with pytest.raises(BadVolumeError, match="truncated"):
+        reopen([image])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_image_of_garbage_is_refused(seed: int) -> None:
+    chance = random.Random(seed)
+    with pytest.raises(BadVolumeError, match="not a volume"):
+        reopen([MemoryDevice(SIZE, chance.randbytes(SIZE))])
+    devices, _, _ = small_cluster(1)
+    content = bytearray(chance.randbytes(SIZE))
+    content[: 4 * 4096] = devices[0].content[: 4 * 4096]
+    with pytest.raises(BadVolumeError, match="freemap block"):
+        reopen([MemoryDevice(SIZE, content)])
+
+
+# ---- what is full, and what fails
+
+
+def test_a_full_store_says_so_and_loses_nothing() -> None:
+    devices = memory(2, SIZE)
+    store = make(devices, radixes=[10, 12])
+    filesystem, chance, files = store.mount(), random.Random(10), Files()
+    refused = 0
+    for n in range(400):
+        name, data = b"f%d" % chance.randrange(60), chance.randbytes(chance.choice([10, 700, 9000, 60_000]))
+        try:
+            put(store, filesystem, name, data)
+        except NoSpaceError as error:
+            assert "no room for" in str(error)
+            refused += 1
+            if files and n % 3 == 0:
+                gone = chance.choice(sorted(files))
+                store.run(filesystem.remove(gone))
+                del files[gone]
+        else:
+            files[name] = data
+        if n % 5 == 0:
+            store.run(filesystem.flush())
+            assert [volume.failed for volume in store.volumes if volume is not None] == [None, None]
+    store.run(filesystem.flush())
+    assert refused > 50
+    assert content_of(store, filesystem) == files
+    store = reopen(devices)
+    assert content_of(store, store.mount()) == files
+    assert problems(devices) == []
+
+
+def test_a_store_that_was_full_can_be_emptied_and_filled_again() -> None:
+    devices = memory(1, SIZE)
+    store = make(devices)
+    filesystem = store.mount()
+    counts = []
+    for _ in range(3):
+        count = 0
+        while True:
+            try:
+                put(store, filesystem, b"f%d" % count, bytes(3000))
+            except NoSpaceError:
+                break
+            count += 1
+        store.run(filesystem.flush())
+        counts.append(count)
+        for n in range(count):
+            store.run(filesystem.remove(b"f%d" % n))
+        store.run(filesystem.flush())
+    assert counts[0] > 40
+    assert counts == [counts[0]] * 3
+    assert problems(devices) == []
+
+
+def test_a_snapshot_holds_its_blocks_until_it_goes() -> None:
+    devices = memory(1, SIZE)
+    store = make(devices)
+    filesystem = store.mount()
+    assert store.volumes[0] is not None
+    freemap = store.volumes[0].freemap
+    store.run(filesystem.flush())
+    put(store, filesystem, b"a", bytes(range(256)) * 256)
+    store.run(filesystem.snapshot(b"s"))
+    with_both = freemap.free_bytes
+    store.run(filesystem.remove(b"a"))
+    store.run(filesystem.flush())
+    assert with_both - 4096 <= freemap.free_bytes <= with_both + 4096
+    assert read(store, store.mount(b"s"), b"a") == bytes(range(256)) * 256
+    store.run(store.remove_snapshot(b"s"))
+    assert freemap.free_bytes >= with_both + 65536
+    assert problems(devices) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.WRITE_ERROR, Kind.FULL])
+def test_a_write_that_fails_at_any_moment_leaves_the_last_flush(kind: Kind) -> None:
+    for after in range(0, 40, 1 if THOROUGH else 3):
+        device = memory(1, SIZE)[0]
+        make([device], radixes=[10]).close()
+        faulty = FaultyDevice(device)
+        store = reopen([faulty])
+        filesystem = store.mount()
+        put(store, filesystem, b"old", b"o" * 2000)
+        store.run(filesystem.flush())
+        faulty.faults.append(Fault(kind, after=after))
+        failed = False
+        try:
+            for n in range(12):
+                put(store, filesystem, b"new%d" % n, b"n" * 3000)
+            store.run(filesystem.flush())
+        except FilesystemError:
+            failed = True
+        faulty.faults.clear()
+        found = content_of(again := reopen([device]), again.mount())
+        assert found[b"old"] == b"o" * 2000
+        assert len(found) in ((1, 13) if failed else (13,))  # it may fail after the header is durable
+        assert problems([device]) == []
+
+
+def test_a_read_that_fails_is_an_error_that_names_the_block_and_passes() -> None:
+    device = memory(1, SIZE)[0]
+    store = make([device], radixes=[10])
+    put(store, filesystem := store.mount(), b"a", b"x" * 3000)
+    store.run(filesystem.flush())
+    errors = []
+    for after in range(12):
+        faulty = FaultyDevice(device)
+        store = reopen([faulty])
+        filesystem = store.mount()
+        faulty.faults.append(Fault(Kind.READ_ERROR, times=1, after=after))
+        try:
+            assert read(store, filesystem, b"a") == b"x" * 3000
+        except UnavailableError as error:
+            errors.append(str(error))
+        faulty.faults.clear()
+        store = reopen([device])
+        assert read(store, store.mount(), b"a") == b"x" * 3000
+    assert len(errors) >= 3
+    assert all("block" in error for error in errors)
+
+
+def test_a_node_that_goes_away_in_the_middle_takes_nothing_with_it() -> None:
+    devices = [FaultyDevice(device) for device in memory(3, SIZE)]
+    store = make(devices, radixes=[10, 11, 12])
+    filesystem = store.mount()
+    put(store, filesystem, b"before", b"b" * 5000)
+    store.run(filesystem.flush())
+    devices[1].connected = False
+    try:
+        put(store, filesystem, b"after", b"a" * 5000)
+        store.run(filesystem.flush())
+    except (FilesystemError, DeviceError, Fatal) as error:
+        pytest.fail(f"two of three nodes are enough, but: {error}")
+    assert content_of(store, filesystem) == {b"before": b"b" * 5000, b"after": b"a" * 5000}
+    devices[1].connected = True
+    store = reopen(devices)
+    filesystem = store.mount()
+    assert [bool(why) for why in filesystem.left_out] == [False, True, False]
+    assert content_of(store, filesystem) == {b"before": b"b" * 5000, b"after": b"a" * 5000}
