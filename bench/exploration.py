@@ -110,8 +110,8 @@ def ours(*options: str, expected: tuple[int, int] = (STATES, TRANSITIONS)) -> Ru
 def figures() -> list[Figure]:
     """Measure; what is not installed is left out, and said."""
     own = ours()
-    small = run([*EXPLORE, "--masters", "1", "--slaves", "0", "--tids", "1"], ROOT)
-    small = run([*EXPLORE, "--masters", "1", "--slaves", "0", "--tids", "1"], ROOT)
+    small = run([*EXPLORE, "--masters", "2", "--slaves", "1", "--tids", "1"], ROOT)
+    small = run([*EXPLORE, "--masters", "2", "--slaves", "1", "--tids", "1"], ROOT)
     reduced = ours("--symmetry", expected=(1_187_716, 8_998_032))
     result = [
         Figure("explore 3,1,5, states per CPU-second", own.rate, "states/s"),

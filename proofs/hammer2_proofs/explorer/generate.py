@@ -19,6 +19,15 @@ FIRST = 0xD6E8FEB86659FD93
 SECOND = 0xC2B2AE3D27D4EB4F
 WORD = 2**64 - 1
 
+# What a worker writes down while it expands: one vector, because each argument of a kernel costs time.
+LOG_OVERFLOW, LOG_CULPRIT, LOG_OUTSIDE = 0, 1, 2
+"""The state and the action that made a field leave its range; how many successors were beyond the bounds."""
+LOG_STEPS = 3
+"""For each step invariant the first state from which a step breaks it."""
+LOG_ROWS = 35
+"""For each successor the action and the index in its fair domain."""
+MOST_STEP_INVARIANTS = LOG_ROWS - LOG_STEPS
+
 HEADER = '''"""Generated from a model; see hammer2_proofs.explorer. Do not edit."""
 import numpy as np
 
@@ -45,11 +54,11 @@ def contribution(h: int) -> int:
 
 def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
     """Pack a flat vector into words; like keys put in order if asked to. False if a field is out of range."""
-    lines = ["@inner", "def pack(s, symmetry, out, at):", "    bad = 0"]
+    lines = ["@inner", "def pack(s, base, symmetry, out, at):", "    bad = 0"]
     for key in layout.keys:
         parts = []
         for field in key.fields:
-            lines.append(f"    x{field.slot} = s[{field.slot}]")
+            lines.append(f"    x{field.slot} = s[base + {field.slot}]")
             lines.append(f"    bad |= x{field.slot} | ({field.high} - x{field.slot})")
             parts.append(f"x{field.slot} << {field.shift}" if field.shift else f"x{field.slot}")
         lines.append(f"    k{layout.keys.index(key)} = {' | '.join(parts)}")
@@ -104,14 +113,15 @@ def insert_text(words: int) -> str:
     same = " and ".join(f"store[old * {words} + {word}] == out[j * {words} + {word}]" for word in range(words))
     copy = "\n".join(f"            store[known * {words} + {word}] = out[j * {words} + {word}]" for word in range(words))
     return f'''@outer
-def insert(table, store, parents, known, out, hashes, sources, many, total):
+def insert(table, store, parents, known, out, hashes, sources, begin, many, total):
     """Returns how many states are known now; adds to total[0] what the new ones contribute to the hash of the set."""
     mask = np.uint64(len(table) - 1)
     low = np.uint64(0xFFFFFFFF)
     high = ~low
     one = np.uint64(1)
     added = np.uint64(0)
-    for j in range(many):
+    many += begin
+    for j in range(begin, many):
         if j + 12 < many:
             prefetch(table, np.int64(hashes[j + 12] & mask))
         if j + 5 < many:
@@ -200,24 +210,17 @@ class Kernels:
         self._translator = Translator(model, self.layout)
         for function, tree in (replacements or {}).items():
             self._translator.parsed(function, tree, f"<mutant of {function.__name__}>", 1)
-        acts = [self._act(action) for action in model.actions]
         judge = self._judge()
+        imports, successors = self._successors()
         self.units = self._translator.units
-        imports = "\n".join(
-            [
-                *sorted({f"from {module} import act as {name}" for name, module in acts}),
-                f"from {judge} import judge",
-            ]
-        )
         self.text = "\n\n\n".join(
             [
-                HEADER + imports,
+                HEADER + "\n".join([f"from {judge} import judge", *imports]),
                 pack_text(self.layout, self.alike),
                 unpack_text(self.layout),
                 hash_text(self.layout.words),
                 insert_text(self.layout.words),
-                self._keep(),
-                self._successors([name for name, _ in acts]),
+                successors,
                 self._expand(),
                 self._edges(),
                 "",
@@ -246,42 +249,53 @@ class Kernels:
         return unit.module
 
     def _size(self, domain: str) -> str:
-        """How many members a domain has: from the state's vector or the arguments, or compiled in."""
+        """How many members a domain has: from the state's vector, or compiled in."""
         if domain in self.layout.size_slots:
             return f"s[{self.layout.size_slots[domain]}]"
-        if self.layout.size_slots:
-            return f"sizes[{sorted(self._model.sizes).index(domain)}]"
         return str(self._model.sizes[domain])
 
-    def _act(self, action: Action[Any, Any]) -> tuple[str, str]:
-        """The unit that takes an action with every index: each successor is a row of ``rows``."""
+    def _act(self, action: Action[Any, Any]) -> tuple[list[str], set[str]]:
+        """The text that takes an action with every index: each successor is a row of ``rows``; and what it calls."""
         step = self._translator.function(action.step).name
         callees = {step}
-        lines = ["def act(m, sizes, s, rows, n, which, lanes, number, stepped, notes, me):"]
+        lines = []
         pad = "    "
         names = []
         for domain in action.over:
             names.append(f"i{len(names)}")
             lines.append(f"{pad}for {names[-1]} in range({self._size(domain)}):")
             pad += "    "
-        lines.append(f"{pad}w = rows[n]")
         lines.append(f"{pad}if {step}(m, w{''.join(f', {name}' for name in names)}):")
         inner = pad + "    "
         for index, invariant in enumerate(self._model.step_invariants):
             if invariant.covers(action.name):
                 holds = self._translator.function(invariant.holds).name
                 callees.add(holds)
-                lines.append(f"{inner}if stepped[{index}] < 0 and not {holds}(m, s, w):")
-                lines.append(f"{inner}    stepped[{index}] = me")
+                lines.append(f"{inner}if log[{LOG_STEPS + index}] < 0 and not {holds}(m, s, w):")
+                lines.append(f"{inner}    log[{LOG_STEPS + index}] = me")
         keep = inner
         if self._model.normalize is not None:
             normalize = self._translator.function(self._model.normalize).name
             callees.add(normalize)
-            lines += [f"{inner}if not {normalize}(m, w):", f"{inner}    notes[1] += 1", f"{inner}else:"]
+            lines += [f"{inner}if not {normalize}(m, w):", f"{inner}    log[{LOG_OUTSIDE}] += 1", f"{inner}else:"]
             keep = inner + "    "
         lane = f"i{action.over.index(action.fair_over)}" if action.fair_over else "0"
-        lines += [f"{keep}which[n] = number", f"{keep}lanes[n] = {lane}", f"{keep}n += 1"]
-        lines += [f"{inner}for x in range({self.layout.slots}):", f"{inner}    rows[n, x] = s[x]", "    return n"]
+        slots = self.layout.slots
+        lines += [
+            f"{keep}log[{LOG_ROWS} + 2 * n] = number",
+            f"{keep}log[{LOG_ROWS + 1} + 2 * n] = {lane}",
+            f"{keep}for x in range({slots}):",
+            f"{keep}    rows[n * {slots} + x] = w[x]",
+            f"{keep}n += 1",
+            f"{inner}for x in range({slots}):",
+            f"{inner}    w[x] = s[x]",
+        ]
+        return lines, callees
+
+    def _act_unit(self, action: Action[Any, Any]) -> tuple[str, str]:
+        """A unit of its own for an action: its name here, its module."""
+        lines, callees = self._act(action)
+        lines = ["def act(m, s, w, rows, log, n, number, me):", *lines, "    return n"]
         return f"act_{action.name}", self._unit(f"the action {action.name}", callees, lines)
 
     def _judge(self) -> str:
@@ -305,66 +319,76 @@ class Kernels:
             lines.append("    return False")
         return self._unit("the sentences", callees, lines)
 
-    def _keep(self) -> str:
-        words = self.layout.words
-        lines = [
-            "@inner",
-            "def keep(symmetry, w, stride, outs, hashes, sources, filled, me):",
-            '    """Put a successor into the buffer of the worker that owns it; False if a field is out of range."""',
-            "    n = filled[0]",
-            f"    good = pack(w, symmetry, outs[0], n * {words})",
-            f"    h = mix(outs[0], n * {words})",
-            "    if stride == 2 and h >> np.uint64(63):",
-            "        n1 = filled[1]",
-            *(f"        outs[1, n1 * {words} + {x}] = outs[0, n * {words} + {x}]" for x in range(words)),
-            "        hashes[1, n1] = h",
-            "        sources[1, n1] = me",
-            "        filled[1] = n1 + 1",
-            "    else:",
-            "        hashes[0, n] = h",
-            "        sources[0, n] = me",
-            "        filled[0] = n + 1",
-            "    return good",
-        ]
-        return "\n".join(lines)
+    def _successors(self) -> tuple[list[str], str]:
+        """What to import, and the text that makes all successors of a state.
 
-    def _successors(self, acts: list[str]) -> str:
+        With sizes compiled in, the actions are part of the text, which is faster; else each is a unit, which serves
+        all sizes and is compiled once.
+        """
         lines = [
             "@inner",
-            "def successors(m, sizes, s, rows, which, lanes, stepped, notes, me):",
+            "def successors(m, s, w, rows, log, me):",
             '    """All successors of a state, as rows; returns how many."""',
             f"    for x in range({self.layout.slots}):",
-            "        rows[0, x] = s[x]",
+            "        w[x] = s[x]",
             "    n = 0",
         ]
-        for number, name in enumerate(acts):
-            lines.append(f"    n = {name}(m, sizes, s, rows, n, which, lanes, {number}, stepped, notes, me)")
-        return "\n".join([*lines, "    return n"])
+        imports = []
+        for number, action in enumerate(self._model.actions):
+            if self._model.capacity is None:
+                text, callees = self._act(action)
+                lines += [f"    number = {number}", *text]
+                imports += [f"from {self._translator.modules[name]} import {name}" for name in callees]
+            else:
+                name, module = self._act_unit(action)
+                lines.append(f"    n = {name}(m, s, w, rows, log, n, {number}, me)")
+                imports.append(f"from {module} import act as {name}")
+        return sorted(set(imports)), "\n".join([*lines, "    return n"])
 
     def _expand(self) -> str:
+        words, slots = self.layout.words, self.layout.slots
         return f'''@outer
-def expand(m, sizes, store, first, last, stride, worker, symmetry, limit, s, rows, which, lanes, outs, hashes, sources,
-           filled, counts, broken, stepped, reached, notes):
+def expand(m, store, first, last, stride, worker, symmetry, limit, s, w, rows, log, outs, hashes, sources, filled,
+           counts, broken, reached):
     """Expand the states first..last, as far as there is room in the buffers; returns where it stopped."""
+    n0 = filled[0]
+    n1 = filled[1]
     for k in range(first, last):
-        if filled[0] + {self.instances} > limit or filled[1] + {self.instances} > limit:
-            return k
-        unpack(store, k * {self.layout.words}, s)
+        if n0 + {self.instances} > limit or n1 + {self.instances} > limit:
+            last = k
+            break
+        unpack(store, k * {words}, s)
         me = k * stride + worker
         judge(m, s, broken, reached, me)
-        n = successors(m, sizes, s, rows, which, lanes, stepped, notes, me)
+        n = successors(m, s, w, rows, log, me)
         for j in range(n):
-            counts[which[j]] += 1
-            if not keep(symmetry, rows[j], stride, outs, hashes, sources, filled, me) and notes[0] < 0:
-                notes[0] = me
-                notes[2] = which[j]
+            action = log[{LOG_ROWS} + 2 * j]
+            counts[action] += 1
+            # Pack into the place of worker 0, move if worker 1 owns it.
+            good = pack(rows, j * {slots}, symmetry, outs, n0 * {words})
+            if not good and log[{LOG_OVERFLOW}] < 0:
+                log[{LOG_OVERFLOW}] = me
+                log[{LOG_CULPRIT}] = action
+            h = mix(outs, n0 * {words})
+            at = n0
+            if stride == 2 and h >> np.uint64(63):
+                at = limit + n1
+                n1 += 1
+                for x in range({words}):
+                    outs[at * {words} + x] = outs[n0 * {words} + x]
+            else:
+                n0 += 1
+            hashes[at] = h
+            sources[at] = me
+    filled[0] = n0
+    filled[1] = n1
     return last'''
 
     def _edges(self) -> str:
         """The graph of the fault-free actions, for progress: for each state its successors and what leads to them."""
         return f'''@outer
-def edges(m, sizes, table, store, first, last, symmetry, s, rows, which, lanes, out, starts, targets, labels, label_of,
-          goals, room, broken, stepped, reached, notes):
+def edges(m, table, store, first, last, symmetry, s, w, rows, log, out, starts, targets, labels, label_of, goals, room,
+          broken, reached):
     """Note the edges of the states first..last; returns where it stopped because the room was used up."""
     at = starts[first]
     for k in range(first, last):
@@ -372,16 +396,16 @@ def edges(m, sizes, table, store, first, last, symmetry, s, rows, which, lanes, 
             return k
         unpack(store, k * {self.layout.words}, s)
         goals[k] = judge(m, s, broken, reached, 0)
-        n = successors(m, sizes, s, rows, which, lanes, stepped, notes, 0)
+        n = successors(m, s, w, rows, log, 0)
         for j in range(n):
-            label = label_of[which[j]]
+            label = label_of[log[{LOG_ROWS} + 2 * j]]
             if label == -2:
                 continue
-            pack(rows[j], symmetry, out, 0)
+            pack(rows, j * {self.layout.slots}, symmetry, out, 0)
             target = find(table, store, out, 0, mix(out, 0))
             if target >= 0:
                 targets[at] = target
-                labels[at] = label + lanes[j] if label >= 0 else 255
+                labels[at] = label + log[{LOG_ROWS} + 2 * j + 1] if label >= 0 else 255
                 at += 1
         starts[k + 1] = at
     return last'''

@@ -94,7 +94,7 @@ class Layout:
         self.tuples: dict[str, list[int]] = {}
         hints = get_type_hints(self.state_class)
         if self.capacity is not None:
-            self.size_slots = {name: slot for slot, name in enumerate(self.capacity)}
+            self.size_slots = {name: slot for slot, name in enumerate(sorted(self.sizes))}
             self.slots = len(self.size_slots)
         scalars = []
         for name in self.state_class._fields:  # type: ignore[attr-defined]  # every state is a NamedTuple

@@ -91,14 +91,14 @@ def edges(found: Found) -> tuple[Any, Any, Any, Any]:
     labels = np.empty(room, dtype=np.uint8)
     goals = np.zeros(found.states, dtype=np.uint8)
     out = np.empty(found.layout.words, dtype=np.uint64)
-    notes = Notes(found.model)
+    notes = Notes(found.model, found.kernels.instances)
     done = 0
     while done < found.states:
         done = found.module.edges(
-            found.setup, found.sizes, pool.table, pool.store, done, found.states, found.symmetry,
-            pool.vector, pool.rows, pool.which, pool.lanes, out,
+            found.setup, pool.table, pool.store, done, found.states, found.symmetry,
+            pool.vector, pool.next, pool.rows, notes.log, out,
             starts, targets, labels, np.array(label_of, dtype=np.int64), goals, len(targets),
-            notes.broken, notes.stepped, notes.reached, notes.overflow,
+            notes.broken, notes.reached,
         )  # fmt: skip
         if done < found.states:
             targets = np.resize(targets, 2 * len(targets))

@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hammer2_proofs.explorer.generate import Kernels, contribution, mix
+from hammer2_proofs.explorer.generate import (
+    LOG_CULPRIT,
+    LOG_OUTSIDE,
+    LOG_OVERFLOW,
+    LOG_ROWS,
+    LOG_STEPS,
+    MOST_STEP_INVARIANTS,
+    Kernels,
+    contribution,
+    mix,
+)
 from hammer2_proofs.explorer.layout import FieldOverflow, Layout
 from hammer2_proofs.explorer.translate import setup_slots
 from hammer2_spec.transition_system import Action, Model, sentence
@@ -61,7 +71,6 @@ class Found:
     workers: int
     symmetry: bool
     setup: Numbers
-    sizes: Numbers
     pools: list["Pool"] = field(default_factory=list)
     states: int = 0
     transitions: int = 0
@@ -116,15 +125,13 @@ class Pool:
         self.total: Words = np.zeros(1, dtype=np.uint64)
         self.done = 0
         self.level = 0
-        self.outs: Words = np.empty((2, BUFFER * words), dtype=np.uint64)
-        self.hashes: Words = np.empty((2, BUFFER), dtype=np.uint64)
-        self.sources: npt.NDArray[np.uint32] = np.empty((2, BUFFER), dtype=np.uint32)
+        self.outs: Words = np.empty(2 * BUFFER * words, dtype=np.uint64)
+        self.hashes: Words = np.empty(2 * BUFFER, dtype=np.uint64)
+        self.sources: npt.NDArray[np.uint32] = np.empty(2 * BUFFER, dtype=np.uint32)
         self.filled: Numbers = np.zeros(2, dtype=np.int64)
         self.vector: Numbers = np.array(blank, dtype=np.int64)
-        # One row more than there can be successors: each is made in the row after the last.
-        self.rows: Numbers = np.zeros((instances + 1, len(blank)), dtype=np.int64)
-        self.which: Numbers = np.zeros(instances + 1, dtype=np.int64)
-        self.lanes: Numbers = np.zeros(instances + 1, dtype=np.int64)
+        self.next: Numbers = np.array(blank, dtype=np.int64)
+        self.rows: Numbers = np.zeros(instances * len(blank), dtype=np.int64)
 
     def bytes(self) -> int:
         """Memory in use."""
@@ -144,12 +151,19 @@ class Pool:
 class Notes:
     """What a worker notes while it expands."""
 
-    def __init__(self, model: Model[Any, Any]) -> None:
+    def __init__(self, model: Model[Any, Any], instances: int) -> None:
         self.counts: Numbers = np.zeros(len(model.actions), dtype=np.int64)
         self.broken: Numbers = np.full(len(model.invariants) + 1, -1, dtype=np.int64)
-        self.stepped: Numbers = np.full(len(model.step_invariants) + 1, -1, dtype=np.int64)
         self.reached: Numbers = np.full(len(model.witnesses) + 1, -1, dtype=np.int64)
-        self.overflow: Numbers = np.array([-1, 0, -1], dtype=np.int64)
+        self.log: Numbers = np.full(LOG_ROWS + 2 * (instances + 1), -1, dtype=np.int64)
+        self.log[LOG_OUTSIDE] = 0
+        if len(model.step_invariants) > MOST_STEP_INVARIANTS:
+            raise ValueError(f"{len(model.step_invariants)} step invariants: expected at most {MOST_STEP_INVARIANTS}")
+
+    @property
+    def stepped(self) -> Numbers:
+        """For each step invariant the first state from which a step breaks it, or -1."""
+        return self.log[LOG_STEPS:LOG_ROWS]
 
 
 def most_states(layout: Layout, workers: int, memory: int) -> int:
@@ -192,11 +206,10 @@ def search(
     layout = kernels.layout
     module = kernels.load()
     setup = np.array([*setup_slots(model.setup)[1], 0], dtype=np.int64)
-    sizes = np.array([model.sizes[domain] for domain in sorted(model.sizes)], dtype=np.int64)
-    found = Found(model, layout, kernels, module, workers, symmetry, setup, sizes)
+    found = Found(model, layout, kernels, module, workers, symmetry, setup)
     most = most_states(layout, workers, memory)
     found.pools = [Pool(layout.words, layout.blank(), most, kernels.instances) for _ in range(workers)]
-    notes = [Notes(model) for _ in range(workers)]
+    notes = [Notes(model, kernels.instances) for _ in range(workers)]
     _insert_initial(found)
     _warm(found, notes)
     began = time.perf_counter()
@@ -286,7 +299,7 @@ class _Run:
         while any(pool.done < pool.level for pool in found.pools):
             self._all(self._expand)
             for worker, note in enumerate(self.notes):
-                if note.overflow[0] >= 0:
+                if note.log[LOG_OVERFLOW] >= 0:
                     raise FieldOverflow(_overflow(found, worker, note))
             if any(
                 pool.known + sum(int(other.filled[w]) for other in found.pools) > pool.most
@@ -314,9 +327,9 @@ class _Run:
         found, note = self.found, self.notes[worker]
         pool = found.pools[worker]
         pool.done = found.module.expand(
-            found.setup, found.sizes, pool.store, pool.done, pool.level, found.workers, worker, found.symmetry, BUFFER,
-            pool.vector, pool.rows, pool.which, pool.lanes, pool.outs, pool.hashes, pool.sources, pool.filled,
-            note.counts, note.broken, note.stepped, note.reached, note.overflow,
+            found.setup, pool.store, pool.done, pool.level, found.workers, worker, found.symmetry, BUFFER,
+            pool.vector, pool.next, pool.rows, note.log, pool.outs, pool.hashes, pool.sources, pool.filled,
+            note.counts, note.broken, note.reached,
         )  # fmt: skip
 
     def _insert(self, worker: int) -> None:
@@ -327,7 +340,7 @@ class _Run:
             pool.make_room(found.module, many)
             pool.known = found.module.insert(
                 pool.table, pool.store, pool.parents, pool.known,
-                other.outs[worker], other.hashes[worker], other.sources[worker], many, pool.total,
+                other.outs, other.hashes, other.sources, worker * BUFFER, many, pool.total,
             )  # fmt: skip
 
     def _show(self) -> None:
@@ -350,8 +363,8 @@ class _Run:
 
 def _overflow(found: Found, worker: int, note: Notes) -> str:
     """Find again, in plain Python, which field left its range."""
-    state = found.layout.unpack(found.words(int(note.overflow[0])))
-    action: Action[Any, Any] = found.model.actions[int(note.overflow[2])]
+    state = found.layout.unpack(found.words(int(note.log[LOG_OVERFLOW])))
+    action: Action[Any, Any] = found.model.actions[int(note.log[LOG_CULPRIT])]
     for after in successors(found.model, action, state):
         try:
             found.layout.pack(after)
@@ -386,7 +399,7 @@ def _conclude(found: Found, notes: list[Notes], began: float) -> None:
     found.states = sum(pool.known for pool in found.pools)
     found.transitions = sum(int(note.counts.sum()) for note in notes)
     found.hash = sum(int(pool.total[0]) for pool in found.pools) % WORD
-    found.outside = sum(int(note.overflow[1]) for note in notes)
+    found.outside = sum(int(note.log[LOG_OUTSIDE]) for note in notes)
     for number, action in enumerate(model.actions):
         found.actions[action.name] = sum(int(note.counts[number]) for note in notes)
 
