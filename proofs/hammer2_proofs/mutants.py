@@ -80,9 +80,7 @@ def mutate(module: ModuleType) -> Mutation:
             codes.add(code)
             description = f"{file.name}:{change.line}: {change.description}"
             name = f"{stem}:{ordinals[stem]}"
-            mutants.append(
-                Mutant(name, function, change.line, change.operator, description, module.__name__, changed)
-            )
+            mutants.append(Mutant(name, function, change.line, change.operator, description, module.__name__, changed))
     return Mutation(tuple(mutants), dropped["text"], dropped["code"], dropped["syntax"])
 
 
@@ -128,7 +126,11 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.As
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield prefix + child.name, child
-            inner = f"{prefix}{child.name}." if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else prefix
+            inner = (
+                f"{prefix}{child.name}."
+                if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                else prefix
+            )
             yield from below(child, inner)
 
     return below(tree, "")

@@ -64,7 +64,9 @@ class Scope:
     """Which members of each enumeration, and under "" which global integers, the file mentions."""
 
 
-def scope_of(definition: ast.FunctionDef | ast.AsyncFunctionDef, tree: ast.Module, namespace: Mapping[str, object]) -> Scope:
+def scope_of(
+    definition: ast.FunctionDef | ast.AsyncFunctionDef, tree: ast.Module, namespace: Mapping[str, object]
+) -> Scope:
     """What the operators need to know about a function's surroundings."""
     attributes: dict[str, set[str]] = {}
     mentioned: dict[str, set[str]] = {"": set()}
@@ -93,6 +95,7 @@ def changes(scope: Scope) -> Iterator[Change]:
 def _nodes(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
     """The nodes of a function that run when it is called, parents before children."""
     yield definition
+    yield from (x for x in (*definition.args.defaults, *definition.args.kw_defaults) if x)
 
     def below(node: ast.AST) -> Iterator[ast.AST]:
         for child in ast.iter_child_nodes(node):
@@ -103,7 +106,9 @@ def _nodes(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.A
             yield from below(child)
 
     for statement in definition.body:
-        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not _is_docstring(statement):
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not _is_docstring(
+            statement
+        ):
             yield statement
             yield from below(statement)
 
@@ -150,7 +155,7 @@ def _logical(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _alternatives(name: str, names: Sequence[str], mentioned: frozenset[str]) -> list[str]:
-    """Names to confuse one with: those that the file mentions too, and the two neighbours, the last next to the first."""
+    """Names to confuse one with: those that the file mentions too, and the two neighbours (in a ring)."""
     i = names.index(name)
     near = {names[i - 1], names[(i + 1) % len(names)]}
     return [other for other in names if other != name and (other in mentioned or other in near)]
@@ -209,7 +214,7 @@ def forced_answer(node: ast.AST, scope: Scope) -> Iterator[Change]:
 def constant(node: ast.AST, _: Scope) -> Iterator[Change]:
     """An integer is one more or one less, a truth value the other one, a string empty."""
     if isinstance(node, ast.Constant):
-        others: tuple[object, ...] = ()
+        others: tuple[bool | int | str, ...] = ()
         if isinstance(node.value, bool):
             others = (not node.value,)
         elif isinstance(node.value, int):
@@ -261,7 +266,7 @@ def argument_order(node: ast.AST, scope: Scope) -> Iterator[Change]:
 
 
 def _parameter_types(function: object) -> list[frozenset[object]]:
-    """What each positional parameter may be: the alternatives of its annotation, an enumeration of integers being int."""
+    """What each positional parameter may be: its annotation's alternatives, an enumeration of integers being int."""
     if isinstance(function, type) and hasattr(function, "_fields"):
         hints = get_type_hints(function)
         names = list(function._fields)
@@ -300,7 +305,7 @@ def _instead(operator: str, node: ast.stmt, new: ast.stmt) -> Change:
 
 
 def augmented_assignment(node: ast.AST, _: Scope) -> Iterator[Change]:
-    """``+=`` becomes ``-=`` and so on, or a plain assignment."""
+    """An augmented assignment gets another operator, or none."""
     if isinstance(node, ast.AugAssign):
         for other in ARITHMETIC.get(type(node.op), ()):
             yield _instead("augmented assignment", node, ast.AugAssign(node.target, other(), node.value))
@@ -308,7 +313,7 @@ def augmented_assignment(node: ast.AST, _: Scope) -> Iterator[Change]:
 
 
 def deletion(node: ast.AST, _: Scope) -> Iterator[Change]:
-    """A statement, or a branch of several, is left out. (An elif goes when its condition is never true.)"""
+    """A statement, or a branch of several, is left out; an elif goes when its condition is never true."""
     for name in BLOCKS:
         block = getattr(node, name, None)
         if not isinstance(block, list):
@@ -325,7 +330,7 @@ def deletion(node: ast.AST, _: Scope) -> Iterator[Change]:
 
 
 def loop_end(node: ast.AST, _: Scope) -> Iterator[Change]:
-    """``continue`` becomes ``break`` and the other way round."""
+    """A ``continue`` becomes ``break`` and the other way round."""
     if isinstance(node, ast.Continue):
         yield _instead("loop end", node, ast.Break())
     elif isinstance(node, ast.Break):
