@@ -25,6 +25,8 @@ from hammer2_spec.vocabulary import (
 
 NO_SPACE: Final = 28
 """ENOSPC."""
+MOST_MOVES: Final = 3
+"""Chains that others move while somebody waits for a lock, in one run; without a bound, parent() may try for ever."""
 
 QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
     "load": ("good", "read error", "wrong check code"),
@@ -51,12 +53,6 @@ class Chooser(Protocol):
 
 class Misuse(Exception):
     """A call that assumes what the contract does not promise. The text: the rule that it breaks, and for what chain."""
-
-
-def require(condition: object, rule: str, chain: Chain) -> None:
-    """Raises Misuse, with the rule as a sentence, unless the condition holds."""
-    if not condition:
-        raise Misuse(f"{rule} (chain {chain.id} of node {chain.hmp})")
 
 
 @dataclass(frozen=True)
@@ -107,17 +103,21 @@ class Model:
 
     def __init__(self, specs: Sequence[NodeSpec], nmasters: int | None, chooser: Chooser) -> None:
         self.chooser = chooser
+        self.lenient = False
+        """Go on after a misuse, as far as that is possible."""
+        self.misuses: list[str] = []
         self.given: Counter[tuple[str, str]] = Counter()
         self.chains: list[Chain] = []
         self.clusters: dict[int, Cluster] = {}
         self.made = 0
         self.freed: list[int] = []
         self.uuids = 0
+        self.moves = 0
         self.flushed: dict[Chain, bytes] = {}
         """What the medium holds of chains that were written."""
         self.types = tuple(PfsType.SUPROOT if nmasters is None else spec.type for spec in specs)
         self.pfs = None if nmasters is None else Pfs(0, self.types + (0,) * (8 - len(specs)), nmasters)
-        self.spmp = Pfs(1, (PfsType.SUPROOT,) + (0,) * 7, 0)
+        self.spmp = Pfs(0 if nmasters is None else 1, (PfsType.SUPROOT,) + (0,) * 7, 0)
         self.inodes = [Inode(n, vp=n != 1) for n in range(3)]
         self.nodes = [self._node(n, spec) for n, spec in enumerate(specs)]
 
@@ -144,6 +144,13 @@ class Model:
         block.data = bytearray(INODE_BYTES)
         node.chains.append(block)
         return block
+
+    def require(self, condition: object, rule: str, chain: Chain) -> None:
+        """Raises Misuse, with the rule as a sentence, unless the condition holds."""
+        if not condition:
+            self.misuses.append(f"{rule} (chain {chain.id} of node {chain.hmp})")
+            if not self.lenient:
+                raise Misuse(self.misuses[-1])
 
     def choose(self, question: str, most: int | None = None) -> str:
         """The chooser's answer, one of the first so many, counted."""
@@ -187,16 +194,16 @@ class Model:
         return max((tid for tid in tids if tids.count(tid) >= majority), default=None)
 
     def _touch(self, chain: Chain) -> None:
-        require(chain.refs > 0, "a chain is used only while it is referenced", chain)
+        self.require(chain.refs > 0, "a chain is used only while it is referenced", chain)
 
     def _held(self, chain: Chain) -> None:
         self._touch(chain)
-        require(chain.locks > 0, "a chain is looked into or modified only while it is locked", chain)
+        self.require(chain.locks > 0, "a chain is looked into or modified only while it is locked", chain)
 
     def _written(self, chain: Chain) -> None:
         self._held(chain)
-        require(chain.error == 0, "a member with an error is not written", chain)
-        require(self.may_be_written(chain), "only members that may be written are written", chain)
+        self.require(chain.error == 0, "a member with an error is not written", chain)
+        self.require(self.may_be_written(chain), "only members that may be written are written", chain)
 
     def _load(self, chain: Chain) -> None:
         if chain.data is not None:
@@ -244,7 +251,7 @@ class Model:
     # ---- references and locks
 
     def ref(self, chain: Chain) -> None:
-        require(chain.refs > 0 or chain.locks or self._reachable(chain), "a freed chain is never touched", chain)
+        self.require(chain.refs > 0 or chain.locks or self._reachable(chain), "a freed chain is never touched", chain)
         chain.refs += 1
 
     def _reachable(self, chain: Chain) -> bool:
@@ -253,7 +260,7 @@ class Model:
 
     def drop(self, chain: Chain) -> None:
         self._touch(chain)
-        require(chain.refs > chain.locks, "the last reference of a locked chain is not dropped", chain)
+        self.require(chain.refs > chain.locks, "the last reference of a locked chain is not dropped", chain)
         chain.refs -= 1
 
     async def lock(self, chain: Chain, how: int) -> None:
@@ -272,9 +279,12 @@ class Model:
 
     def _meanwhile(self, chain: Chain, parent: Chain) -> None:
         """What others may have done, before a lock is granted, to a chain that nobody here had locked."""
+        if self.moves >= MOST_MOVES:
+            return
         # A block that others hold by its children may move, but is not deleted.
         match self.choose("wait for a lock", 2 if chain.bref.type == BrefType.INDIRECT else None):
             case "moved below a new indirect block":
+                self.moves += 1
                 chain.parent = self._indirect(self.node_of(chain), parent)
             case "deleted":
                 chain.parent = None
@@ -284,7 +294,7 @@ class Model:
 
     def unlock(self, chain: Chain) -> None:
         self._touch(chain)
-        require(chain.locks > 0, "only what is locked is unlocked", chain)
+        self.require(chain.locks > 0, "only what is locked is unlocked", chain)
         chain.locks -= 1
         chain.refs -= 1
         if not chain.locks and not chain.flags & ChainFlag.MODIFIED:
@@ -296,6 +306,8 @@ class Model:
         was = parent.chain
         if was is not None and to is not was:
             to.refs, to.locks = to.refs + 1, to.locks + 1
+            if to.data is None:
+                to.data = bytearray(self.stored(to))
             self.unlock(was)
             parent.chain = to
 
@@ -327,7 +339,7 @@ class Model:
     ) -> tuple[Chain | None, int]:
         assert parent.chain is not None  # noqa: S101 - the operations ask no empty slot
         self._held(parent.chain)
-        require(parent.chain.data is not None, "a lookup needs the parent's data", parent.chain)
+        self.require(parent.chain.data is not None, "a lookup needs the parent's data", parent.chain)
         return self._search(parent, key_next, key_beg, key_end, flags)
 
     async def next(
@@ -335,7 +347,7 @@ class Model:
     ) -> tuple[Chain | None, int]:
         assert parent.chain is not None  # noqa: S101 - the operations ask no empty slot
         self._held(parent.chain)
-        require(parent.chain.data is not None, "a lookup needs the parent's data", parent.chain)
+        self.require(parent.chain.data is not None, "a lookup needs the parent's data", parent.chain)
         beg = chain.bref.key + 2**chain.bref.keybits
         (self.drop if flags & Lookup.NOLOCK else self.unlock)(chain)
         if beg > KEY_MAX or beg > key_end:
@@ -359,7 +371,7 @@ class Model:
         self._written(above)
         node = self.node_of(above)
         overlap = any(c.bref.key < key + 2**keybits and key < c.bref.key + 2**c.bref.keybits for c in node.elements())
-        require(not overlap, "elements never overlap", above)
+        self.require(not overlap, "elements never overlap", above)
         return node
 
     async def create(
@@ -387,14 +399,14 @@ class Model:
         else:
             chain = item.chain
             self._held(chain)
-            require(chain.parent is None, "a chain is attached only when it is detached", chain)
+            self.require(chain.parent is None, "a chain is attached only when it is detached", chain)
             chain.bref = replace(chain.bref, key=key, keybits=keybits)
         self._attach(parent, chain, answer)
         return 0
 
     async def rename(self, parent: ClusterItem, chain: Chain, bref: Blockref | None, flags: int) -> None:
         self._held(chain)
-        require(chain.parent is None, "a chain is attached only when it is detached", chain)
+        self.require(chain.parent is None, "a chain is attached only when it is detached", chain)
         bref = chain.bref if bref is None else bref
         self._insertable(parent, bref.key, bref.keybits)
         answer = self.choose("rename")
@@ -403,8 +415,8 @@ class Model:
             self._attach(parent, chain, answer)
 
     async def delete(self, parent: Chain | None, chain: Chain, flags: int) -> None:
-        require(parent is not None, "an element is deleted only under a parent that is there", chain)
-        require(chain.parent is parent, "a chain is deleted under its own parent", chain)
+        self.require(parent is not None, "an element is deleted only under a parent that is there", chain)
+        self.require(chain.parent is parent, "a chain is deleted under its own parent", chain)
         self._written(chain)
         chain.parent = None
         chain.flags |= ChainFlag.DELETED

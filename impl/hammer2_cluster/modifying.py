@@ -41,7 +41,6 @@ async def resize(
     kkassert(parents.nchains == cluster.nchains, "L633")
     if on.semantics.rechecked_write and not may_write(cluster):
         return cluster.error or Error.INCOMPLETE
-    failed: list[int] = []
 
     async def resize_member(i: int) -> None:
         above = parents.array[i].chain
@@ -49,10 +48,11 @@ async def resize(
         await on.chains.resize(ip, deref(above), deref(items[i].chain), nradix, flags)
 
     slots = writable(on, cluster, parents)
-    async for i, _ in on.ask(cluster, resize_member, slots=slots, until=on.quorum_of(cluster)):
-        if deref(items[i].chain).error:
-            failed.append(i)
-    return await settle_write(on, failed, cluster) if on.semantics.rechecked_write else 0
+    async for _ in on.ask(cluster, resize_member, slots=slots, until=on.quorum_of(cluster)):
+        pass
+    if not on.semantics.rechecked_write:
+        return 0
+    return await settle_write(on, [i for i in writable(on, cluster) if i not in slots], cluster)
 
 
 async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:

@@ -1,6 +1,6 @@
 """Replay of a recorded trace: the same calls below, outcome, result and state after every step."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +23,7 @@ from hammer2_oracle.recorded import Diverged, Recorded, RecordedWorld, blockref_
 from hammer2_oracle.trace_record import (
     OPERATIONS,
     STEPS,
+    AnyCall,
     ChainChange,
     ClusterRecord,
     CreateResult,
@@ -77,24 +78,24 @@ class Replay:
 
     def step(self, step: Step) -> None:
         """Perform a step and compare. Raises Diverged at the first difference."""
-        op = _OP[type(step)]
-        self.chains.expect(step.calls)
-        self.world.freed = []
-        result: object = UNSET
-        if self._uses_freed(step.args):
-            outcome = "uaf"
-        else:
-            try:
-                result = OPERATE[op](self, step.args)
-                outcome = "ok"
-            except Fatal as fatal:
-                outcome = str(fatal)
+        outcome, result = self.perform(_OP[type(step)], step.args, step.calls)
         if outcome != step.outcome:
             raise Diverged("outcome", outcome, step.outcome)
         self.chains.finish()
-        has_result = outcome == "ok" and op in _RETURNING
-        self._compare_result(getattr(step, "result", UNSET), result if has_result else UNSET)
-        self._compare_state(step.state)
+        self._compare_result(getattr(step, "result", UNSET), result)
+        self._compare_state(step.state, self.changes())
+
+    def perform(self, op: str, args: Args, calls: Sequence[AnyCall]) -> tuple[str, object]:
+        """The outcome and the result (UNSET if there is none) of an operation whose calls are answered as recorded."""
+        self.chains.expect(calls)
+        self.world.freed = []
+        if self._uses_freed(args):
+            return "uaf", UNSET
+        try:
+            result = OPERATE[op](self, args)
+        except Fatal as fatal:
+            return str(fatal), UNSET
+        return "ok", result if op in _RETURNING else UNSET
 
     def _compare_result(self, recorded: object, ours: object) -> None:
         if isinstance(ours, Struct) and type(ours) is type(recorded):
@@ -120,42 +121,44 @@ class Replay:
     def _see_inodes(self) -> list[int]:
         return [inode.flags for inode in self.world.inodes]
 
-    def _compare_state(self, state: State) -> None:
+    def changes(self) -> State:
+        """What has changed since this was asked before."""
         clusters, chains, inodes = self._see_clusters(), self._see_chains(), self._see_inodes()
-        self._compare(
-            "clusters",
-            state.clusters,
-            {n: _cluster_record(s) for n, s in clusters.items() if s != self._clusters.get(n)},
-        )
-        freed = sorted(n for n in self.world.freed if n in self._clusters)
-        if freed != sorted([] if state.freed is UNSET else state.freed):
-            raise Diverged("state.freed", freed, state.freed)
         old = self._chains
-        changed = {
-            n: _chain_change(new, old[n] if n < len(old) else None)
-            for n, new in enumerate(chains)
-            if n >= len(old) or new != old[n]
-        }
-        self._compare("chains", state.chains, changed)
-        self._compare(
-            "inodes",
-            state.inodes,
-            {n: new for n, (new, was) in enumerate(zip(inodes, self._inodes, strict=True)) if new != was},
+        state = State(
+            {n: _cluster_record(seen) for n, seen in clusters.items() if seen != self._clusters.get(n)} or UNSET,
+            sorted(n for n in self.world.freed if n in self._clusters) or UNSET,
+            {
+                n: _chain_change(new, old[n] if n < len(old) else None)
+                for n, new in enumerate(chains)
+                if n >= len(old) or new != old[n]
+            }
+            or UNSET,
+            {n: new for n, (new, was) in enumerate(zip(inodes, self._inodes, strict=True)) if new != was} or UNSET,
         )
         self._clusters, self._chains, self._inodes = clusters, chains, inodes
+        return state
 
-    def _compare(self, kind: str, recorded: Args, ours: dict[int, Any]) -> None:
-        theirs: dict[int, Any] = {} if recorded is UNSET else recorded
-        if theirs == ours:
+    def _compare_state(self, recorded: State, ours: State) -> None:
+        for kind in ("clusters", "chains", "inodes"):
+            self._compare(kind, getattr(recorded, kind), getattr(ours, kind))
+        freed = sorted(recorded.freed or ()) or UNSET
+        if ours.freed != freed:
+            raise Diverged("state.freed", ours.freed, recorded.freed)
+
+    def _compare(self, kind: str, recorded: Args, ours: Args) -> None:
+        if recorded == ours:
             return
-        for n in sorted(theirs.keys() | ours.keys()):
-            expected, got = ours.get(n, UNSET), theirs.get(n, UNSET)
+        theirs, mine = recorded or {}, ours or {}
+        for n in sorted(theirs.keys() | mine.keys()):
+            expected, got = mine.get(n, UNSET), theirs.get(n, UNSET)
             if isinstance(expected, Struct) and isinstance(got, Struct):
                 for name in expected.__struct_fields__:
                     if getattr(expected, name) != getattr(got, name):
                         raise Diverged(f"state.{kind}[{n}].{name}", getattr(expected, name), getattr(got, name))
             if expected != got:
                 raise Diverged(f"state.{kind}[{n}]", expected, got)
+        raise Diverged(f"state.{kind}", ours, recorded)
 
     # ---- the environment
 

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from functools import cache
+from inspect import signature
+from typing import Any, Protocol
 
 from hammer2_cluster import accessors, data, life_cycle, locking, lookups, modifying, topology
 from hammer2_cluster.model import Chooser, Misuse, Model, Node, NodeSpec
@@ -17,6 +19,7 @@ from hammer2_spec.configuration import ABSENT, Slot, Verdict
 from hammer2_spec.resolve import majority
 from hammer2_spec.semantics import REPAIRED, Semantics
 from hammer2_spec.vocabulary import (
+    INODE_BYTES,
     KEY_MAX,
     BrefType,
     ChainFlag,
@@ -28,7 +31,6 @@ from hammer2_spec.vocabulary import (
     Resolve,
 )
 
-Result = TypeVar("Result")
 SCAN_LIMIT = 12
 """More steps than any scan of the model's few elements may take."""
 
@@ -42,6 +44,32 @@ class Violation(AssertionError):
         self.operation = operation
 
 
+class Observer(Protocol):
+    """Whoever wants to know what a client does."""
+
+    def begins(self, operation: str, args: dict[str, object]) -> None:
+        """An operation begins."""
+
+    def ends(self) -> None:
+        """It has ended, well or not."""
+
+
+class Nobody:
+    """An observer that does not look."""
+
+    def begins(self, operation: str, args: dict[str, object]) -> None:
+        """Nothing."""
+
+    def ends(self) -> None:
+        """Nothing."""
+
+
+@cache
+def parameters(operation: Callable[..., Any]) -> list[str]:
+    """The names of an operation's parameters."""
+    return list(signature(operation).parameters)
+
+
 class Client:
     """Holds clusters, and performs operations on them."""
 
@@ -49,30 +77,50 @@ class Client:
         self.model = Model(specs, nmasters, chooser)
         self.nmasters = nmasters
         self.on = Straight(self.model, semantics)
+        self.observer: Observer = Nobody()
         self.doing = "nothing"
+        self._broken = False
 
     # ---- performing and judging
 
     def demand(self, holds: object, rule: str, detail: str = "") -> None:
         """Raises Violation, with the rule as a sentence, unless it holds."""
         if not holds:
+            self._broken = True
             raise Violation(rule, self.doing, detail)
 
     def obeys(self, rule: Callable[[Any], bool], cluster: Cluster) -> None:
         """The rule, a sentence of the specification, holds for the cluster."""
         self.demand(rule(cluster), " ".join((rule.__doc__ or "").split()), f"cluster {cluster.id}")
 
-    def perform(self, name: str, operation: Coroutine[Any, Any, Result] | Callable[[], Result]) -> Result:
+    def perform(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
         """Run one operation, and judge what must hold after any."""
-        self.doing = name
+        self.doing = operation.__name__
+        names = parameters(operation)
+        if names[0] == "on":
+            args = (self.on, *args)
+        self.observer.begins(self.doing, dict(zip(names, args, strict=True)))
         try:
-            result = self.on.run(operation) if isinstance(operation, Coroutine) else operation()
+            result = operation(*args)
+            if isinstance(result, Coroutine):
+                result = self.on.run(result)
         except Fatal as fatal:
-            raise Violation("No operation faults, asserts or panics", name, str(fatal)) from fatal
+            self._broken = True
+            raise Violation("No operation faults, asserts or panics", self.doing, str(fatal)) from fatal
         except Misuse as misuse:
-            raise Violation("The layer below is used as it allows", name, str(misuse)) from misuse
+            self._broken = True
+            raise Violation("The layer below is used as it allows", self.doing, str(misuse)) from misuse
+        finally:
+            self.observer.ends()
+        if self.model.misuses:
+            raise Violation("The layer below is used as it allows", self.doing, self.model.misuses[0])
         self.judge()
         return result
+
+    @property
+    def sound(self) -> bool:
+        """Nothing was wrong so far."""
+        return not self._broken
 
     def judge(self) -> None:
         """Every reference and lock belongs to exactly one cluster; every cluster is sound."""
@@ -175,7 +223,7 @@ class Client:
     def lock(self, cluster: Cluster, how: int = Resolve.ALWAYS) -> bool:
         """Lock; False if that fails."""
         refs = cluster.refs
-        error = self.perform("lock", locking.lock(self.on, cluster, how))
+        error = self.perform(locking.lock, cluster, how)
         if error:
             self.demand(not rules.is_locked(cluster), "A lock that fails leaves the cluster unlocked")
             self.demand(cluster.refs == refs, "A lock that fails leaves no reference")
@@ -189,23 +237,23 @@ class Client:
     def unlock(self, cluster: Cluster) -> None:
         """Unlock."""
         last = cluster.refs == 1
-        self.perform("unlock", locking.unlock(self.on, cluster))
+        self.perform(locking.unlock, cluster)
         self.demand(last == (cluster.id in self.model.freed), "The last reference, and no other, destroys the cluster")
         self.obeys(rules.an_unlocked_cluster_has_no_focus, cluster)
 
     def ref(self, cluster: Cluster) -> None:
         """Reference."""
-        self.perform("ref", life_cycle.ref(self.on, cluster))
+        self.perform(life_cycle.ref, cluster)
 
     def drop(self, cluster: Cluster) -> None:
         """Drop."""
         last = cluster.refs == 1
-        self.perform("drop", life_cycle.drop(self.on, cluster))
+        self.perform(life_cycle.drop, cluster)
         self.demand(last == (cluster.id in self.model.freed), "The last reference, and no other, destroys the cluster")
 
     def copy(self, cluster: Cluster) -> Cluster:
         """Copy."""
-        new = self.perform("copy", life_cycle.copy(self.on, cluster))
+        new: Cluster = self.perform(life_cycle.copy, cluster)
         self.demand(new.refs == 1 and not rules.is_locked(new), "A copy is referenced once and not locked")
         self.obeys(rules.an_unlocked_cluster_has_no_focus, new)
         same = [item.chain for item in new.array] == [item.chain for item in cluster.array]
@@ -214,7 +262,7 @@ class Client:
 
     def open(self, cluster: Cluster, flags: int = 0) -> Cluster | None:
         """lookup_init."""
-        new = self.perform("lookup_init", lookups.lookup_init(self.on, cluster, flags))
+        new: Cluster | None = self.perform(lookups.lookup_init, cluster, flags)
         if new is None:
             self.demand(cluster.error != 0, "A lookup that cannot begin says why")
             self._judge_unservable(cluster)
@@ -225,7 +273,7 @@ class Client:
 
     def close(self, cluster: Cluster | None) -> None:
         """lookup_done."""
-        self.perform("lookup_done", lookups.lookup_done(self.on, cluster))
+        self.perform(lookups.lookup_done, cluster)
 
     def _judge_found(
         self, parent: Cluster, found: Cluster | None, agreed: bool, expected: Chain | None, follows: int | None
@@ -268,7 +316,7 @@ class Client:
         agreed, expected = self.first_of_quorum(parent, beg, end)
         follows = parent.slot_of(parent.focus)
         variable = beg if key_next is None else key_next
-        found, after = self.perform("lookup", lookups.lookup(self.on, parent, variable, beg, end, flags))
+        found, after = self.perform(lookups.lookup, parent, variable, beg, end, flags)
         self._judge_found(parent, found, agreed, expected, follows)
         self._judge_parent(parent)
         if found is not None and found.focus is not None and not self.soft():
@@ -298,7 +346,7 @@ class Client:
         beg = focus.bref.key + 2**focus.bref.keybits
         agreed, expected = self.first_of_quorum(parent, beg, end)
         follows = parent.slot_of(parent.focus)
-        found, after = self.perform("next", lookups.next(self.on, parent, cluster, key_next, beg, end, flags))
+        found, after = self.perform(lookups.next, parent, cluster, key_next, beg & KEY_MAX, end, flags)
         self.demand(found is None or found is cluster, "The next element replaces the one before in its cluster")
         self._judge_found(parent, found, agreed, expected, follows)
         self._judge_parent(parent)
@@ -336,7 +384,7 @@ class Client:
 
     def modify(self, cluster: Cluster) -> bool:
         """Make writable; False if that fails."""
-        if self.perform("modify", modifying.modify(self.on, cluster, 0)):
+        if self.perform(modifying.modify, cluster, 0):
             return False
         self.obeys(rules.can_be_written, cluster)
         self.obeys(rules.the_focus_can_be_written, cluster)
@@ -345,7 +393,7 @@ class Client:
     def modify_ip(self, cluster: Cluster) -> bool:
         """Make an inode's cluster writable; False if that fails."""
         inode = self.model.inodes[0]
-        chain = self.perform("modify_ip", modifying.modify_ip(self.on, inode, cluster, 0))
+        chain = self.perform(modifying.modify_ip, inode, cluster, 0)
         self.demand(inode.flags & 1, "modify_ip marks the inode modified")
         if chain is None:
             return False
@@ -363,7 +411,7 @@ class Client:
             focus.data[0x051] &= ~1
             focus.data[0x200:0x400] = bytes(0x200)
         before = {chain: bytes(chain.data) for _, chain in cluster.members() if chain.data is not None}
-        if self.perform("modsync", modifying.modsync(self.on, cluster)):
+        if self.perform(modifying.modsync, cluster):
             return False
         copies = 0
         for _, chain in self.sound_masters(cluster):
@@ -386,33 +434,38 @@ class Client:
 
     def resize(self, parent: Cluster, cluster: Cluster, nradix: int) -> bool:
         """Resize; False if that fails."""
-        if self.perform("resize", modifying.resize(self.on, None, parent, cluster, nradix, 0)):
+        if self.perform(modifying.resize, None, parent, cluster, nradix, 0):
             return False
         self.obeys(rules.the_focus_can_be_written, cluster)
         sizes = [chain.bytes for _, chain in self.sound_masters(cluster)]
         self.demand(all(size == 2**nradix for size in sizes), "Every chain that counts has the new size")
         return True
 
-    def _holders(self, key: int) -> int:
+    def anywhere(self, key: int) -> bool:
+        """Whether any node has an element with this key."""
+        return any(chain.bref.key == key for node in self.model.nodes for chain in node.elements())
+
+    def holders(self, key: int) -> int:
+        """Masters at the true tid that hold an element with this key."""
         true_tid = self.model.true_tid()
         nodes = [n for n in self.model.nodes if n.spec.type == PfsType.MASTER and n.spec.tid == true_tid]
         return sum(any(c.bref.key == key for c in node.elements()) for node in nodes)
 
     def create(self, parent: Cluster, key: int, supplied: Cluster | None = None) -> Cluster | None:
         """A new element; None if that fails."""
-        size = 1024
-        error, cluster = self.perform(
-            "create", topology.create(self.on, self.model.pfs, parent, supplied, key, 0, BrefType.INODE, size, 0)
-        )
+        pfs = self.model.pfs
+        made: tuple[int | None, Cluster | None]
+        made = self.perform(topology.create, pfs, parent, supplied, key, 0, BrefType.INODE, INODE_BYTES, 0)
+        error, cluster = made
         self.demand(error is not None, "create returns a value that was set")
         if error:
             self.demand(cluster is supplied, "A creation that fails leaves no cluster behind")
-            self.demand(self._holders(key) == 0, "A creation that fails leaves nothing behind")
+            self.demand(self.holders(key) == 0, "A creation that fails leaves nothing behind")
             self._judge_locked(parent)
             return None
         self.demand(cluster is not None, "A creation that succeeds returns a cluster")
         assert cluster is not None  # noqa: S101 - just demanded
-        self.demand(self._holders(key) >= self.needed() or self.soft(), "What was created is on a quorum")
+        self.demand(self.holders(key) >= self.needed() or self.soft(), "What was created is on a quorum")
         self._judge_parent(parent)
         self._judge_resolved(cluster)
         return cluster
@@ -423,7 +476,7 @@ class Client:
     def delete(self, parent: Cluster | None, cluster: Cluster) -> bool:
         """Delete; False if that fails."""
         chains = rules.chains_of(cluster)
-        if self.perform("delete", topology.delete(self.on, parent, cluster, 0)):
+        if self.perform(topology.delete, parent, cluster, 0):
             return False
         deleted = sum(bool(chain.flags & ChainFlag.DELETED) for chain in chains)
         self.demand(deleted >= self.needed() or self.soft(), "What was deleted is gone from a quorum")
@@ -431,9 +484,9 @@ class Client:
 
     def rename(self, parent: Cluster, cluster: Cluster, key: int) -> bool:
         """Attach a deleted element under a key; False if that fails."""
-        if self.perform("rename", topology.rename(self.on, parent, cluster, 0, (key, 0))):
+        if self.perform(topology.rename, parent, cluster, 0, (key, 0)):
             return False
-        self.demand(self._holders(key) >= self.needed() or self.soft(), "What was renamed is on a quorum")
+        self.demand(self.holders(key) >= self.needed() or self.soft(), "What was renamed is on a quorum")
         self._judge_parent(parent)
         self._judge_resolved(cluster)
         return True
@@ -441,7 +494,7 @@ class Client:
     def parent(self, cluster: Cluster) -> Cluster:
         """The parent of a locked child."""
         follows = cluster.slot_of(cluster.focus)
-        above = self.perform("parent", lookups.parent(self.on, cluster))
+        above: Cluster = self.perform(lookups.parent, cluster)
         self.demand(rules.is_locked(above) and rules.is_locked(cluster), "Parent and child are locked")
         for i, chain in cluster.members():
             self.demand(above.array[i].chain is chain.parent, "The parent holds the parent of each member")
@@ -464,7 +517,7 @@ class Client:
         ready = {chain for chain in sound if chain.data is not None}
         reads = self.model.given["getblk", "data"] + self.model.given["getblk", "read error"]
         good = self.model.given["getblk", "data"]
-        self.perform("load_async", lambda: data.load_async(self.on, cluster, delivered.append, None))
+        self.perform(data.load_async, cluster, delivered.append, None)
         self.demand(len(delivered) == 1, "The callback is made once", f"{len(delivered)} times")
         chain = delivered[0].chain
         done = self.model.given["getblk", "data"] + self.model.given["getblk", "read error"] - reads
@@ -487,8 +540,10 @@ class Client:
 
     def snapshot(self, cluster: Cluster) -> bool:
         """Freeze; False if that fails."""
+        for node in self.model.nodes:
+            node.snapshots.clear()
         sources = {i: chain.data and bytes(chain.data[TABLE]) for i, chain in cluster.members()}
-        if self.perform("snapshot", snapshot(self.on, cluster, "now")):
+        if self.perform(snapshot, cluster, "now"):
             return False
         done = 0
         ids = set()
@@ -510,35 +565,34 @@ class Client:
         chains = rules.chains_of(cluster)
         perform = self.perform
         self.demand(
-            focus is not None and perform("type", lambda: accessors.type(cluster)) == focus.bref.type,
+            focus is not None and perform(accessors.type, cluster) == focus.bref.type,
             "type is the focus's",
         )
         modified = focus is not None and bool(focus.flags & ChainFlag.MODIFIED)
-        self.demand(perform("modified", lambda: accessors.modified(cluster)) == modified, "modified is the focus's")
-        bref = perform("bref", lambda: accessors.bref(cluster))
+        self.demand(perform(accessors.modified, cluster) == modified, "modified is the focus's")
+        bref = perform(accessors.bref, cluster)
         self.demand(focus is not None and bref.key == focus.bref.key, "bref is the focus's")
-        resize = perform("need_resize", lambda: accessors.need_resize(cluster, 1024))
+        resize = perform(accessors.need_resize, cluster, 1024)
         self.demand(resize == any(chain.bytes != 1024 for chain in chains), "need_resize: some chain's size differs")
-        unlinked = perform("isunlinked", lambda: accessors.isunlinked(cluster))
+        unlinked = perform(accessors.isunlinked, cluster)
         flagged = any(chain.flags & ChainFlag.UNLINKED for chain in chains)
         self.demand(bool(unlinked) == flagged, "isunlinked: some chain is flagged")
-        perform("set_chainflags", lambda: accessors.set_chainflags(cluster, ChainFlag.UNLINKED))
+        perform(accessors.set_chainflags, cluster, ChainFlag.UNLINKED)
         self.demand(all(chain.flags & ChainFlag.UNLINKED for chain in chains), "set_chainflags sets it on all chains")
-        perform("clr_chainflags", lambda: accessors.clr_chainflags(cluster, ChainFlag.UNLINKED))
+        perform(accessors.clr_chainflags, cluster, ChainFlag.UNLINKED)
         self.demand(not any(c.flags & ChainFlag.UNLINKED for c in chains), "clr_chainflags clears it on all chains")
-        perform("setflush", accessors.setflush(self.on, cluster))
+        perform(accessors.setflush, cluster)
         self.demand(all(chain.flags & ChainFlag.ONFLUSH for chain in chains), "setflush schedules every chain")
         if rules.every_member_is_modified(cluster):
-            perform("setmethod_check", lambda: accessors.setmethod_check(cluster, 3))
-        self.demand(perform("rdata", lambda: data.rdata(cluster)) is focus, "rdata is the focus's")
-        perform("wait", lambda: life_cycle.wait(self.on, cluster))
+            perform(accessors.setmethod_check, cluster, 3)
+        self.demand(perform(data.rdata, cluster) is focus, "rdata is the focus's")
+        perform(life_cycle.wait, cluster)
 
     def from_chain(self, chain: Chain) -> Cluster:
         """A cluster of one chain of a node, which the caller has referenced and locked."""
-        self.doing = "from_chain"
         chain.refs += 1
         self.on.run(self.model.lock(chain, Resolve.ALWAYS | Resolve.NOREF))
-        cluster = self.perform("from_chain", lambda: life_cycle.from_chain(self.on, chain))
+        cluster: Cluster = self.perform(life_cycle.from_chain, chain)
         self.demand(cluster.focus is chain and cluster.refs == 1, "from_chain focuses on the chain, with one reference")
         return cluster
 

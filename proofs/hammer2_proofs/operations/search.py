@@ -61,6 +61,8 @@ class Coverage:
 
     runs: int = 0
     given: Counter[tuple[str, str]] = field(default_factory=Counter)
+    complete: bool = False
+    """No run was left out for its number of bad answers."""
 
     def never_given(self) -> list[tuple[str, str]]:
         """The answers that the contract permits and that no run gave."""
@@ -101,13 +103,16 @@ def cases(programs: Mapping[str, Program], worlds: Mapping[str, World]) -> list[
     return [Case(p, program, w, world) for w, world in worlds.items() for p, program in programs.items()]
 
 
-def search(every: Sequence[Case], semantics: Semantics, most_bad: int, coverage: Coverage) -> Iterator[Counterexample]:
-    """All runs with at most so many answers that are not the good day's: those that go wrong, the simplest first.
+def search(
+    every: Sequence[Case], semantics: Semantics, most_bad: int | None, coverage: Coverage
+) -> Iterator[Counterexample]:
+    """All runs with at most so many answers that are not the good day's (all runs if None): those that go wrong.
 
-    Simplest means: fewest such answers, then the order of the cases, then the earliest answers.
+    The simplest come first: fewest such answers, then the order of the cases, then the earliest answers.
     """
     level: list[tuple[Case, tuple[int, ...]]] = [(case, ()) for case in every]
-    for bad in range(most_bad + 1):
+    bad = 0
+    while level and (most_bad is None or bad <= most_bad):
         following: list[tuple[Case, tuple[int, ...]]] = []
         for case, picks in level:
             client, script, violation = case.run(semantics, picks)
@@ -115,8 +120,10 @@ def search(every: Sequence[Case], semantics: Semantics, most_bad: int, coverage:
             coverage.given.update(client.model.given)
             if violation is not None:
                 yield case.counterexample(script, violation)
-            elif bad < most_bad:
+            else:
                 for at in range(len(picks), len(script.trail)):
                     good = (0,) * (at - len(picks))
                     following += [(case, (*picks, *good, pick)) for pick in range(1, script.trail[at][1])]
         level = following
+        bad += 1
+    coverage.complete = not level

@@ -1,0 +1,265 @@
+"""The operations, against every answer that the chain layer may give."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hammer2_cluster.model import QUESTIONS
+from hammer2_cluster.objects import Cluster
+from hammer2_oracle.counterexamples import STORED, evidence
+from hammer2_oracle.replay import check_trace
+from hammer2_oracle.trace_record import Trace
+from hammer2_oracle.traces import decode
+from hammer2_proofs.operations.__main__ import is_small
+from hammer2_proofs.operations.client import Client
+from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
+from hammer2_proofs.operations.search import Coverage, cases, search
+from hammer2_spec import cluster_rules as rules
+from hammer2_spec.findings import FINDINGS
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
+from hammer2_spec.vocabulary import KEY_MAX, Lookup, Resolve
+
+OPERATION_REPAIRS = [name for name in Semantics._fields if name not in RESOLVE_REPAIRS]
+
+
+def test_repaired_operations_keep_every_rule_whatever_the_layer_below_answers() -> None:
+    coverage = Coverage()
+    assert not [str(broken) for broken in search(cases(PROGRAMS, WORLDS), REPAIRED, 1, coverage)]
+    assert coverage.never_given() == []
+    assert coverage.runs > 5000
+
+
+@pytest.mark.parametrize("program", sorted(PROGRAMS))
+def test_on_one_node_and_on_two_masters_every_single_run_of_a_program_keeps_the_rules(program: str) -> None:
+    worlds = {name: WORLDS[name] for name in ("a master", "two masters")}
+    coverage = Coverage()
+    small = [case for case in cases({program: PROGRAMS[program]}, worlds) if is_small(case)]
+    assert not [str(broken) for broken in search(small, REPAIRED, None, coverage)]
+    assert coverage.complete
+
+
+@cache
+def stored() -> dict[str, Trace]:
+    traces = [decode(line) for line in STORED.read_bytes().splitlines()]
+    return {trace.id.split(":")[0].split()[1]: trace for trace in traces}
+
+
+@pytest.mark.parametrize("repair", Semantics._fields)
+def test_each_repair_is_needed_with_all_others_in_force(repair: str) -> None:
+    found = evidence(repair)
+    assert found is not None, f"nothing breaks without {repair}"
+    if repair in RESOLVE_REPAIRS:
+        return
+    assert stored()[repair] == found.trace, "run tools/counterexamples.py"
+    case = next(
+        case
+        for case in cases(PROGRAMS, WORLDS)
+        if (case.program_name, case.world_name) == (found.counterexample.program, found.counterexample.world)
+    )
+    _, _, seed_violation = case.run(SEED, found.counterexample.picks)
+    assert seed_violation is not None, "the seed does well where only this repair is missing"
+    _, _, violation = case.run(REPAIRED, found.counterexample.picks)
+    assert violation is None
+
+
+@pytest.mark.parametrize("repair", OPERATION_REPAIRS)
+def test_the_stored_counterexample_replays_without_its_repair_and_diverges_with_it(repair: str) -> None:
+    trace = stored()[repair]
+    assert trace.id.startswith(next(f"{n} {repair}:" for n, finding in FINDINGS.items() if finding.repair == repair))
+    assert check_trace(trace, REPAIRED._replace(**{repair: False})) is None
+    assert check_trace(trace, REPAIRED) is not None
+
+
+class Drawn:
+    """A chooser that Hypothesis decides for; most answers are the good day's."""
+
+    def __init__(self, data: st.DataObject, bad: int) -> None:
+        self._data = data
+        self._bad = bad
+
+    def choose(self, question: str, answers: Sequence[str]) -> str:
+        if not self._data.draw(st.integers(0, 9), label="mood") < self._bad:
+            return answers[0]
+        return self._data.draw(st.sampled_from(answers), label=question)
+
+
+GIVEN: Counter[tuple[str, str]] = Counter()
+
+
+class Clients(RuleBasedStateMachine):
+    """Several clusters over shared chains, used in any order that the contracts allow."""
+
+    @initialize(data=st.data(), world=st.sampled_from(sorted(WORLDS)), bad=st.integers(0, 5))
+    def begin(self, data: st.DataObject, world: str, bad: int) -> None:
+        spec = WORLDS[world]
+        self.client = Client(spec.specs, spec.nmasters, REPAIRED, Drawn(data, bad))
+        self.top = self.client.top()
+        self.parent: Cluster | None = None
+        self.child: Cluster | None = None
+        self.after = 0
+        self.copies: list[Cluster] = []
+
+    def _usable_parent(self) -> bool:
+        return self.parent is not None and self.parent.error == 0
+
+    def _child_is(self, *, locked: bool, sound: bool = False) -> bool:
+        child = self.child
+        return child is not None and rules.is_locked(child) == locked and (not sound or child.error == 0)
+
+    def _let_child_go(self) -> None:
+        if self.child is not None:
+            (self.client.unlock if rules.is_locked(self.child) else self.client.drop)(self.child)
+            self.child = None
+
+    @precondition(lambda self: self.parent is None)
+    @rule(shared=st.booleans())
+    def open(self, shared: bool) -> None:
+        self._let_child_go()
+        self.parent = self.client.open(self.top, Lookup.SHARED if shared else 0)
+
+    @precondition(lambda self: self.parent is not None)
+    @rule()
+    def close(self) -> None:
+        self._let_child_go()
+        self.client.close(self.parent)
+        self.parent = None
+
+    @precondition(lambda self: self._usable_parent() and self.child is None)
+    @rule(beg=st.integers(0, 4), nolock=st.booleans(), stale=st.none() | st.just(0))
+    def lookup(self, beg: int, nolock: bool, stale: int | None) -> None:
+        assert self.parent is not None
+        flags = Lookup.NOLOCK if nolock else 0
+        self.child, self.after = self.client.lookup(self.parent, beg, KEY_MAX, flags, stale)
+
+    @precondition(lambda self: self._usable_parent() and self.child is not None and rules.has_members(self.child))
+    @rule()
+    def next(self) -> None:
+        assert self.parent is not None
+        assert self.child is not None
+        flags = 0 if rules.is_locked(self.child) else Lookup.NOLOCK
+        self.child, self.after = self.client.next(self.parent, self.child, KEY_MAX, self.after, flags)
+
+    @precondition(lambda self: self._usable_parent() and self.child is None)
+    @rule(by_key=st.booleans(), nolock=st.booleans())
+    def scan(self, by_key: bool, nolock: bool) -> None:
+        assert self.parent is not None
+        self.client.scan(self.parent, 0 if by_key else 1, by_key=by_key, flags=Lookup.NOLOCK if nolock else 0)
+
+    @precondition(lambda self: self._child_is(locked=True, sound=True))
+    @rule(byte=st.integers(0, 255), grow=st.booleans())
+    def edit(self, byte: int, grow: bool) -> None:
+        assert self.child is not None
+        if self.client.modify(self.child):
+            self.client.edit(self.child, 0x40, byte, clear_embedded=grow)
+
+    @precondition(lambda self: self._usable_parent() and self._child_is(locked=True, sound=True))
+    @rule(nradix=st.sampled_from([10, 11]))
+    def resize(self, nradix: int) -> None:
+        assert self.parent is not None
+        assert self.child is not None
+        self.client.resize(self.parent, self.child, nradix)
+
+    @precondition(lambda self: self._usable_parent() and self._child_is(locked=True, sound=True))
+    @rule(then=st.sampled_from(["nothing", "rename", "move"]), key=st.integers(10, 30))
+    def delete(self, then: str, key: int) -> None:
+        assert self.parent is not None
+        assert self.child is not None
+        if self.client.delete(self.parent, self.child) and then != "nothing" and not self.client.anywhere(key):
+            if then == "rename":
+                self.client.rename(self.parent, self.child, key)
+            else:
+                self.client.create(self.parent, key, self.child)
+        self._let_child_go()
+
+    @precondition(lambda self: self._usable_parent() and self.child is None)
+    @rule(key=st.integers(31, 60))
+    def create(self, key: int) -> None:
+        assert self.parent is not None
+        if not self.client.anywhere(key):
+            self.child = self.client.create(self.parent, key)
+
+    @precondition(lambda self: self._child_is(locked=True, sound=True))
+    @rule()
+    def look_and_load(self) -> None:
+        assert self.child is not None
+        self.client.look(self.child)
+        self.client.load(self.child)
+
+    @precondition(lambda self: self.parent is None and self._child_is(locked=True, sound=True))
+    @rule()
+    def climb(self) -> None:
+        assert self.child is not None
+        self.client.unlock(self.client.parent(self.child))
+
+    @precondition(lambda self: self.child is not None and self.parent is not None)
+    @rule()
+    def close_and_keep_the_child(self) -> None:
+        self.client.close(self.parent)
+        self.parent = None
+
+    @precondition(lambda self: self.child is not None and len(self.copies) < 3)
+    @rule()
+    def copy(self) -> None:
+        assert self.child is not None
+        self.copies.append(self.client.copy(self.child))
+
+    @precondition(lambda self: bool(self.copies))
+    @rule(noref=st.booleans())
+    def use_a_copy(self, noref: bool) -> None:
+        cluster = self.copies.pop()
+        if noref:
+            self.client.ref(cluster)
+        if self.client.lock(cluster, Resolve.ALWAYS | (Resolve.NOREF if noref else 0)):
+            self.client.look(cluster)
+            self.client.load(cluster)
+            self.client.unlock(cluster)
+        elif noref:
+            self.client.drop(cluster)
+        self.client.drop(cluster)
+
+    @precondition(lambda self: self.parent is None and self.child is None)
+    @rule(snapshot=st.booleans())
+    def edit_or_freeze_the_root(self, snapshot: bool) -> None:
+        if self.client.lock(self.top):
+            if snapshot:
+                self.client.snapshot(self.top)
+            elif self.client.modify_ip(self.top):
+                self.client.edit(self.top, 0x40, 0x99)
+            self.client.unlock(self.top)
+
+    @rule()
+    def from_chain(self) -> None:
+        root = self.client.model.nodes[0].root
+        if self.parent is None:
+            self.client.unlock(self.client.from_chain(root))
+
+    @invariant()
+    def every_reference_and_lock_is_accounted_for(self) -> None:
+        if hasattr(self, "client"):
+            self.client.judge()
+
+    def teardown(self) -> None:
+        if hasattr(self, "client") and self.client.sound:
+            self._let_child_go()
+            if self.parent is not None:
+                self.client.close(self.parent)
+            for cluster in [*self.copies, self.top]:
+                self.client.drop(cluster)
+            assert not self.client.model.clusters
+            assert all(chain.refs == 0 and chain.locks == 0 for chain in self.client.model.chains)
+            GIVEN.update(self.client.model.given)
+
+
+def test_any_sequence_of_operations_on_clusters_that_share_chains_keeps_the_rules() -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    GIVEN.clear()
+    run_state_machine_as_test(
+        Clients, settings=settings(stateful_step_count=60, max_examples=max(60, settings().max_examples // 2))
+    )
+    assert len(GIVEN) > len(QUESTIONS), "hardly anything but good days"
