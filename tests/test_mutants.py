@@ -131,7 +131,7 @@ def test_changes_that_make_no_new_program_are_counted_and_dropped(mutated: Calla
 
 def test_text_that_is_no_program_is_counted_and_dropped(mutated: Callable[[str], Mutation]) -> None:
     mutation = mutated(
-        "def f(a):\n    match a:\n        case 1:\n            a = 2\n        case _:\n            a = 3\n    return a\n"
+        "def f(a):\n    match a:\n        case 1:\n            return 2\n        case _:\n            return 3\n"
     )
     assert mutation.not_compiled == 1, "nothing may come after a case for everything"
     for mutant in mutation.mutants:

@@ -1,0 +1,185 @@
+"""Whether the proofs have teeth: every wrong version of resolve is refuted, or proved to be no wrong version at all.
+
+    for fate in Teeth().judge(mutate(resolve).mutants):
+        print(fate)
+
+A version is refuted by one call that CPython answers differently from the specification, under whichever semantics. A
+version that no call refutes must be proved equivalent by the lifter and z3, for every configuration of up to 8 slots
+and all 256 semantics. There is no third outcome that passes.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from types import ModuleType
+from typing import Final, NamedTuple, Protocol
+
+from hammer2_cluster import resolve as original
+from hammer2_proofs.killers import Bank, Kill, asked, bank, disagreement
+from hammer2_proofs.lift import Refused
+from hammer2_proofs.mutant_proof import Undecided, difference, same_function, unproved_lemmas
+from hammer2_proofs.mutants import Mutant, Mutation, load, mutate
+from hammer2_spec.configuration import Configuration, Verdict
+from hammer2_spec.properties import PROPERTIES, Property
+from hammer2_spec.semantics import REPAIRED, Semantics, describe
+
+LEAST_MUTANTS: Final = 900
+"""Fewer than that, and the mutator has lost an operator or resolve has moved away from it."""
+SEED_OF_CALLS: Final = 20150330
+FEW_SLOTS: Final = 3
+"""z3 looks for a refutation with at most so many slots before all of them are tried."""
+
+
+class Outcome(Enum):
+    """What became of a mutant."""
+
+    REFUTED = "refuted"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+
+
+class Fate(NamedTuple):
+    """What became of a mutant, and why."""
+
+    mutant: Mutant
+    outcome: Outcome
+    obligation: str
+    """What refutes it, or what was proved, or why neither could be done."""
+    kill: Kill | None
+    properties: tuple[str, ...]
+    """Properties of one configuration that the refuting answer breaks, where the semantics is REPAIRED."""
+    cpu_seconds: float
+
+
+class Prover(Protocol):
+    """Who is asked about a mutant that no known call refutes. Both raise Undecided or Refused where they give up."""
+
+    def equivalent(self, mutant: Mutant, module: ModuleType) -> bool:
+        """Whether the mutant is proved to be no other function than the original."""
+
+    def difference(self, module: ModuleType) -> tuple[Configuration, Semantics] | None:
+        """A call on which it seems to differ from the original."""
+
+
+class Z3:
+    """The lifter and z3."""
+
+    def equivalent(self, mutant: Mutant, module: ModuleType) -> bool:
+        """By comparing the one function that was changed."""
+        if unproved_lemmas():
+            raise Undecided(f"a lemma does not hold: {', '.join(unproved_lemmas())}")
+        return same_function(mutant.function, module)
+
+    def difference(self, module: ModuleType) -> tuple[Configuration, Semantics] | None:
+        """With few slots."""
+        return difference(module, FEW_SLOTS)
+
+
+@dataclass
+class Teeth:
+    """The judge: calls that are tried in CPython, to which every call that z3 finds is added, and a prover."""
+
+    calls: Bank = field(default_factory=lambda: bank(SEED_OF_CALLS))
+    prover: Prover = field(default_factory=Z3)
+
+    def judge(self, mutants: Iterable[Mutant]) -> Iterator[Fate]:
+        """The fate of each, in the given order, as soon as it is known."""
+        for mutant in mutants:
+            start = time.process_time()
+            outcome, obligation, kill = self._judge(mutant)
+            yield Fate(mutant, outcome, obligation, kill, broken_by(kill), time.process_time() - start)
+
+    def _judge(self, mutant: Mutant) -> tuple[Outcome, str, Kill | None]:
+        module = load(mutant)
+        kill = self.calls.kill(module.resolve)
+        if kill:
+            return Outcome.REFUTED, obligation_of(kill), kill
+        try:
+            if self.prover.equivalent(mutant, module):
+                return Outcome.EQUIVALENT, f"{mutant.function} is the same function", None
+            found = self.prover.difference(module)
+        except (Undecided, Refused) as reason:
+            return Outcome.UNDECIDED, f"no call refutes it, and: {reason}", None
+        if found is None:
+            return Outcome.UNDECIDED, f"{mutant.function} is another function, yet no call refutes it", None
+        call = asked(*found)
+        kill = disagreement(module.resolve, call)
+        if kill is None:
+            return Outcome.UNDECIDED, f"CPython does not reproduce the counterexample {found}", None
+        self.calls.calls.append(call)
+        return Outcome.REFUTED, obligation_of(kill), kill
+
+
+def obligation_of(kill: Kill) -> str:
+    """The obligation that a wrong answer breaks: semantics, and the first field that is not the specification's."""
+    semantics = describe(kill.call.semantics)
+    if kill.raised:
+        return f"{semantics}: definedness"
+    if not isinstance(kill.got, Verdict):
+        return f"{semantics}: a verdict"
+    pairs = zip(Verdict._fields, kill.got, kill.call.expected, strict=True)
+    return f"{semantics}: {next(name for name, got, expected in pairs if got != expected)}"
+
+
+def broken_by(kill: Kill | None) -> tuple[str, ...]:
+    """The properties of REPAIRED that a wrong answer breaks all by itself."""
+    if kill is None or kill.call.semantics != REPAIRED or not isinstance(kill.got, Verdict):
+        return ()
+    case = kill.call.configuration, kill.got
+    return tuple(p.name for p in PROPERTIES if isinstance(p, Property) and p.given(*case) and not p.holds(*case))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All fates together."""
+
+    mutation: Mutation
+    fates: tuple[Fate, ...]
+    least: int = LEAST_MUTANTS
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        """How many mutants ended in which way."""
+        return Counter(fate.outcome for fate in self.fates)
+
+    @property
+    def by_obligation(self) -> Counter[str]:
+        """How many were refuted by what; semantics between SEED and REPAIRED taken together."""
+        found: Counter[str] = Counter()
+        for fate in self.fates:
+            if fate.outcome is Outcome.REFUTED:
+                semantics, _, component = fate.obligation.partition(": ")
+                found[f"{semantics if semantics in ('seed', 'repaired') else 'in between'}: {component}"] += 1
+        return found
+
+    @property
+    def undecided(self) -> tuple[Fate, ...]:
+        """Those that passed all checks and were not proved equivalent."""
+        return tuple(fate for fate in self.fates if fate.outcome is Outcome.UNDECIDED)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all mutants have been judged, and there were enough of them."""
+        return len(self.fates) == len(self.mutation.mutants) >= self.least
+
+    @property
+    def passed(self) -> bool:
+        """Whether every mutant was refuted or proved equivalent."""
+        return self.complete and not self.undecided
+
+    @property
+    def sentence(self) -> str:
+        """The result in one line."""
+        counts = self.counts
+        by = ", ".join(f"{n} by {name}" for name, n in self.by_obligation.most_common())
+        return (
+            f"{len(self.fates)} mutants: {counts[Outcome.REFUTED]} refuted ({by}), "
+            f"{counts[Outcome.EQUIVALENT]} proved equivalent, {counts[Outcome.UNDECIDED]} undecided"
+        )
+
+
+def mutants_of_resolve() -> Mutation:
+    """What is judged."""
+    return mutate(original)
