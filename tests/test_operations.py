@@ -24,6 +24,8 @@ from hammer2_spec.findings import FINDINGS
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
 from hammer2_spec.vocabulary import KEY_MAX, Lookup, Resolve
 
+ONLY_A_RESULT = {"reported_delete"}
+"""Repairs whose smallest counterexample shows in a result alone, of an operation whose result traces do not hold."""
 OPERATION_REPAIRS = [name for name in Semantics._fields if name not in RESOLVE_REPAIRS]
 
 
@@ -55,7 +57,7 @@ def test_each_repair_is_needed_with_all_others_in_force(repair: str) -> None:
     assert found is not None, f"nothing breaks without {repair}"
     if repair in RESOLVE_REPAIRS:
         return
-    assert stored()[repair] == found.trace, "run tools/counterexamples.py"
+    assert stored()[repair] == found.trace, "run tools/store_findings.py"
     case = next(
         case
         for case in cases(PROGRAMS, WORLDS)
@@ -72,7 +74,7 @@ def test_the_stored_counterexample_replays_without_its_repair_and_diverges_with_
     trace = stored()[repair]
     assert trace.id.startswith(next(f"{n} {repair}:" for n, finding in FINDINGS.items() if finding.repair == repair))
     assert check_trace(trace, REPAIRED._replace(**{repair: False})) is None
-    assert check_trace(trace, REPAIRED) is not None
+    assert (check_trace(trace, REPAIRED) is None) == (repair in ONLY_A_RESULT)
 
 
 class Drawn:
