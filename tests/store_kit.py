@@ -1,7 +1,7 @@
 """What the tests of the store share: small clusters in memory, and what can be seen of one."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hammer2_cluster.device.device import Device
 from hammer2_cluster.device.memory import MemoryDevice
@@ -14,6 +14,7 @@ from hammer2_cluster.store.inode_data import TABLE_AT, InodeData, is_direct
 from hammer2_cluster.store.local import LABEL, Store
 from hammer2_cluster.store.lookup import lookup, next_entry, stored
 from hammer2_cluster.store.volume import Volume
+from hammer2_cluster.store.volume_header import confirmed_tid, generations
 from hammer2_spec.vocabulary import KEY_MAX, BrefType, Lookup, PfsType, Resolve
 
 Tree = tuple[tuple[int, int, int, bytes, "Tree"], ...]
@@ -42,8 +43,9 @@ def reopen(devices: Sequence[Device | None]) -> Store:
     return Store.open(devices, Ids())
 
 
-def problems(devices: Iterable[Device]) -> list[Problem]:
-    return [problem for device in devices for problem in at_once(problems_of(device))]
+def problems(devices: Sequence[Device]) -> list[Problem]:
+    confirmed = confirmed_tid(at_once(generations(device)) for device in devices)
+    return [problem for device in devices for problem in at_once(problems_of(device, confirmed))]
 
 
 def content_of(store: Store, filesystem: Filesystem) -> dict[bytes, bytes]:

@@ -124,6 +124,66 @@ def test_after_any_crash_the_content_is_that_of_the_last_flush_or_the_one_in_pro
     assert tried > 2 * writes
 
 
+class SharedJournal:
+    """Devices whose writes and syncs are remembered in one order."""
+
+    def __init__(self, devices: Sequence[MemoryDevice]) -> None:
+        self.before = [bytes(device.content) for device in devices]
+        self.order: list[int] = []
+        self.devices = [self._journaling(node, device) for node, device in enumerate(devices)]
+
+    def _journaling(self, node: int, device: MemoryDevice) -> JournalingDevice:
+        order = self.order
+
+        class Ordered(list[Write | Sync]):
+            def append(self, entry: Write | Sync, /) -> None:
+                super().append(entry)
+                order.append(node)
+
+        return JournalingDevice(device, bytes(device.content), Ordered())
+
+    def images(self, happened: int, chance: random.Random) -> list[MemoryDevice]:
+        """What the devices hold after a crash when so many entries had happened, each with losses of its own."""
+        images = []
+        for node, device in enumerate(self.devices):
+            durable, exposed = cut(device.journal, self.order[:happened].count(node))
+            image = MemoryDevice(SIZE, self.before[node])
+            apply(image.content, durable, [whole(write) for write in durable])
+            apply(image.content, exposed, next(iter(random_losses(exposed, chance.getrandbits(32), 1))))
+            images.append(image)
+        return images
+
+
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_a_crash_of_all_nodes_undoes_a_flush_on_all_or_on_none(nodes: int) -> None:
+    devices = memory(nodes, SIZE)
+    make(devices, radixes=[10, 11, 12][:nodes]).close()
+    journal = SharedJournal(devices)
+    store = reopen(journal.devices)
+    filesystem, chance, files = store.mount(), random.Random(nodes), Files()
+    flushed: list[tuple[int, Files]] = [(0, {})]
+    for _ in range(10):
+        one_change(store, filesystem, files, chance)
+        store.run(filesystem.flush())
+        flushed.append((len(journal.order), dict(files)))
+    for happened in range(0, len(journal.order) + 1, 1 if THOROUGH else 2):
+        done = max(n for n, (at, _) in enumerate(flushed) if at <= happened)
+        images = journal.images(happened, chance)
+        where = f"{nodes} nodes, cut after {happened} of {len(journal.order)}"
+        for name in (b"once more", b"and again"):
+            again = reopen(images)
+            mounted = again.mount()
+            assert mounted.left_out == [""] * nodes, where
+            found = content_of(again, mounted)
+            if name == b"once more":
+                assert found in [then for _, then in flushed[done : done + 2]], where
+            else:
+                assert found[b"once more"] == b"after the crash", where
+            assert problems(images) == [], where
+            put(again, mounted, name, b"after the crash")
+            again.run(mounted.flush())
+
+
 # ---- corruption
 
 
@@ -244,14 +304,13 @@ def test_a_full_store_says_so_and_loses_nothing() -> None:
     devices = memory(2, SIZE)
     store = make(devices, radixes=[10, 12])
     filesystem, chance, files = store.mount(), random.Random(10), Files()
-    refused = 0
+    refused: list[str] = []
     for n in range(400):
         name, data = b"f%d" % chance.randrange(60), chance.randbytes(chance.choice([10, 700, 9000, 60_000]))
         try:
             put(store, filesystem, name, data)
         except NoSpaceError as error:
-            assert "no room for" in str(error)
-            refused += 1
+            refused.append(str(error))
             if files and n % 3 == 0:
                 gone = chance.choice(sorted(files))
                 store.run(filesystem.remove(gone))
@@ -262,7 +321,8 @@ def test_a_full_store_says_so_and_loses_nothing() -> None:
             store.run(filesystem.flush())
             assert [volume.failed for volume in store.volumes if volume is not None] == [None, None]
     store.run(filesystem.flush())
-    assert refused > 50
+    assert len(refused) > 50
+    assert all("no room for" in why for why in refused)
     assert content_of(store, filesystem) == files
     store = reopen(devices)
     assert content_of(store, store.mount()) == files

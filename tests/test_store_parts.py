@@ -19,7 +19,13 @@ from hammer2_cluster.store.inode_data import InodeData
 from hammer2_cluster.store.insertion import Range, aligned, range_to_move
 from hammer2_cluster.store.layout import HEADER_BYTES, RESERVED_BYTES, ZONE_BYTES
 from hammer2_cluster.store.locks import ChainLock
-from hammer2_cluster.store.volume_header import BadVolumeError, VolumeHeader, newest_header
+from hammer2_cluster.store.volume_header import (
+    NOTHING_CONFIRMED,
+    BadVolumeError,
+    VolumeHeader,
+    confirmed_tid,
+    generations,
+)
 from hammer2_cluster.waiting import NeverWaits
 from hammer2_spec.vocabulary import DIRHASH_LOMASK, DIRHASH_VISIBLE, Check, enc_check
 
@@ -120,9 +126,13 @@ def written(*headers: VolumeHeader) -> MemoryDevice:
     return device
 
 
+def current(device: MemoryDevice, tid: int = NOTHING_CONFIRMED) -> VolumeHeader:
+    return at_once(generations(device)).current(tid)
+
+
 def test_the_newest_header_wins() -> None:
     device = written(*(VolumeHeader(SIZE, generation=n, mirror_tid=10 * n) for n in (1, 2, 3)))
-    assert at_once(newest_header(device)) == VolumeHeader(SIZE, generation=3, mirror_tid=30)
+    assert current(device) == VolumeHeader(SIZE, generation=3, mirror_tid=30)
 
 
 @pytest.mark.parametrize("copy", [0, 1])
@@ -130,7 +140,7 @@ def test_one_bad_block_never_hides_the_newest_header(copy: int) -> None:
     newest = VolumeHeader(SIZE, generation=2)
     device = written(VolumeHeader(SIZE, generation=1), newest)
     device.content[newest.offsets()[copy] + 100] ^= 1
-    assert at_once(newest_header(device)).generation == 2
+    assert current(device).generation == 2
 
 
 def test_a_header_torn_while_it_was_written_is_as_if_never_written() -> None:
@@ -138,17 +148,33 @@ def test_a_header_torn_while_it_was_written_is_as_if_never_written() -> None:
     device = written(VolumeHeader(SIZE, generation=1), newest)
     for offset in newest.offsets():
         device.content[offset + 512 : offset + HEADER_BYTES] = bytes(HEADER_BYTES - 512)
-    assert at_once(newest_header(device)).generation == 1
+    assert current(device).generation == 1
+
+
+def test_a_generation_counts_when_it_is_confirmed_here_or_elsewhere() -> None:
+    before, last = VolumeHeader(SIZE, generation=4, mirror_tid=8), VolumeHeader(SIZE, generation=5, mirror_tid=9)
+    device = written(VolumeHeader(SIZE, generation=3, mirror_tid=7), before)
+    at_once(device.write(last.offsets()[0], last.pack()))
+    assert confirmed_tid([at_once(generations(device))]) == NOTHING_CONFIRMED
+    assert current(device) == before
+    assert current(device, 8) == before
+    assert current(device, 9) == last
+    torn = MemoryDevice(SIZE, device.content)
+    torn.content[last.offsets()[1] : last.offsets()[1] + 512] = last.pack()[:512]
+    assert current(torn) == last
+    at_once(device.write(last.offsets()[1], last.pack()))
+    assert current(device) == last
+    assert confirmed_tid([at_once(generations(device))]) == 9
 
 
 def test_what_is_no_volume_is_refused() -> None:
     with pytest.raises(BadVolumeError, match="not a volume"):
-        at_once(newest_header(MemoryDevice(SIZE)))
+        current(MemoryDevice(SIZE))
     garbage = MemoryDevice(SIZE, random.Random(2).randbytes(SIZE))
     with pytest.raises(BadVolumeError, match="not a volume"):
-        at_once(newest_header(garbage))
+        current(garbage)
     with pytest.raises(BadVolumeError, match=r"2097152 bytes, the device 1048576: truncated\?"):
-        at_once(newest_header(written(VolumeHeader(2 * SIZE, generation=1))))
+        current(written(VolumeHeader(2 * SIZE, generation=1)))
 
 
 # ---- the freemap

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "resolve": "Decide one configuration, and say why.",
     "check": "Judge recorded calls of another implementation.",
     "explore": "Visit every reachable state of a model.",
+    "store": "Run a real cluster on file-backed nodes.",
 }
 """Each is a function of the same name in a module of the same name under hammer2_oracle.commands."""
 

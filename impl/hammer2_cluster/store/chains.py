@@ -200,6 +200,14 @@ class StoredChains:
         """Make what was flushed on the chain's node durable: super-root, freemap, volume header."""
         await flush.sync(own(chain).volume, self.flush_tid)
 
+    async def prepare(self, chain: Chain) -> None:
+        """As sync, but so that it can be undone."""
+        await flush.prepare(own(chain).volume, self.flush_tid)
+
+    async def confirm(self, chain: Chain) -> None:
+        """All nodes have prepared."""
+        await flush.confirm(own(chain).volume)
+
     # ---- neighbours
 
     def inode_repoint(self, ip: Inode, cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from hammer2_cluster import standing
 from hammer2_cluster.accessors import need_resize
 from hammer2_cluster.data import rdata, wdata
+from hammer2_cluster.device.device import WriteError
 from hammer2_cluster.life_cycle import from_chain
 from hammer2_cluster.locking import lock, resolve, slots_of, unlock
 from hammer2_cluster.lookups import lookup, lookup_done, lookup_init, next  # noqa: A004 - the original's name
@@ -295,7 +296,8 @@ class Filesystem:
         """Referenced, not locked."""
         self.left_out: Final = why
         """For each node: why it takes no part, or nothing."""
-        self.tid = max((chain.bref.mirror_tid for _, chain in root.members()), default=0)
+        self.tid = max(volume.highest_tid for volume in chains.volumes if volume is not None)
+        """The last one used, on any node, even if it does not count: no two flushes have the same."""
 
     # ---- directory
 
@@ -496,25 +498,40 @@ class Filesystem:
                 raise NoSpaceError(f"{volume.name}: no room for {size} bytes, there is room for {max(0, room)}")
 
     async def flush(self) -> None:
-        """Make all changes durable on all nodes, under one new tid. Raises UnavailableError if too few nodes did it."""
+        """Make all changes durable on all nodes, under one new tid. Raises UnavailableError if too few nodes did it.
+
+        In two steps, so that a crash undoes it on all nodes or on none: all prepare, then all confirm.
+        """
         self.tid += 1
         self._chains.flush_tid = self.tid
         items = self._root.array
 
-        async def flush_member(i: int) -> None:
+        async def prepare_member(i: int) -> None:
             chain = deref(items[i].chain)
             await self._chains.lock(chain, Resolve.ALWAYS)
             await self._chains.flush(chain)
             self._chains.unlock(chain)
-            await self._chains.sync(chain)
+            await self._chains.prepare(chain)
 
-        async for _ in self._on.ask(self._root, flush_member):
-            pass
-        wrote = [i for i, chain in self._root.members() if own(chain).volume.failed is None]
+        async def confirm_member(i: int) -> None:
+            await self._chains.confirm(deref(items[i].chain))
+
+        for step in (prepare_member, confirm_member):
+            async for _ in self._on.ask(self._root, step):
+                pass
+            self._must_be_written()
+
+    def _must_be_written(self) -> None:
+        """Raises UnavailableError, and lets nothing more be written, unless enough nodes could write."""
+        volumes = {i: own(chain).volume for i, chain in self._root.members()}
+        wrote = [i for i, volume in volumes.items() if volume.failed is None]
         masters = sum(self.pmp.pfs_types[i] == PfsType.MASTER for i in wrote)
-        if not wrote or masters < self.pmp.pfs_nmasters // 2 + 1:
-            failed = [str(own(chain).volume.failed) for i, chain in self._root.members() if i not in wrote]
-            raise UnavailableError("not written: " + "; ".join(failed))
+        if wrote and masters >= self.pmp.pfs_nmasters // 2 + 1:
+            return
+        failed = "; ".join(str(volume.failed) for volume in volumes.values() if volume.failed)
+        for volume in volumes.values():
+            volume.fail(WriteError("too few nodes could be written"))
+        raise UnavailableError(f"not written: {failed}")
 
     async def snapshot(self, label: bytes) -> None:
         """Freeze the contents, which are flushed first, as a PFS of its own on every node. Durable when this returns.

@@ -149,9 +149,18 @@ async def _update_parent(chain: StoredChain) -> None:
 
 
 async def sync(volume: Volume, tid: int) -> None:
-    """Write the super-root topology, the freemap and the volume header (hammer2_vfs_sync, for one device).
+    """Make what was flushed durable on one node, whatever others do (hammer2_vfs_sync, for one device).
 
-    What was flushed before is durable when this returns, unless ``volume.failed`` says why not.
+    ``volume.failed`` says if that was not possible.
+    """
+    await prepare(volume, tid)
+    await confirm(volume)
+
+
+async def prepare(volume: Volume, tid: int) -> None:
+    """Write the super-root topology, the freemap and the first copy of the header: all is durable, and can be undone.
+
+    Until it is confirmed, opening the volume may lead back to the generation before.
     """
     if volume.failed:
         return
@@ -168,6 +177,20 @@ async def sync(volume: Volume, tid: int) -> None:
         volume.fail(error)
 
 
+async def confirm(volume: Volume) -> None:
+    """Write the second copy of the header, if one was prepared. What came free may be used again then."""
+    block, volume.prepared = volume.prepared, None
+    if volume.failed or block is None:
+        return
+    try:
+        await volume.device.write(volume.header.offsets()[1], block)
+        await volume.device.sync()
+    except DeviceError as error:
+        volume.fail(error)
+    else:
+        volume.freemap.commit()
+
+
 async def _write_header(volume: Volume, tid: int) -> None:
     """The new generation, if anything changed. Raises DeviceError."""
     header, device = volume.header, volume.device
@@ -180,14 +203,13 @@ async def _write_header(volume: Volume, tid: int) -> None:
     await _count(volume, before)
     header.generation += 1
     header.mirror_tid = max(header.mirror_tid, tid)
+    volume.highest_tid = max(volume.highest_tid, tid)
     await volume.freemap.write(device, header)
     await device.sync()
     block = header.pack()
-    first, second = header.offsets()
-    await device.write(first, block)
+    await device.write(header.offsets()[0], block)
     await device.sync()
-    volume.freemap.commit()
-    await device.write(second, block)
+    volume.prepared = block
 
 
 async def _count(volume: Volume, before: list[Entry]) -> None:

@@ -4,7 +4,8 @@ It verifies every check code, every table's order and bounds, and counts the ref
 with a count and no reference is a leak, one with references and no count would be used twice.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -17,7 +18,14 @@ from hammer2_cluster.store.freemap import RESERVED, empty_leaf, is_an_extent, le
 from hammer2_cluster.store.inode_data import NAME_MAX, is_direct
 from hammer2_cluster.store.layout import LEAF_BYTES, UNIT_BYTES, zones
 from hammer2_cluster.store.volume import entries_in
-from hammer2_cluster.store.volume_header import BadVolumeError, VolumeHeader, newest_header, read_headers
+from hammer2_cluster.store.volume_header import (
+    NOTHING_CONFIRMED,
+    BadVolumeError,
+    VolumeHeader,
+    confirmed_tid,
+    generations,
+    read_headers,
+)
 from hammer2_spec.vocabulary import INODE_BYTES, OFF_MASK, SET_COUNT, BrefType
 
 KEY_SPACE_BITS: Final = 64
@@ -175,10 +183,13 @@ def _compare(walk: _Walk, counts: bytearray) -> list[Problem]:
     return problems
 
 
-async def fsck(device: Device) -> AsyncIterator[Progress]:
-    """Every problem of the volume on a device, as they are found. Nothing is written."""
+async def fsck(device: Device, confirmed: int = NOTHING_CONFIRMED) -> AsyncIterator[Progress]:
+    """Every problem of the volume on a device, as they are found. Nothing is written.
+
+    confirmed: the highest tid that some node of the cluster has confirmed.
+    """
     try:
-        header = await newest_header(device)
+        header = (await generations(device)).current(confirmed)
     except (BadVolumeError, DeviceError) as error:
         yield Progress(0, 0, [Problem(Kind.NO_VOLUME, 0, str(error))])
         return
@@ -193,11 +204,21 @@ async def fsck(device: Device) -> AsyncIterator[Progress]:
     yield Progress(progress.blocks, progress.bytes, problems)
 
 
-async def problems_of(device: Device) -> list[Problem]:
+async def problems_of(device: Device, confirmed: int = NOTHING_CONFIRMED) -> list[Problem]:
     """All of them at once."""
-    return [problem async for progress in fsck(device) for problem in progress.problems]
+    return [problem async for progress in fsck(device, confirmed) for problem in progress.problems]
 
 
 async def damaged_headers(device: Device) -> list[int]:
     """Which of the four header places hold none that is valid: no fault by itself, each generation has two copies."""
     return [slot for slot, header in enumerate(await read_headers(device)) if header is None]
+
+
+async def confirmed_by(devices: Iterable[Device | None]) -> int:
+    """The highest tid that a node has confirmed; those that hold no volume have no say."""
+    nodes = []
+    for device in devices:
+        with suppress(BadVolumeError, DeviceError):
+            if device is not None:
+                nodes.append(await generations(device))
+    return confirmed_tid(nodes)

@@ -21,7 +21,7 @@ from hammer2_cluster.store.filesystem import (
 from hammer2_cluster.store.layout import INDIRECT_RADIX
 from hammer2_cluster.store.making import close_volume, format_volume, open_volume
 from hammer2_cluster.store.volume import Volume
-from hammer2_cluster.store.volume_header import BadVolumeError
+from hammer2_cluster.store.volume_header import BadVolumeError, Generations, confirmed_tid, generations
 from hammer2_cluster.straight import Straight
 from hammer2_spec.semantics import REPAIRED, Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER
@@ -88,11 +88,20 @@ class Store:
     @classmethod
     def open(cls, devices: Sequence[Device | None], ids: Ids, semantics: Semantics = REPAIRED) -> "Store":
         """The volumes on devices; those that cannot be opened take no part. Raises BadVolumeError if none can."""
+        found: list[Generations | None] = []
         volumes: list[Volume | None] = []
         trouble = ["not there" if device is None else "" for device in devices]
         for hmp, device in enumerate(devices):
             try:
-                volumes.append(None if device is None else at_once(open_volume(device, hmp)))
+                found.append(None if device is None else at_once(generations(device)))
+            except (BadVolumeError, DeviceError) as error:
+                found.append(None)
+                trouble[hmp] = str(error)
+        confirmed = confirmed_tid(one for one in found if one is not None)
+        for hmp, device in enumerate(devices):
+            try:
+                there = device is not None and found[hmp] is not None
+                volumes.append(at_once(open_volume(device, hmp, confirmed_tid=confirmed)) if device and there else None)
             except (BadVolumeError, DeviceError) as error:
                 volumes.append(None)
                 trouble[hmp] = str(error)

@@ -8,7 +8,13 @@ from hammer2_cluster.store.insertion import create
 from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT, INDIRECT_RADIX, header_offset
 from hammer2_cluster.store.lookup import first_entry
 from hammer2_cluster.store.volume import Volume
-from hammer2_cluster.store.volume_header import BadVolumeError, VolumeHeader, check_geometry, newest_header
+from hammer2_cluster.store.volume_header import (
+    NOTHING_CONFIRMED,
+    BadVolumeError,
+    VolumeHeader,
+    check_geometry,
+    generations,
+)
 from hammer2_cluster.waiting import Waiting
 from hammer2_spec.vocabulary import INODE_BYTES, BrefType, Check, PfsType, Resolve
 
@@ -29,10 +35,12 @@ async def format_volume(
     Raises ValueError if a volume cannot have this size or radix, DeviceError.
     """
     check_geometry(device.size, indirect_radix)
+    header = VolumeHeader(device.size, indirect_radix=indirect_radix, check=check, volume_id=volume_id, clid=clid)
     for slot in range(HEADER_COUNT):
         await device.write(header_offset(slot), bytes(HEADER_BYTES))
+    for offset in header.offsets():  # generation 0, without a super-root: what the first flush is seen to follow
+        await device.write(offset, header.pack())
     await device.sync()
-    header = VolumeHeader(device.size, indirect_radix=indirect_radix, check=check, volume_id=volume_id, clid=clid)
     volume = Volume(device, header)
     await volume.lock(volume.vchain, Resolve.ALWAYS)
     bref = Blockref(BrefType.INODE, key=SUPER_ROOT_KEY)
@@ -48,10 +56,21 @@ async def format_volume(
     await device.sync()
 
 
-async def open_volume(device: Device, hmp: int = 0, name: str = "", waiting: Waiting | None = None) -> Volume:
-    """The volume on a device, as the newest valid header says. Raises BadVolumeError, DeviceError."""
-    header = await newest_header(device)
+async def open_volume(
+    device: Device,
+    hmp: int = 0,
+    name: str = "",
+    waiting: Waiting | None = None,
+    confirmed_tid: int = NOTHING_CONFIRMED,
+) -> Volume:
+    """The volume on a device, as of the newest generation that counts. Raises BadVolumeError, DeviceError.
+
+    confirmed_tid: the highest tid that some node of the cluster has confirmed.
+    """
+    found = await generations(device)
+    header = found.current(confirmed_tid)
     volume = Volume(device, header, hmp, name, waiting)
+    volume.highest_tid = found.highest_tid
     await volume.freemap.load(device, header)
     await volume.lock(volume.vchain, Resolve.ALWAYS)
     root = first_entry(volume.vchain, SUPER_ROOT_KEY, SUPER_ROOT_KEY)

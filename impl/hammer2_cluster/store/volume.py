@@ -54,6 +54,10 @@ class Volume:
         """Data chains whose buffer is to be written sooner or later, by id, the oldest first."""
         self.promised = 0
         """Bytes that the next flush will allocate for the copies it makes on the way to the root."""
+        self.prepared: bytes | None = None
+        """The header of a generation that is durable, and not yet confirmed."""
+        self.highest_tid = header.mirror_tid
+        """Of all generations that are on the device, those that do not count included."""
         self.super_root: StoredChain | None = None
         """Its inode, once the volume is open."""
         self._next_id = 0

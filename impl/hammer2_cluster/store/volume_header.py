@@ -1,10 +1,16 @@
 """The volume header: where everything on a volume begins.
 
-Four places hold a header each, generation g in places 2g mod 4 and 2g + 1 mod 4: writing one leaves both copies of the
-one before alone, and one bad block never hides the newest. The valid header with the highest generation wins.
+Four places hold a header each, generation g in places 2g mod 4 and 2g + 1 mod 4. The first copy prepares a generation:
+all that it leads to is durable. The second copy confirms it: all nodes of the cluster have prepared theirs. Writing one
+generation leaves both copies of the one before alone, and one bad block never hides the newest.
+
+After a crash the newest generation counts if it was confirmed here or, for the same tid, on another node; else it is
+undone by going on from the one before. A second place that holds no valid header was being written, or has gone bad
+since; either way the generation was confirmed.
 """
 
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -95,7 +101,7 @@ class VolumeHeader:
         return cls(size, generation, tid, radix, check, volume_id, clid, *sets)
 
     def offsets(self) -> tuple[int, int]:
-        """Where the two copies of this generation stand."""
+        """Where the copy that prepares this generation stands, and the one that confirms it."""
         first = 2 * self.generation % HEADER_COUNT
         return header_offset(first), header_offset(first + 1)
 
@@ -121,16 +127,41 @@ async def read_headers(device: Device) -> list[VolumeHeader | None]:
     return headers
 
 
-async def newest_header(device: Device) -> VolumeHeader:
-    """The valid header with the highest generation. Raises BadVolumeError if there is none, or it does not fit."""
-    headers = [header for header in await read_headers(device) if header is not None]
-    if not headers:
-        raise BadVolumeError("none of the four volume headers is valid: not a volume, or destroyed")
-    newest = max(headers, key=lambda header: header.generation)
-    if newest.size != device.size:
-        raise BadVolumeError(f"the volume has {newest.size} bytes, the device {device.size}: truncated?")
-    try:
-        check_geometry(newest.size, newest.indirect_radix)
-    except ValueError as error:
-        raise BadVolumeError(str(error)) from None
-    return newest
+class Generations:
+    """What the four places of a volume say. Raises BadVolumeError if they say nothing, or what cannot be."""
+
+    def __init__(self, headers: Sequence[VolumeHeader | None], size: int) -> None:
+        valid = sorted({header.generation: header for header in headers if header is not None}.items())
+        if not valid:
+            raise BadVolumeError("none of the four volume headers is valid: not a volume, or destroyed")
+        self.newest: Final = valid[-1][1]
+        self.before: Final = valid[-2][1] if len(valid) > 1 else None
+        """The generation before, unless it is gone."""
+        second = headers[(2 * self.newest.generation + 1) % HEADER_COUNT]
+        self.is_confirmed: Final = second is None or second.generation == self.newest.generation
+        self.highest_tid: Final = max(header.mirror_tid for _, header in valid)
+        if self.newest.size != size:
+            raise BadVolumeError(f"the volume has {self.newest.size} bytes, the device {size}: truncated?")
+        try:
+            check_geometry(self.newest.size, self.newest.indirect_radix)
+        except ValueError as error:
+            raise BadVolumeError(str(error)) from None
+
+    def current(self, confirmed_tid: int) -> VolumeHeader:
+        """The header that counts, if some node of the cluster has confirmed this tid."""
+        if self.is_confirmed or self.newest.mirror_tid <= confirmed_tid or self.before is None:
+            return self.newest
+        return self.before
+
+
+NOTHING_CONFIRMED: Final = -1
+
+
+async def generations(device: Device) -> Generations:
+    """The generations on a device. Raises BadVolumeError."""
+    return Generations(await read_headers(device), device.size)
+
+
+def confirmed_tid(nodes: Iterable[Generations]) -> int:
+    """The highest tid that some node has confirmed."""
+    return max((node.newest.mirror_tid for node in nodes if node.is_confirmed), default=NOTHING_CONFIRMED)

@@ -1,0 +1,245 @@
+"""hammer2-cluster store: what it does, what it refuses, and that what it acknowledged is there after any kill."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import settings
+from tests.store_kit import content_of, problems, reopen
+
+from hammer2_cluster.device.file import FileDevice
+from hammer2_oracle.cli import main
+
+COMMAND = Path(sys.executable).with_name("hammer2-cluster")
+THOROUGH = settings.default is not None and settings.default.max_examples > 1000
+KILLS = 200 if THOROUGH else 8
+"""200 under the profile ``fuzz``."""
+
+
+def run(*arguments: str | Path | bytes, stdin: bytes = b"") -> Result:
+    return CliRunner().invoke(main, ["store", *(os.fsdecode(argument) for argument in arguments)], input=stdin)
+
+
+def good(*arguments: str | Path | bytes, stdin: bytes = b"") -> bytes:
+    """Standard output of a command that must work, and say nothing else."""
+    result = run(*arguments, stdin=stdin)
+    assert (result.exit_code, result.stderr) == (0, ""), result.stderr
+    return result.stdout_bytes
+
+
+def refused(*arguments: str | Path | bytes) -> str:
+    """The one line of a command that must not work."""
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout_bytes) == (2, b""), result.stderr
+    (line,) = result.stderr.splitlines()
+    return line.removeprefix("hammer2-cluster: ")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    directory = tmp_path / "store"
+    good("init", directory, "--masters", "3", "--slaves", "1", "--size", "4M")
+    return directory
+
+
+def test_a_new_store_has_one_image_per_node(store: Path) -> None:
+    assert sorted(path.name for path in store.iterdir()) == ["0.img", "1.img", "2.img", "3.img"]
+    assert {path.stat().st_size for path in store.iterdir()} == {4 << 20}
+    assert good("ls", store) == b""
+    assert b"0 problems" in good("fsck", store)
+
+
+@pytest.mark.parametrize("size", [0, 1, 512, 513, 65536, 65537, 1_000_000])
+def test_what_is_put_can_be_got(store: Path, tmp_path: Path, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    (tmp_path / "file").write_bytes(data)
+    good("put", store, tmp_path / "file")
+    assert good("get", store, "file") == data
+    good("get", store, "file", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == data
+    assert good("ls", store) == f"{size:>12} file\n".encode()
+
+
+def test_put_reads_standard_input_and_replaces(store: Path) -> None:
+    for data in (b"one", b"the other" * 1000, b""):
+        good("put", store, "-", "name", stdin=data)
+        assert good("get", store, "name") == data
+    assert len(good("ls", store).splitlines()) == 1
+
+
+def test_names_are_bytes(store: Path) -> None:
+    for name in (b"\xff\xfe\n", b"n" * 255, "ünïcode".encode(), b" ", b"-" * 2):
+        good("put", store, "--", "-", name, stdin=name)
+        assert good("get", store, "--", name) == name
+    listed = json.loads(good("ls", store, "--json"))["files"]
+    assert {bytes.fromhex(row["name_hex"]) for row in listed} >= {b"\xff\xfe\n", b"n" * 255}
+    assert next(row for row in listed if row["name"] == "ünïcode")["size"] == 9
+    assert b"\\xff\\xfe\\x0a\n" in good("ls", store)
+    assert "1 to 255 bytes" in refused("put", store, "/dev/null", "n" * 256)
+
+
+def test_rm_removes_and_a_snapshot_remembers(store: Path) -> None:
+    good("put", store, "-", "a", stdin=b"before")
+    good("snapshot", store, "then")
+    good("put", store, "-", "a", stdin=b"after")
+    good("put", store, "-", "b", stdin=b"new")
+    assert good("get", store, "a", "--snapshot", "then") == b"before"
+    good("rm", store, "a")
+    assert good("ls", store).split() == [b"3", b"b"]
+    assert good("ls", store, "--snapshot", "then").split() == [b"6", b"a"]
+    assert "there is a" in refused("snapshot", store, "then") or "has a PFS" in refused("snapshot", store, "then")
+    good("snapshot", store, "then", "--delete")
+    assert "no node has a PFS 'then'" in refused("ls", store, "--snapshot", "then")
+    assert "is no snapshot" in refused("snapshot", store, "ROOT", "--delete")
+
+
+def test_status_tells_quorum_and_focus(store: Path) -> None:
+    good("put", store, "-", "a", stdin=b"x")
+    status = json.loads(good("status", store, "--json"))
+    assert [node["type"] for node in status["nodes"]] == ["master", "master", "master", "slave"]
+    assert [node["tid"] for node in status["nodes"]] == [1, 1, 1, 0]
+    assert status["quorum"] == {"reached": True, "tid": 1, "votes": 3, "needed": 2}
+    assert (status["focus"], status["readable"], status["writable"]) == (0, True, True)
+    text = good("status", store).decode()
+    assert "reached: 3 for tid 1, 2 needed" in text
+    assert "focus     slot 0" in text
+
+
+def test_two_of_three_masters_are_enough_and_one_is_not(store: Path) -> None:
+    good("put", store, "-", "a", stdin=b"x")
+    (store / "1.img").unlink()
+    result = run("get", store, "a")
+    assert (result.exit_code, result.stdout_bytes) == (0, b"x")
+    assert "node 1 takes no part: not there" in result.stderr
+    (store / "0.img").write_bytes(b"garbage" * 65536)
+    result = run("get", store, "a")
+    assert (result.exit_code, result.stdout_bytes) == (2, b"")
+    assert "no quorum" in result.stderr
+
+
+def test_what_cannot_be_done_is_one_line_and_status_2(store: Path, tmp_path: Path) -> None:
+    assert "there is no 'nope'" in refused("get", store, "nope")
+    assert "there is no 'nope'" in refused("rm", store, "nope")
+    assert "No such file or directory" in refused("ls", tmp_path / "nowhere")
+    assert "expected 0.img" in refused("ls", tmp_path)
+    assert "is there already" in refused("init", store)
+    assert "multiple of 65536" in refused("init", tmp_path / "new", "--size", "1000001")
+    assert "524288 to" in refused("init", tmp_path / "new", "--size", "64K")
+    assert "1 to 8 nodes" in refused("init", tmp_path / "new", "--masters", "8", "--slaves", "1")
+    assert "is no size" in refused("init", tmp_path / "new", "--size", "big")
+    assert not (tmp_path / "new").exists()
+    assert "expected a NAME" in refused("put", store, "-")
+    for path in store.iterdir():
+        path.write_bytes(b"x")
+    assert "truncated" in run("ls", store).stderr.splitlines()[-1]
+
+
+def test_a_file_that_does_not_fit_is_refused_before_anything_is_changed(store: Path, tmp_path: Path) -> None:
+    good("put", store, "-", "a", stdin=b"x" * 100_000)
+    before = [path.read_bytes() for path in sorted(store.iterdir())]
+    (tmp_path / "big").write_bytes(bytes(4 << 20))
+    assert "no room for 4194304 bytes" in refused("put", store, tmp_path / "big", "a")
+    assert [path.read_bytes() for path in sorted(store.iterdir())] == before
+
+
+def test_a_second_process_is_refused(store: Path) -> None:
+    device = FileDevice(store / "2.img")
+    assert "2.img: in use by another process" in refused("ls", store)
+    device.close()
+    good("ls", store)
+
+
+def test_fsck_finds_what_is_wrong(store: Path) -> None:
+    good("put", store, "-", "a", stdin=b"find me" * 1000)
+    content = bytearray((store / "1.img").read_bytes())
+    content[content.index(b"find me") + 50] ^= 1
+    (store / "1.img").write_bytes(content)
+    result = run("fsck", store, "--json")
+    assert result.exit_code == 1
+    nodes = json.loads(result.stdout)["nodes"]
+    assert [len(node["problems"]) for node in nodes] == [0, 1, 0, 0]
+    assert "check code is wrong" in nodes[1]["problems"][0]
+    assert run("fsck", store).exit_code == 1
+
+
+def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    """The process puts files one by one and says so on a pipe after each flush; SIGKILL comes at a random moment."""
+    chance = random.Random(20150330)
+    directory = tmp_path / "store"
+    good("init", directory, "--masters", "3", "--size", "8M")
+    acknowledged: dict[bytes, bytes] = {}
+    interrupted = 0
+    for kill in range(KILLS):
+        begun, done = write_until_killed(directory, kill, chance.uniform(0.0, 0.3))
+        acknowledged |= {name: content_for(name, kill) for name in done}
+        devices = [FileDevice(directory / f"{n}.img") for n in range(3)]
+        where = f"kill {kill}"
+        assert problems(devices) == [], where
+        store = reopen(devices)
+        found = content_of(store, store.mount())
+        in_progress = {name: content_for(name, kill) for name in begun if name not in done}
+        assert len(in_progress) <= 1, where
+        interrupted += len(in_progress)
+        allowed = [acknowledged, acknowledged | in_progress]
+        assert found in allowed, where
+        assert not any(store.mount().left_out), where
+        acknowledged = found
+        for device in devices:
+            device.close()
+    assert len(acknowledged) >= 5
+    assert interrupted >= KILLS // 4
+
+
+WRITER = """
+import sys
+from tests.test_store_command import write_files
+write_files(sys.argv[1], int(sys.argv[2]))
+"""
+
+
+def content_for(name: bytes, run_: int) -> bytes:
+    chance = random.Random(name + b"%d" % run_)
+    return chance.randbytes(chance.choice([0, 100, 600, 5000, 70_000]))
+
+
+def write_files(directory: str, run_: int) -> None:
+    """Put files for ever; tell before and after each flush which one."""
+    store = reopen([FileDevice(Path(directory) / f"{n}.img") for n in range(3)])
+    filesystem = store.mount()
+    chance = random.Random(run_)
+    print("ready", flush=True)
+    while True:
+        name = b"f%d" % chance.randrange(12)
+        print("begin", name.decode(), flush=True)
+        data = content_for(name, run_)
+        store.run(filesystem.put(name, [data], len(data)))
+        store.run(filesystem.flush())
+        print("done", name.decode(), flush=True)
+
+
+def write_until_killed(directory: Path, run_: int, seconds: float) -> tuple[set[bytes], set[bytes]]:
+    """The names that were begun, and those of them that were durable."""
+    command = [sys.executable, "-c", WRITER, str(directory), str(run_)]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        lines = [line.split() for line in process.stdout.read().splitlines()]
+    begun: set[bytes] = set()
+    done: set[bytes] = set()
+    for line in lines:
+        if line[:1] == [b"begin"]:
+            begun.add(line[1])
+            done.discard(line[1])
+        elif line[:1] == [b"done"]:
+            done.add(line[1])
+    return begun, done
