@@ -127,7 +127,8 @@ def broken_by(kill: Kill | None) -> tuple[str, ...]:
     """The properties of REPAIRED that a wrong answer breaks all by itself."""
     if kill is None or kill.call.semantics != REPAIRED or not isinstance(kill.got, Verdict):
         return ()
-    if not isinstance(kill.got.error, int) or not isinstance(kill.got.flags, int):
+    _, _, *numbers = tuple[object, ...](kill.got)
+    if not all(isinstance(x, int) for x in numbers):
         return ()  # two fields have changed places: no sentence speaks of that
     case = kill.call.configuration, kill.got
     return tuple(p.name for p in PROPERTIES if isinstance(p, Property) and p.given(*case) and not p.holds(*case))
