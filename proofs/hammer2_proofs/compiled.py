@@ -14,7 +14,7 @@ import pickle
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from importlib.metadata import version
@@ -31,6 +31,11 @@ T = TypeVar("T")
 
 NUMBA_SETTINGS: Final[Any] = numba.core.config
 
+OUTER: Final[dict[str, Any]] = {"error_model": "numpy"}
+"""For what Python calls. No divisor here is ever 0."""
+INNER: Final[dict[str, Any]] = {"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True}
+"""For what only compiled code calls: three times as fast as without inlining."""
+
 KEPT_DAYS: Final = 30
 """Compiled code that has not been used for so long is removed when other code is compiled."""
 
@@ -39,11 +44,14 @@ class NotCompilable(TypeError):
     """A global name that stands for something whose content cannot be told, so that it could change unnoticed."""
 
 
-def compiled(function: Callable[P, T], *, cache: bool = True, **substitutes: object) -> Callable[P, T]:
+def compiled(
+    function: Callable[P, T], *, arguments: Sequence[type] = (), cache: bool = True, **substitutes: object
+) -> Callable[P, T]:
     """Compile a function, and the functions of this project that it calls, from their source text as it stands.
 
     Args:
         function: a plain function; what it calls by a global name is compiled with it.
+        arguments: the NamedTuples among the types of its arguments: compiled code knows their fields by number.
         cache: use the compiled code that is kept on disk, and keep it there.
         substitutes: what global names in ``function`` stand for instead, say another decision.
 
@@ -52,10 +60,10 @@ def compiled(function: Callable[P, T], *, cache: bool = True, **substitutes: obj
             dtype, a function or a module.
     """
     bare = _Reader(substitutes).copy(cast(FunctionType, function), substitutes)
-    plain = numba.njit(bare)
+    plain = numba.njit(bare, **OUTER)
     if not cache:
         return cast(Callable[P, T], plain)
-    directory = cache_root() / digest(function, **substitutes)
+    directory = cache_root() / digest(function, *arguments, **substitutes)
     try:
         kept = _kept_in(directory, bare)
     except (OSError, RuntimeError):  # no place to keep it: numba says RuntimeError
@@ -88,7 +96,7 @@ def _kept_in(directory: Path, function: FunctionType) -> Callable[..., Any]:
         directory.mkdir(parents=True, exist_ok=True)
     os.utime(directory)
     with _numba_cache_directory(directory):
-        return cast(Callable[..., Any], numba.njit(cache=True)(function))
+        return cast(Callable[..., Any], numba.njit(function, cache=True, **OUTER))
 
 
 @contextmanager
@@ -134,7 +142,7 @@ class _Reader:
         """What numba takes in place of a global value."""
         if isinstance(value, FunctionType):
             if value not in self.dispatchers:
-                self.dispatchers[value] = numba.njit(self.copy(value, {}))
+                self.dispatchers[value] = numba.njit(self.copy(value, {}), **INNER)
             return self.dispatchers[value]
         if isinstance(value, type) and issubclass(value, IntEnum):
             # Members of an IntEnum have a type of their own, which numba does not unite with that of integers.
@@ -144,10 +152,10 @@ class _Reader:
         return value
 
 
-def digest(function: Callable[..., object], **substitutes: object) -> str:
-    """A digest of all that is compiled with a function: its code, its constants, and those of what it calls."""
+def digest(function: Callable[..., object], *arguments: type, **substitutes: object) -> str:
+    """A digest of all that is compiled with a function: its code, its constants, those of what it calls, its types."""
     versions = (sys.version, np.__version__, numba.__version__, version("llvmlite"))
-    content = hashlib.sha256(repr(versions).encode())
+    content = hashlib.sha256(repr((versions, [_content("argument", one) for one in arguments])).encode())
     seen: set[object] = set()
 
     def add(name: str, value: object) -> None:

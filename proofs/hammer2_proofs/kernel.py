@@ -62,8 +62,7 @@ def answer_all(
 
         answer = answers[k]
         answer.outcome = verdict.outcome
-        focus = verdict.focus
-        answer.focus = NOTHING if focus is None else focus
+        answer.focus = focus_number(verdict.focus)
         answer.error = verdict.error
         answer.flags = verdict.flags
 
@@ -81,7 +80,7 @@ def focus_of(number: int) -> int | None:
 @cache
 def kernel(decide: Decide) -> Callable[..., None]:
     """``answer_all`` compiled around one decision."""
-    return compiled(answer_all, resolve=decide)
+    return compiled(answer_all, arguments=[Semantics], resolve=decide)
 
 
 def decide_all(configurations: Sequence[Configuration], semantics: Semantics, decide: Decide = resolve) -> NDArray[Any]:
