@@ -66,15 +66,16 @@ class Lifter(Expressions):
         self._sources: dict[Callable[..., object], Source] = {}
         self._calling: list[Callable[..., object]] = []
 
-    def lift(self, function: Callable[..., object], *arguments: Value | FunctionType, path: Truth = True) -> Value:
-        """The value of ``function(*arguments)`` where ``path`` holds.
-
-        Raises Refused, or Undefined if CPython raises on every path.
-        """
+    def lift(
+        self, function: Callable[..., object], *arguments: Value | FunctionType, **named: Value | FunctionType
+    ) -> Value:
+        """The value of a call. Raises Refused, or Undefined if CPython raises on every path."""
         source = self._source(function)
-        if len(arguments) != len(source.parameters):
-            raise source.refuse(source.tree, f"{len(arguments)} arguments for {len(source.parameters)} parameters")
-        return self._run(source, dict(zip(source.parameters, arguments, strict=True)), path)
+        given = {**dict(zip(source.parameters, arguments, strict=False)), **named}
+        if sorted(given) != sorted(source.parameters) or len(given) != len(arguments) + len(named):
+            names = ", ".join(source.parameters)
+            raise source.refuse(source.tree, f"{len(arguments) + len(named)} arguments, not just ({names})")
+        return self._run(source, given, True)
 
     def statements(
         self, function: Callable[..., object], body: Sequence[ast.stmt], names: Names, path: Truth = True
