@@ -1,10 +1,12 @@
 """Locking, and the decision that locking ends in (L327-554, L586-618)."""
 
+from hammer2_cluster.contracts import cluster_must_be, failure_means, success_means
 from hammer2_cluster.life_cycle import ref
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import KernelAssert, deref, kkassert
 from hammer2_cluster.resolve import resolve as decide
 from hammer2_cluster.runner import Runner
+from hammer2_spec import cluster_rules as rules
 from hammer2_spec.configuration import ABSENT, FOREIGN, Outcome, Slot
 from hammer2_spec.vocabulary import BrefType, ClusterFlag, Resolve
 
@@ -48,6 +50,11 @@ def resolve(on: Runner, cluster: Cluster | None) -> None:
         raise KernelAssert(f"L{verdict.outcome.value}")
 
 
+@cluster_must_be(rules.is_a_copy, rules.is_not_locked)
+@success_means(
+    rules.is_locked, rules.what_is_locked_holds_its_chains_locked, rules.without_an_error_there_is_a_focus_without_error
+)
+@failure_means(rules.is_not_locked, rules.an_unlocked_cluster_has_no_focus)
 async def lock(on: Runner, cluster: Cluster | None, how: int) -> int:
     """Lock and reference the cluster and its chains, then resolve (L327-377).
 
@@ -83,6 +90,7 @@ async def lock(on: Runner, cluster: Cluster | None, how: int) -> int:
     return error
 
 
+@cluster_must_be(rules.is_locked, rules.is_referenced)
 async def unlock(on: Runner, cluster: Cluster | None) -> None:
     """Unlock and dereference the cluster and its chains; the focus is cleared, the last reference frees (L586-618).
 

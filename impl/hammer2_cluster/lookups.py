@@ -4,16 +4,19 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, returns_a_cluster_that
 from hammer2_cluster.life_cycle import copy, drop
 from hammer2_cluster.locking import lock, resolve, unlock
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import SOFT_AND_SUPROOT, follow, follow_moved_parent, readable, remove, type_of
+from hammer2_spec import cluster_rules as rules
 from hammer2_spec.resolve import majority
 from hammer2_spec.vocabulary import KEY_MAX, BrefType, ClusterFlag, Error, Lookup, PfsType, Resolve
 
 
+@returns_a_cluster_that(rules.is_locked, rules.without_an_error_there_is_a_focus_without_error)
 async def lookup_init(on: Runner, cparent: Cluster | None, flags: int) -> Cluster | None:
     """An independently locked cluster over the parent's chains, shared with LOOKUP_SHARED (L757-785).
 
@@ -151,6 +154,8 @@ async def _settle(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) 
     return cluster
 
 
+@cparent_must_be(rules.is_locked)
+@returns_a_cluster_that(rules.has_members, rules.members_agree_on_what_they_found, rules.the_focus_is_none_or_a_member)
 async def lookup(
     on: Runner, cparent: Cluster | None, key_next: int, key_beg: int, key_end: int, flags: int
 ) -> tuple[Cluster | None, int]:
@@ -180,6 +185,9 @@ async def lookup(
     return await _settle(on, parent, cluster, match), match.key_next()
 
 
+@cparent_must_be(rules.is_locked)
+@cluster_must_be(rules.has_members)
+@returns_a_cluster_that(rules.has_members, rules.members_agree_on_what_they_found, rules.the_focus_is_none_or_a_member)
 async def next(  # noqa: A001 - the original's name
     on: Runner, cparent: Cluster | None, cluster: Cluster | None, key_next: int, key_beg: int, key_end: int, flags: int
 ) -> tuple[Cluster | None, int]:
@@ -218,6 +226,8 @@ async def next(  # noqa: A001 - the original's name
     return found, match.key_next() if semantics.stored_key_next else key_next  # the original drops key_accum
 
 
+@cluster_must_be(rules.is_locked)
+@returns_a_cluster_that(rules.is_locked, rules.the_focus_is_none_or_a_member)
 async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
     """The locked parent of a locked cluster, which stays locked; its focus follows the cluster's (L1205-1248).
 

@@ -2,12 +2,14 @@
 
 from typing import NamedTuple
 
+from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, success_means
 from hammer2_cluster.data import wdata
 from hammer2_cluster.locking import resolve
 from hammer2_cluster.objects import Chain, Cluster, Inode
 from hammer2_cluster.outcomes import KernelPanic, deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import may_write, settle_write, writable
+from hammer2_spec import cluster_rules as rules
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import INODE_BYTES, BrefType, ChainFlag, Error, InodeFlag, OpFlag
 
@@ -26,6 +28,9 @@ INODE_U = 0x200
 """offsetof(hammer2_inode_data_t, u): the block table, or embedded data."""
 
 
+@cluster_must_be(rules.is_locked)
+@cparent_must_be(rules.is_locked)
+@success_means(rules.can_be_written, rules.the_focus_can_be_written)
 async def resize(
     on: Runner, ip: Inode | None, cparent: Cluster | None, cluster: Cluster | None, nradix: int, flags: int
 ) -> int:
@@ -55,6 +60,8 @@ async def resize(
     return await settle_write(on, [i for i in writable(on, cluster) if i not in slots], cluster)
 
 
+@cluster_must_be(rules.is_locked)
+@success_means(rules.can_be_written, rules.the_focus_can_be_written)
 async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
     """Make the chains writable; if the focus errors, resolve again (L668-697). flags: Modify bits.
 
@@ -133,6 +140,8 @@ def copy_edited(semantics: Semantics, edited: Edited, data: bytearray) -> None:
             data[part] = own
 
 
+@cluster_must_be(rules.is_locked, rules.the_focus_can_be_written)
+@success_means(rules.can_be_written)
 async def modsync(on: Runner, cluster: Cluster | None) -> int:
     """Copy what was edited in the focus to every other chain; block tables are never copied (L699-755).
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, success_means
 from hammer2_cluster.locking import resolve, unlock
 from hammer2_cluster.objects import Chain, Cluster, Pfs
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import follow, follow_moved_parent, may_write, settle_write, writable
+from hammer2_spec import cluster_rules as rules
 from hammer2_spec.vocabulary import ClusterFlag, Delete, Error
 
 
@@ -23,6 +25,7 @@ def _cluster_to_create(on: Runner, pmp: Pfs | None, supplied: Cluster | None) ->
     return cluster
 
 
+@cparent_must_be(rules.is_locked)
 async def create(
     on: Runner,
     pmp: Pfs | None,
@@ -93,6 +96,9 @@ async def _take_back(
     return supplied
 
 
+@cparent_must_be(rules.is_locked)
+@cluster_must_be(rules.is_locked)
+@success_means(rules.can_be_written)
 async def rename(
     on: Runner, cparent: Cluster | None, cluster: Cluster | None, flags: int, key: tuple[int, int] | None
 ) -> int:
@@ -127,6 +133,8 @@ async def rename(
     return await settle_write(on, [i for i in writable(on, cluster) if i not in renamed], cluster, parent)
 
 
+@cluster_must_be(rules.is_locked)
+@success_means(rules.can_be_written)
 async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, flags: int) -> int:
     """Delete each chain whose parent is the given one; print the mismatches (L1063-1093). flags: Delete bits.
 

@@ -85,6 +85,11 @@ def is_referenced(cluster: ClusterView) -> bool:
     return cluster.refs > 0
 
 
+def is_unlocked_before_its_last_reference_is_dropped(cluster: ClusterView) -> bool:
+    """A lock is not left behind by dropping the last reference of a locked cluster that has members (C22)."""
+    return cluster.refs > 1 or is_not_locked(cluster) or not has_members(cluster)
+
+
 def is_a_copy(cluster: ClusterView) -> bool:
     """The cluster is no inode's own template: that one is never locked (L353)."""
     return cluster.flags & ClusterFlag.INODE == 0

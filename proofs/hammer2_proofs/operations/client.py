@@ -6,6 +6,8 @@ from functools import cache
 from inspect import signature
 from typing import Any, Protocol
 
+from icontract import ViolationError
+
 from hammer2_cluster import accessors, data, life_cycle, locking, lookups, modifying, topology
 from hammer2_cluster.model import Chooser, Misuse, Model, Node, NodeSpec
 from hammer2_cluster.objects import Chain, Cluster, Iocb
@@ -110,6 +112,9 @@ class Client:
         except Misuse as misuse:
             self._broken = True
             raise Violation("The layer below is used as it allows", self.doing, str(misuse)) from misuse
+        except ViolationError as violation:
+            self._broken = True
+            raise Violation("Every contract is kept", self.doing, str(violation).splitlines()[0]) from violation
         finally:
             self.observer.ends()
         if self.model.misuses:
