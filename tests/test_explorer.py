@@ -153,7 +153,7 @@ def all_items_are_on(_m: Bounds, s: Counter) -> bool:
     return all(item.on for item in s.items)
 
 
-BUMP = Action("Bump", bump, ("items",))
+BUMP: Action[Bounds, Counter] = Action("Bump", bump, ("items",))
 
 
 def counter(high: int, largest: int, **changes: object) -> Model[Bounds, Counter]:
@@ -193,7 +193,8 @@ def test_what_is_packed_is_unpacked_again() -> None:
 
 
 def test_an_action_never_enabled_and_a_witness_never_reached_are_reported() -> None:
-    actions = (BUMP, Action("NeverEnabled", never_enabled))
+    never: Action[Bounds, Counter] = Action("NeverEnabled", never_enabled)
+    actions = (BUMP, never)
     found = search(counter(3, 3, actions=actions, witnesses=(an_item_is_at_nine, all_items_are_on)))
     assert found.never == ["NeverEnabled", "an item is at nine"]
     assert found.reached["all items are on"] is not None
@@ -250,8 +251,8 @@ def test_progress_is_refused_where_a_cycle_avoids_the_goal_and_holds_where_none_
     ]
     # Item 0 may be toggled for ever; whether item 1 must be in turn depends on fairness for each item.
     toggled = counter(0, 0, goal=all_items_are_on)
-    unfair = Action("Toggle", goes_both_ways, ("items",), fair=False)
-    fair_in_all = Action("Toggle", goes_both_ways, ("items",))
+    unfair: Action[Bounds, Counter] = Action("Toggle", goes_both_ways, ("items",), fair=False)
+    fair_in_all: Action[Bounds, Counter] = Action("Toggle", goes_both_ways, ("items",))
     for action, failing in ((unfair, 1), (fair_in_all, 1)):
         model = Model(**{**vars(toggled), "actions": (action,)})
         assert [failure.what.partition(":")[0] for failure in check(search(model))] == [
@@ -299,7 +300,7 @@ def loops_over_what_it_changes(_m: Bounds, s: Counter) -> Counter | None:
 
 def mixes_kinds(_m: Bounds, s: Counter) -> Counter | None:
     x = s.total
-    x = s.items[0].on  # type: ignore[assignment]  # refused for this
+    x = s.items[0].on
     return s._replace(total=x)
 
 
@@ -331,7 +332,7 @@ def test_a_model_that_does_not_exist_or_a_bound_out_of_range_is_one_clear_line()
         ("protocol", {"masters": 5, "slaves": 4}, set(), "5 masters and 4 slaves"),
     ):
         with pytest.raises(ValueError, match=message):
-            build(name, given, frozenset(switches))  # type: ignore[arg-type]  # the cases above
+            build(name, given, frozenset(switches))
 
 
 def test_the_command_prints_one_object_and_exits_by_what_it_found(tmp_path: Path) -> None:

@@ -173,7 +173,9 @@ def _list() -> None:
     for name, entry in MODELS.items():
         click.echo(f"{name}: {entry.about}")
         for key, bound in entry.bounds.items():
-            click.echo(f"  --{key.replace('_', '-')} {bound.low}..{bound.high}, default {bound.default}: {bound.meaning}")
+            click.echo(
+                f"  --{key.replace('_', '-')} {bound.low}..{bound.high}, default {bound.default}: {bound.meaning}"
+            )
         for switch, text in entry.switches.items():
             option = (
                 f"--without {switch.removeprefix('without-')}" if switch.startswith("without-") else f"--with {switch}"

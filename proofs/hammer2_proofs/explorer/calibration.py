@@ -127,9 +127,7 @@ def commit(m: Setup, s: State) -> State | None:
     """Enough masters have the write."""
     if s.in_flight == 0 or written(m, s) < needed(m):
         return None
-    return s._replace(
-        committed=s.in_flight, in_flight=0, nodes=tuple(node._replace(written=False) for node in s.nodes)
-    )
+    return s._replace(committed=s.in_flight, in_flight=0, nodes=tuple(node._replace(written=False) for node in s.nodes))
 
 
 def failed(node: Node) -> Node:

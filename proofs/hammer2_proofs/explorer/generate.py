@@ -6,6 +6,7 @@ kernel on disk can never answer for another model. Bounds and switches (the setu
 
 import ast
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -65,8 +66,8 @@ def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
     if any(len(group) > 1 for group in alike):
         lines.append("    if symmetry:")
         for group in alike:
-            for end in range(len(group) - 1, 0, -1):
-                for one, other in zip(group[:end], group[1 : end + 1], strict=True):
+            for end in range(len(group), 1, -1):
+                for one, other in pairwise(group[:end]):
                     lines.append(f"        if k{one} > k{other}:")
                     lines.append(f"            k{one}, k{other} = k{other}, k{one}")
     parts_of: list[list[str]] = [[] for _ in range(layout.words)]
@@ -111,7 +112,9 @@ def hash_text(words: int) -> str:
 def insert_text(words: int) -> str:
     """Insert packed states into the table: entry = high half of the hash, index + 1 in the low half."""
     same = " and ".join(f"store[old * {words} + {word}] == out[j * {words} + {word}]" for word in range(words))
-    copy = "\n".join(f"            store[known * {words} + {word}] = out[j * {words} + {word}]" for word in range(words))
+    copy = "\n".join(
+        f"            store[known * {words} + {word}] = out[j * {words} + {word}]" for word in range(words)
+    )
     return f'''@outer
 def insert(table, store, parents, known, out, hashes, sources, begin, many, total):
     """Returns how many states are known now; adds to total[0] what the new ones contribute to the hash of the set."""
@@ -213,13 +216,21 @@ class Kernels:
         judge = self._judge()
         imports, successors = self._successors()
         self.units = self._translator.units
-        self.text = "\n\n\n".join(
+        words = self.layout.words
+        self.table_text = "\n\n\n".join(
             [
-                HEADER + "\n".join([f"from {judge} import judge", *imports]),
+                HEADER.rstrip(),
                 pack_text(self.layout, self.alike),
                 unpack_text(self.layout),
-                hash_text(self.layout.words),
-                insert_text(self.layout.words),
+                hash_text(words),
+                insert_text(words),
+                "",
+            ]
+        )
+        table = f"from {module_name(self.table_text)} import find, mix, pack, unpack"
+        self.text = "\n\n\n".join(
+            [
+                HEADER + "\n".join([table, f"from {judge} import judge", *imports]),
                 successors,
                 self._expand(),
                 self._edges(),
@@ -227,8 +238,13 @@ class Kernels:
             ]
         )
 
+    def load_table(self) -> ModuleType:
+        """The compiled table of known states, which depends on the layout only."""
+        return load(self.table_text)
+
     def load(self) -> ModuleType:
         """The compiled module, from the disk if it has been there before."""
+        self.load_table()
         for unit in self.units:
             load(unit.text)
         return load(self.text)
@@ -260,7 +276,7 @@ class Kernels:
         callees = {step}
         lines = []
         pad = "    "
-        names = []
+        names: list[str] = []
         for domain in action.over:
             names.append(f"i{len(names)}")
             lines.append(f"{pad}for {names[-1]} in range({self._size(domain)}):")

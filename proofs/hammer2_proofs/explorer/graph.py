@@ -4,11 +4,9 @@ import numpy as np
 
 from hammer2_proofs.explorer.jit import outer
 
-# numba finds the types of kernels itself.
-
 
 @outer
-def reverse(starts, targets, states):  # type: ignore[no-untyped-def]  # numba finds the types
+def reverse(starts, targets, states):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # numba finds the types
     """The edges turned round: first edge of each state, and the states that they come from."""
     begins = np.zeros(states + 1, dtype=np.int64)
     for edge in range(starts[states]):
@@ -25,7 +23,7 @@ def reverse(starts, targets, states):  # type: ignore[no-untyped-def]  # numba f
 
 
 @outer
-def reaching(begins, sources, goals):  # type: ignore[no-untyped-def]  # numba finds the types
+def reaching(begins, sources, goals):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # numba finds the types
     """Which states have a way to a goal."""
     states = len(begins) - 1
     good = np.zeros(states, dtype=np.uint8)
@@ -50,7 +48,7 @@ def reaching(begins, sources, goals):  # type: ignore[no-untyped-def]  # numba f
 
 
 @outer
-def components(starts, targets, goals):  # type: ignore[no-untyped-def]  # numba finds the types
+def components(starts, targets, goals):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # numba finds the types
     """Tarjan's algorithm off the goals: the component of each state (0: a goal), numbered from 1."""
     states = len(starts) - 1
     number = np.zeros(states, dtype=np.uint32)
@@ -107,7 +105,7 @@ def components(starts, targets, goals):  # type: ignore[no-untyped-def]  # numba
 
 
 @outer
-def fair_cycles(starts, targets, labels, component, found):  # type: ignore[no-untyped-def]  # numba finds the types
+def fair_cycles(starts, targets, labels, component, found):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # numba finds the types
     """For each component whether it has a cycle, and which labels are always possible in it but never taken inside."""
     states = len(starts) - 1
     always = np.full(found + 1, ~np.uint64(0), dtype=np.uint64)

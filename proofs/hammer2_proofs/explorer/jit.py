@@ -5,12 +5,12 @@ from numba import njit
 outer = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
 """For what Python calls."""
 
-inner = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False, no_cpython_wrapper=True)
+inner = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False, no_cpython_wrapper=True)  # type: ignore[call-overload]  # an option that its stubs do not know
 """For what only other kernels call: a third less to compile."""
 
 
 @inner
-def popcount(x):  # type: ignore[no-untyped-def]  # numba finds the types
+def popcount(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # numba finds the types
     """How many bits are set in a number that is not negative."""
     n = 0
     while x:

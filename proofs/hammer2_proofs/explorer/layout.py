@@ -97,7 +97,7 @@ class Layout:
             self.size_slots = {name: slot for slot, name in enumerate(sorted(self.sizes))}
             self.slots = len(self.size_slots)
         scalars = []
-        for name in self.state_class._fields:  # type: ignore[attr-defined]  # every state is a NamedTuple
+        for name in self.state_class._fields:
             record = record_of(hints[name])
             if record is None:
                 scalars.append((name, hints[name]))

@@ -52,7 +52,7 @@ def _protocol(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[Any,
     everything = (1 << masters + slaves) - 1
     views = (everything,) * clients
     if "split-views" in switches:
-        if clients < 2 or masters < 2:  # noqa: PLR2004  # a partition has two sides
+        if clients < 2 or masters < 2:
             raise ValueError("split-views needs two clients and two masters")
         views = (everything & ~(1 << masters - 1), everything & ~1)
     setup = Setup(

@@ -18,7 +18,7 @@ def prefetch(_typing: Any, array: Any, index: Any) -> Any:  # noqa: ANN401  # nu
         byte = ir.IntType(8).as_pointer()
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")  # type: ignore[no-untyped-call]  # numba has no types here
         builder.call(function, [builder.bitcast(place, byte), number(0), number(1), number(1)])
         return context.get_dummy_value()
 

@@ -43,9 +43,8 @@ def explore(model: Model[Any, Any], *, symmetry: bool = False, at_most: int = 10
         for state in level:
             _judge(model, result, state)
         result.depth += 1
-        after = [
-            successor for state in level for successor in _successors(model, result, layout.unpack(layout.pack(state, alike)))
-        ]
+        kept = [layout.unpack(layout.pack(state, alike)) for state in level]
+        after = [successor for state in kept for successor in _successors(model, result, state)]
         level = _fresh(layout, alike, seen, after)
         if len(seen) > at_most:
             raise ValueError(f"more than {at_most} states: use the compiled search")

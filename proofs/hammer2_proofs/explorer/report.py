@@ -55,9 +55,7 @@ def violation(invariant: str, trace: Trace) -> dict[str, Any]:
                 "action": step.title,
                 "name": step.action,
                 "index": dict(step.index),
-                "changes": {
-                    path: [value(old), value(new)] for path, (old, new) in changes(before, step.state).items()
-                },
+                "changes": {path: [value(old), value(new)] for path, (old, new) in changes(before, step.state).items()},
             }
         )
         before = step.state

@@ -68,6 +68,7 @@ class Found:
     layout: Layout
     kernels: Kernels
     module: ModuleType
+    table: ModuleType
     workers: int
     symmetry: bool
     setup: Numbers
@@ -206,7 +207,7 @@ def search(
     layout = kernels.layout
     module = kernels.load()
     setup = np.array([*setup_slots(model.setup)[1], 0], dtype=np.int64)
-    found = Found(model, layout, kernels, module, workers, symmetry, setup)
+    found = Found(model, layout, kernels, module, kernels.load_table(), workers, symmetry, setup)
     most = most_states(layout, workers, memory)
     found.pools = [Pool(layout.words, layout.blank(), most, kernels.instances) for _ in range(workers)]
     notes = [Notes(model, kernels.instances) for _ in range(workers)]
@@ -246,7 +247,7 @@ def _insert_initial(found: Found) -> None:
         pool.parents[pool.known] = INDEX_LIMIT * 2 - 1
         pool.known += 1
         pool.total[0] = (int(pool.total[0]) + contribution(h)) % WORD
-        found.module.refill(pool.table, pool.store, pool.known) if pool.known == 1 else _refilled(found, pool)
+        found.table.refill(pool.table, pool.store, pool.known) if pool.known == 1 else _refilled(found, pool)
     for pool in found.pools:
         pool.level = pool.known
 
@@ -264,7 +265,7 @@ def _warm(found: Found, notes: list[Notes]) -> None:
 
 def _refilled(found: Found, pool: Pool) -> None:
     pool.table[:] = 0
-    found.module.refill(pool.table, pool.store, pool.known)
+    found.table.refill(pool.table, pool.store, pool.known)
 
 
 class _Run:
@@ -337,15 +338,15 @@ class _Run:
         pool = found.pools[worker]
         for other in found.pools:
             many = int(other.filled[worker])
-            pool.make_room(found.module, many)
-            pool.known = found.module.insert(
+            pool.make_room(found.table, many)
+            pool.known = found.table.insert(
                 pool.table, pool.store, pool.parents, pool.known,
                 other.outs, other.hashes, other.sources, worker * BUFFER, many, pool.total,
             )  # fmt: skip
 
     def _show(self) -> None:
         now = time.perf_counter()
-        if self.progress is None or now - self.shown < 0.1:  # noqa: PLR2004  # a tenth of a second
+        if self.progress is None or now - self.shown < 0.1:
             return
         self.shown = now
         pools = self.found.pools

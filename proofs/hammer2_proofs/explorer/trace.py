@@ -49,15 +49,13 @@ def trace_to(found: Found, state: int) -> Trace:
     targets = [found.words(number) for number in reversed(way)]
     model, layout = found.model, found.layout
     alike = found.kernels.alike if found.symmetry else ()
-    current = next(
-        normal for start in model.initial for normal in [_normal(model, start)] if layout.pack(normal, alike) == targets[0]
-    )
+    starts = [_normal(model, start) for start in model.initial]
+    current = next(start for start in starts if layout.pack(start, alike) == targets[0])
     first = current
     steps = []
     for target in targets[1:]:
-        step = next(
-            (step for step in _possible(model, current) if layout.pack(_normal(model, step.state), alike) == target), None
-        )
+        possible = [(step, layout.pack(_normal(model, step.state), alike)) for step in _possible(model, current)]
+        step = next((step for step, words in possible if words == target), None)
         if step is None:
             raise TwinsDisagree(f"no action leads from {current} to {layout.unpack(target)}")
         # With symmetry the kept state is a permutation of this one; a person follows the nodes themselves.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import UnionType
-from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hammer2_proofs.explorer.compiled import module_name
 from hammer2_proofs.explorer.layout import Layout, is_flag
@@ -162,14 +162,14 @@ class Scope:
         self.temporaries += 1
         return f"_t{self.temporaries}"
 
-    def refuse(self, node: ast.AST, why: str) -> NoReturn:
-        """Say where and what is outside the dialect."""
+    def refusal(self, node: ast.AST, why: str) -> NotInDialect:
+        """What to raise: it says where and what is outside the dialect."""
         line = self.line + getattr(node, "lineno", 1) - 1
-        raise NotInDialect(f"{self.path}:{line}: {why}: {ast.unparse(node).splitlines()[0]}")
+        return NotInDialect(f"{self.path}:{line}: {why}: {ast.unparse(node).splitlines()[0]}")
 
 
-def setup_slots(setup: Any) -> tuple[dict[str, tuple[int, int, bool]], list[int]]:  # noqa: ANN401  # a setup of any model
-    """Where each field of the setup lies in its vector: (first, length or 0 for a scalar, is it a bool); the numbers."""
+def setup_slots(setup: Any) -> tuple[dict[str, tuple[int, int, bool]], list[int]]:  # noqa: ANN401  # of any model
+    """Where each field of the setup lies in its vector: first, length or 0 for a scalar, is it a bool; the numbers."""
     slots: dict[str, tuple[int, int, bool]] = {}
     numbers: list[int] = []
     hints = get_type_hints(type(setup))
@@ -247,7 +247,7 @@ class Translator:
         for argument in tree.args.args:
             name = argument.arg
             if name not in hints:
-                scope.refuse(argument, "an argument without annotation")
+                raise scope.refusal(argument, "an argument without annotation")
             parameters.append(self._parameter(scope, argument, name, hints[name]))
         name = self._name(function.__name__)
         done = Translated(name, tuple(parameters), scope.result)
@@ -278,8 +278,8 @@ class Translator:
         if isinstance(annotation, type) and issubclass(annotation, int):
             return Result("int")
         if annotation in self.record_classes:
-            return Result("record", annotation)  # type: ignore[arg-type]  # a record class
-        scope.refuse(tree, f"the result {annotation} is not of the dialect")
+            return Result("record", annotation)
+        raise scope.refusal(tree, f"the result {annotation} is not of the dialect")
 
     def _parameter(
         self, scope: Scope, node: ast.arg, name: str, annotation: object
@@ -291,7 +291,7 @@ class Translator:
             scope.locals[name] = StateValue(name)
             if scope.result.kind == "state":
                 if scope.state:
-                    scope.refuse(node, "a function that changes a state takes one state")
+                    raise scope.refusal(node, "a function that changes a state takes one state")
                 scope.state = name
             return name, "state", ()
         if annotation is bool:
@@ -301,10 +301,10 @@ class Translator:
             scope.locals[name] = Scalar(name, False)
             return name, "int", ()
         if annotation in self.record_classes:
-            fields = self._used(scope, name, annotation)  # type: ignore[arg-type]  # a record class
-            scope.locals[name] = RecordValue(annotation, {f: f"{name}__{f}" for f in fields})  # type: ignore[arg-type]  # a record class
+            fields = self._used(scope, name, annotation)
+            scope.locals[name] = RecordValue(annotation, {f: f"{name}__{f}" for f in fields})
             return name, "record", fields
-        scope.refuse(node, f"an argument of type {annotation} is not of the dialect")
+        raise scope.refusal(node, f"an argument of type {annotation} is not of the dialect")
 
     @staticmethod
     def _arguments(parameter: tuple[str, str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -351,7 +351,7 @@ class Translator:
             case ast.Return():
                 self._return(scope, node)
             case _:
-                scope.refuse(node, "a statement outside the dialect")
+                raise scope.refusal(node, "a statement outside the dialect")
 
     def _if(self, scope: Scope, condition: str, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
         scope.emit(f"if {condition}:")
@@ -369,7 +369,7 @@ class Translator:
         depth = scope.depth
         for number, case in enumerate(node.cases):
             if case.guard is not None:
-                scope.refuse(case.guard, "a guarded case")
+                raise scope.refusal(case.guard, "a guarded case")
             last = isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None and case.pattern.name is None
             if last and number == len(node.cases) - 1:
                 scope.emit("if True:" if number == 0 else "else:")
@@ -378,7 +378,7 @@ class Translator:
                 tests = []
                 for pattern in patterns:
                     if not isinstance(pattern, ast.MatchValue):
-                        scope.refuse(node, "a case that is no constant")
+                        raise scope.refusal(node, "a case that is no constant")
                     tests.append(f"{subject} == {self._scalar(scope, pattern.value).text}")
                 if number:
                     scope.emit("else:")
@@ -391,7 +391,7 @@ class Translator:
 
     def _for(self, scope: Scope, node: ast.For) -> None:
         if node.orelse:
-            scope.refuse(node, "for with else")
+            raise scope.refusal(node, "for with else")
         over_records = self._loop(scope, node.target, node.iter)
         scope.over_records += over_records
         scope.depth += 1
@@ -412,15 +412,15 @@ class Translator:
                     case ast.Tuple(elts=[ast.Name(id=index), ast.Name(id=name)]):
                         pass
                     case _:
-                        scope.refuse(target, "a loop target outside the dialect")
+                        raise scope.refusal(target, "a loop target outside the dialect")
                 records = self._expression(scope, inner)
             case _:
                 if not isinstance(target, ast.Name):
-                    scope.refuse(target, "a loop target outside the dialect")
+                    raise scope.refusal(target, "a loop target outside the dialect")
                 index, name = scope.temporary(), target.id
                 records = self._expression(scope, source)
         if not isinstance(records, RecordTuple):
-            scope.refuse(source, "a loop over something else than range or records")
+            raise scope.refusal(source, "a loop over something else than range or records")
         size: int | str = len(self.layout.tuples[records.name])
         if records.name in self.layout.size_slots:
             size = f"{records.vector}[{self.layout.size_slots[records.name]}]"
@@ -436,9 +436,9 @@ class Translator:
         known = scope.locals.get(name)
         if isinstance(known, StateValue):
             if name != scope.state:
-                scope.refuse(node, "a change of a state in a function that returns none")
+                raise scope.refusal(node, "a change of a state in a function that returns none")
             if scope.over_records:
-                scope.refuse(node, "a change of the state while looping over its records")
+                raise scope.refusal(node, "a change of the state while looping over its records")
             self._update(scope, value)
             scope.updated = True
             return
@@ -447,23 +447,23 @@ class Translator:
             case Scalar(text=text, flag=flag):
                 if isinstance(known, Scalar):
                     if known.flag != flag:
-                        scope.refuse(node, f"{name} is an int here and a bool there")
+                        raise scope.refusal(node, f"{name} is an int here and a bool there")
                 elif known is not None:
-                    scope.refuse(node, f"{name} changes its kind")
+                    raise scope.refusal(node, f"{name} changes its kind")
                 scope.emit(f"{name} = {text}")
                 scope.locals[name] = Scalar(name, flag)
             case RecordValue():
                 if known is not None and not (isinstance(known, RecordValue) and known.record is result.record):
-                    scope.refuse(node, f"{name} changes its kind")
+                    raise scope.refusal(node, f"{name} changes its kind")
                 self._bind_record(scope, name, result)
             case _:
-                scope.refuse(node, "only numbers and records have names of their own")
+                raise scope.refusal(node, "only numbers and records have names of their own")
 
     def _assign_several(self, scope: Scope, node: ast.stmt, targets: list[ast.expr], values: list[ast.expr]) -> None:
         names = [target.id for target in targets if isinstance(target, ast.Name)]
         read = {part.id for value in values for part in ast.walk(value) if isinstance(part, ast.Name)}
         if len(names) != len(values) or read & set(names):
-            scope.refuse(node, "several names at once, whose new values depend on their old ones")
+            raise scope.refusal(node, "several names at once, whose new values depend on their old ones")
         for name, value in zip(names, values, strict=True):
             self._assign(scope, node, name, value)
 
@@ -482,16 +482,16 @@ class Translator:
     def _return(self, scope: Scope, node: ast.Return) -> None:
         value = node.value
         if value is None:
-            scope.refuse(node, "return without a value")
+            raise scope.refusal(node, "return without a value")
         if scope.result.kind == "state":
             if isinstance(value, ast.Constant) and value.value is None:
                 if scope.updated:
-                    scope.refuse(node, "a guard after a change of the state")
+                    raise scope.refusal(node, "a guard after a change of the state")
                 scope.emit("return False")
                 return
             if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
                 if self._callee(scope, value).result.guarded and (scope.updated or not scope.result.guarded):
-                    scope.refuse(node, "a guard after a change of the state")
+                    raise scope.refusal(node, "a guard after a change of the state")
                 scope.emit(f"return {self._call(scope, value)}")
                 return
             self._update(scope, value)
@@ -504,7 +504,7 @@ class Translator:
         elif isinstance(result, Scalar) and result.flag == (scope.result.kind == "bool"):
             scope.emit(f"return {result.text}")
         else:
-            scope.refuse(node, "the result is not what the annotation says")
+            raise scope.refusal(node, "the result is not what the annotation says")
 
     # ------------------------------------------------------------------ changes of the state
 
@@ -520,10 +520,10 @@ class Translator:
                 self._replace(scope, node, keywords)
             case ast.Call(func=ast.Name(id=name)) if self._result_kind(scope, name) == "state":
                 if self._callee(scope, node).result.guarded:
-                    scope.refuse(node, "a guarded change must be returned as it is")
+                    raise scope.refusal(node, "a guarded change must be returned as it is")
                 scope.emit(self._call(scope, node))
             case _:
-                scope.refuse(node, "a state may only be changed by _replace or by a function of the dialect")
+                raise scope.refusal(node, "a state may only be changed by _replace or by a function of the dialect")
 
     def _result_kind(self, scope: Scope, name: str) -> str:
         function = scope.constants.get(name)
@@ -540,15 +540,15 @@ class Translator:
                 later.append(keyword)
                 continue
             if name not in self.layout.scalar_slots:
-                scope.refuse(node, f"the state has no field {name}")
+                raise scope.refusal(node, f"the state has no field {name}")
             value = self._scalar(scope, keyword.value)
             if value.flag != ((self.state_class, name) in self.layout.flags):
-                scope.refuse(keyword.value, f"{name} is an int here and a bool there")
+                raise scope.refusal(keyword.value, f"{name} is an int here and a bool there")
             stores.append(f"{scope.state}[{self.layout.scalar_slots[name]}] = {self._hoisted(scope, value)}")
         # What is computed record by record is stored at once, so it comes last, and there is one such tuple at most.
         later.sort(key=self._is_elementwise)
         if sum(map(self._is_elementwise, later)) > 1:
-            scope.refuse(node, "two tuples of records rebuilt in one step")
+            raise scope.refusal(node, "two tuples of records rebuilt in one step")
         for keyword in later:
             stores.extend(self._record_stores(scope, keyword))
         for store in stores:
@@ -561,25 +561,29 @@ class Translator:
             case ast.Call(func=ast.Name(id=function), args=[inner, index, record]) if (
                 scope.constants.get(function) is replaced
             ):
-                before = self._record_stores(scope, ast.keyword(name, inner)) if not self._own(scope, name, inner) else []
+                before = (
+                    self._record_stores(scope, ast.keyword(name, inner)) if not self._own(scope, name, inner) else []
+                )
                 at = self._hoisted(scope, Scalar(self._integer(scope, index), False))
                 value = self._record(scope, record)
                 stores = []
                 for f, text in value.fields.items():
                     slot = self._slot(name, f, at)
-                    if text == f"{scope.state}[{slot}]" or text == f"({scope.state}[{slot}] != 0)":
+                    if text in (f"{scope.state}[{slot}]", f"({scope.state}[{slot}] != 0)"):
                         continue
                     stores.append(f"{scope.state}[{slot}] = {self._hoisted(scope, Scalar(text, False))}")
                 return [*before, *stores]
             case ast.Call(func=ast.Name(id="tuple"), args=[ast.GeneratorExp(elt=element, generators=[loop])]):
                 return self._elementwise(scope, keyword, name, element, loop)
             case _:
-                scope.refuse(keyword.value, "records are changed by replaced(...) or tuple(... for ...)")
+                raise scope.refusal(keyword.value, "records are changed by replaced(...) or tuple(... for ...)")
 
     @staticmethod
     def _is_elementwise(keyword: ast.keyword) -> bool:
-        return isinstance(keyword.value, ast.Call) and keyword.value.args[:1] != [] and isinstance(
-            keyword.value.args[0], ast.GeneratorExp
+        return (
+            isinstance(keyword.value, ast.Call)
+            and keyword.value.args[:1] != []
+            and isinstance(keyword.value.args[0], ast.GeneratorExp)
         )
 
     def _own(self, scope: Scope, name: str, node: ast.expr) -> bool:
@@ -594,12 +598,12 @@ class Translator:
     ) -> list[str]:
         inner = loop.iter.args[0] if isinstance(loop.iter, ast.Call) and loop.iter.args else loop.iter
         if loop.ifs or not self._own(scope, name, inner):
-            scope.refuse(keyword.value, "every record of the state is replaced, by its own new value")
+            raise scope.refusal(keyword.value, "every record of the state is replaced, by its own new value")
         scalars = {id(part.value) for part in ast.walk(element) if isinstance(part, ast.Attribute)}
         for part in ast.walk(element):
             whole = isinstance(part, ast.Name) and part.id == scope.state and id(part) not in scalars
             if whole or (isinstance(part, ast.Attribute) and self._own(scope, name, part)):
-                scope.refuse(element, "a record's new value may depend on itself and on scalars only")
+                raise scope.refusal(element, "a record's new value may depend on itself and on scalars only")
         # The loop is emitted at once; it reads no record but its own, and scalars are stored after it.
         kept = dict(scope.locals)
         self._loop(scope, loop.target, loop.iter)
@@ -641,25 +645,25 @@ class Translator:
     def _scalar(self, scope: Scope, node: ast.expr) -> Scalar:
         value = self._expression(scope, node)
         if not isinstance(value, Scalar):
-            scope.refuse(node, "a number is wanted here")
+            raise scope.refusal(node, "a number is wanted here")
         return value
 
     def _integer(self, scope: Scope, node: ast.expr) -> str:
         value = self._scalar(scope, node)
         if value.flag:
-            scope.refuse(node, "an int is wanted here, not a bool")
+            raise scope.refusal(node, "an int is wanted here, not a bool")
         return value.text
 
     def _condition(self, scope: Scope, node: ast.expr) -> str:
         value = self._scalar(scope, node)
         if not value.flag:
-            scope.refuse(node, "a condition must be a bool")
+            raise scope.refusal(node, "a condition must be a bool")
         return value.text
 
     def _record(self, scope: Scope, node: ast.expr) -> RecordValue:
         value = self._expression(scope, node)
         if not isinstance(value, RecordValue):
-            scope.refuse(node, "a record is wanted here")
+            raise scope.refusal(node, "a record is wanted here")
         return value
 
     def _expression(self, scope: Scope, node: ast.expr) -> Value:
@@ -677,7 +681,9 @@ class Translator:
             case ast.Subscript(value=inner, slice=index):
                 return self._subscript(scope, node, self._expression(scope, inner), index)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
-                return Scalar(f"({self._integer(scope, left)} {OPERATORS[type(op)]} {self._integer(scope, right)})", False)
+                return Scalar(
+                    f"({self._integer(scope, left)} {OPERATORS[type(op)]} {self._integer(scope, right)})", False
+                )
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return Scalar(f"(not {self._condition(scope, operand)})", True)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -692,44 +698,44 @@ class Translator:
             case ast.Call():
                 return self._call_value(scope, node)
             case _:
-                scope.refuse(node, "an expression outside the dialect")
+                raise scope.refusal(node, "an expression outside the dialect")
 
     def _constant(self, scope: Scope, node: ast.expr, value: object) -> Scalar:
         if isinstance(value, bool):
             return Scalar(str(value), True)
         if isinstance(value, int):
             return Scalar(str(int(value)), False)
-        scope.refuse(node, "neither a local name nor a constant number")
+        raise scope.refusal(node, "neither a local name nor a constant number")
 
     def _attribute(self, scope: Scope, node: ast.Attribute) -> Value:
         if isinstance(node.value, ast.Name) and node.value.id not in scope.locals:
             owner = scope.constants.get(node.value.id)
             if isinstance(owner, type) and issubclass(owner, IntEnum):
                 return self._constant(scope, node, getattr(owner, node.attr, None))
-            scope.refuse(node, "an unknown name")
+            raise scope.refusal(node, "an unknown name")
         value = self._expression(scope, node.value)
         match value:
             case RecordValue():
                 if node.attr not in value.fields:
-                    scope.refuse(node, f"{value.record.__name__} has no field {node.attr}")
+                    raise scope.refusal(node, f"{value.record.__name__} has no field {node.attr}")
                 return Scalar(value.fields[node.attr], (value.record, node.attr) in self.layout.flags)
             case StateValue(vector=vector):
                 if node.attr in self.layout.tuples:
                     return RecordTuple(vector, node.attr)
                 if node.attr not in self.layout.scalar_slots:
-                    scope.refuse(node, f"the state has no field {node.attr}")
+                    raise scope.refusal(node, f"the state has no field {node.attr}")
                 text = f"{vector}[{self.layout.scalar_slots[node.attr]}]"
                 flag = (self.state_class, node.attr) in self.layout.flags
                 return Scalar(f"({text} != 0)" if flag else text, flag)
             case SetupValue(vector=vector):
                 if node.attr not in self.setup_slots:
-                    scope.refuse(node, f"the setup has no field {node.attr}")
+                    raise scope.refusal(node, f"the setup has no field {node.attr}")
                 first, length, flag = self.setup_slots[node.attr]
                 if length:
                     return NumberTuple(vector, first)
                 return Scalar(f"({vector}[{first}] != 0)" if flag else f"{vector}[{first}]", flag)
             case _:
-                scope.refuse(node, "no attribute of the dialect")
+                raise scope.refusal(node, "no attribute of the dialect")
 
     def _subscript(self, scope: Scope, node: ast.expr, value: Value, index: ast.expr) -> Value:
         at = self._integer(scope, index)
@@ -739,23 +745,23 @@ class Translator:
             case NumberTuple(vector=vector, first=first):
                 return Scalar(f"{vector}[{first} + {at}]", False)
             case _:
-                scope.refuse(node, "no index of the dialect")
+                raise scope.refusal(node, "no index of the dialect")
 
     def _compare(self, scope: Scope, node: ast.Compare) -> Scalar:
         if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
             choices = node.comparators[0]
             if not isinstance(choices, ast.Tuple):
-                scope.refuse(node, "in takes a tuple of constants")
+                raise scope.refusal(node, "in takes a tuple of constants")
             left = self._integer(scope, node.left)
             text = " or ".join(f"{left} == {self._integer(scope, choice)}" for choice in choices.elts)
             return Scalar(f"(not ({text}))" if isinstance(node.ops[0], ast.NotIn) else f"({text})", True)
         operands = [self._scalar(scope, part) for part in (node.left, *node.comparators)]
         if len({operand.flag for operand in operands}) != 1:
-            scope.refuse(node, "an int compared with a bool")
+            raise scope.refusal(node, "an int compared with a bool")
         text = operands[0].text
         for op, operand in zip(node.ops, operands[1:], strict=True):
             if type(op) not in COMPARISONS:
-                scope.refuse(node, "a comparison outside the dialect")
+                raise scope.refusal(node, "a comparison outside the dialect")
             text += f" {COMPARISONS[type(op)]} {operand.text}"
         return Scalar(f"({text})", True)
 
@@ -782,7 +788,7 @@ class Translator:
                 text = self._call(scope, node)
                 return self._call_result(scope, node, text)
             case _:
-                scope.refuse(node, "a call outside the dialect")
+                raise scope.refusal(node, "a call outside the dialect")
 
     def _changed_record(
         self, scope: Scope, node: ast.expr, record: type, fields: dict[str, str], keywords: list[ast.keyword]
@@ -790,21 +796,21 @@ class Translator:
         names: tuple[str, ...] = record._fields  # type: ignore[attr-defined]  # a NamedTuple
         for keyword in keywords:
             if keyword.arg not in names:
-                scope.refuse(node, f"{record.__name__} has no field {keyword.arg}")
+                raise scope.refusal(node, f"{record.__name__} has no field {keyword.arg}")
             value = self._scalar(scope, keyword.value)
             if value.flag != ((record, keyword.arg) in self.layout.flags):
-                scope.refuse(keyword.value, f"{keyword.arg} is an int here and a bool there")
+                raise scope.refusal(keyword.value, f"{keyword.arg} is an int here and a bool there")
             fields[keyword.arg] = value.text
         if set(fields) != set(names):
-            scope.refuse(node, f"{record.__name__} without {sorted(set(names) - set(fields))}")
+            raise scope.refusal(node, f"{record.__name__} without {sorted(set(names) - set(fields))}")
         return RecordValue(record, {f: fields[f] for f in names})
 
     def _callee(self, scope: Scope, node: ast.Call) -> Translated:
         if not isinstance(node.func, ast.Name):
-            scope.refuse(node, "a call outside the dialect")
+            raise scope.refusal(node, "a call outside the dialect")
         function = scope.constants.get(node.func.id)
         if node.func.id in scope.locals or not inspect.isfunction(function):
-            scope.refuse(node, "a call of something that is no function of the dialect")
+            raise scope.refusal(node, "a call of something that is no function of the dialect")
         callee = self.function(function)
         scope.callees.add(callee.name)
         return callee
@@ -812,7 +818,7 @@ class Translator:
     def _call(self, scope: Scope, node: ast.Call) -> str:
         callee = self._callee(scope, node)
         if node.keywords or len(node.args) != len(callee.parameters):
-            scope.refuse(node, "arguments are given by position, all of them")
+            raise scope.refusal(node, "arguments are given by position, all of them")
         texts: list[str] = []
         for argument, (_, kind, fields) in zip(node.args, callee.parameters, strict=True):
             value = self._expression(scope, argument)
@@ -823,18 +829,18 @@ class Translator:
                     texts.extend(value.fields[f] for f in fields)
                 case StateValue(vector=vector) if kind == "state":
                     if callee.result.kind == "state" and vector != scope.state:
-                        scope.refuse(node, "only the state that is being changed can be passed on to be changed")
+                        raise scope.refusal(node, "only the state that is being changed can be passed on to be changed")
                     texts.append(vector)
                 case SetupValue(vector=vector) if kind == "setup":
                     texts.append(vector)
                 case _:
-                    scope.refuse(argument, f"the argument is not what {callee.name} takes")
+                    raise scope.refusal(argument, f"the argument is not what {callee.name} takes")
         return f"{callee.name}({', '.join(texts)})"
 
     def _call_result(self, scope: Scope, node: ast.Call, text: str) -> Value:
         result = self._callee(scope, node).result
         if result.kind == "state":
-            scope.refuse(node, "a changed state must take the place of the old one")
+            raise scope.refusal(node, "a changed state must take the place of the old one")
         if result.record is None:
             return Scalar(text, result.kind == "bool")
         fields: tuple[str, ...] = result.record._fields  # type: ignore[attr-defined]  # a NamedTuple
@@ -844,13 +850,11 @@ class Translator:
 
     # ------------------------------------------------------------------ any, all, sum, max, min
 
-    def _reduction(
-        self, scope: Scope, name: str, generator: ast.GeneratorExp, keywords: list[ast.keyword]
-    ) -> Scalar:
+    def _reduction(self, scope: Scope, name: str, generator: ast.GeneratorExp, keywords: list[ast.keyword]) -> Scalar:
         """A function of its own for each generator, so that it is only run where Python would run it."""
         default = next((k.value for k in keywords if k.arg == "default"), None)
         if len(keywords) != (default is not None) or (name in ("max", "min")) != (default is not None):
-            scope.refuse(generator, "max and min over a generator take a default, nothing else does")
+            raise scope.refusal(generator, "max and min over a generator take a default, nothing else does")
         inner = Scope(scope.function, scope.line, scope.path, scope.constants, Result("int"), uses=scope.uses)
         inner.callees, inner.helpers = scope.callees, scope.helpers
         inner.locals = dict(scope.locals)

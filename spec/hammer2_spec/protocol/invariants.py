@@ -1,7 +1,6 @@
 """What must hold in every reachable state of the protocol, each a sentence."""
 
-from hammer2_spec.protocol.reading import answer_content, answers, quorum_needed
-from hammer2_spec.protocol.reading import agreeing as answering_alike
+from hammer2_spec.protocol.reading import agreeing, answer_content, answers
 from hammer2_spec.protocol.state import (
     Node,
     Phase,
@@ -9,9 +8,7 @@ from hammer2_spec.protocol.state import (
     State,
     majority,
     mixture,
-    reached,
     syncing,
-    usable,
 )
 
 
@@ -51,7 +48,7 @@ def a_hard_read_returns_everything_acknowledged(m: Setup, s: State) -> bool:
     """Whatever a quorum would answer now has everything known (C32, C34)."""
     for i in range(m.masters):
         node = s.nodes[i]
-        if answers(m, node, i) and answering_alike(m, s, i) >= majority(m):
+        if answers(m, node, i) and agreeing(m, s, i) >= majority(m):
             if not contains(m, answer_content(m, node), s.known):
                 return False
     return True
@@ -64,7 +61,7 @@ def a_read_in_parts_returns_what_was_acknowledged_before_it_began(m: Setup, s: S
     return contains(m, s.read_content, s.read_since)
 
 
-def _at(m: Setup, node: Node, tid: int, content: int) -> bool:
+def _at(node: Node, tid: int, content: int) -> bool:
     """Whether no copy on a node has this tid with another content."""
     if node.blank:
         return True
@@ -76,10 +73,10 @@ def _at(m: Setup, node: Node, tid: int, content: int) -> bool:
     return not syncing(node) or node.snapshot_tid != tid or node.snapshot_content == content
 
 
-def nobody_else_has(m: Setup, s: State, tid: int, content: int) -> bool:
+def nobody_else_has(s: State, tid: int, content: int) -> bool:
     """Whether every copy with this tid, on nodes and in sessions, has this content."""
     for node in s.nodes:
-        if not _at(m, node, tid, content):
+        if not _at(node, tid, content):
             return False
     for client in s.clients:
         if client.phase in (Phase.RECOVER, Phase.READY, Phase.WRITE):
@@ -94,65 +91,29 @@ def nobody_else_has(m: Setup, s: State, tid: int, content: int) -> bool:
     return True
 
 
-def a_tid_has_one_content(m: Setup, s: State) -> bool:
+def a_tid_has_one_content(_m: Setup, s: State) -> bool:
     """Copies with equal tids are equal, wherever they are: a tid that a quorum agrees on means one thing (C01)."""
     for node in s.nodes:
         if node.blank:
             continue
         if not node.incomplete:
-            if not nobody_else_has(m, s, node.durable_tid, node.durable_content):
+            if not nobody_else_has(s, node.durable_tid, node.durable_content):
                 return False
-            if not nobody_else_has(m, s, node.volatile_tid, node.volatile_content):
+            if not nobody_else_has(s, node.volatile_tid, node.volatile_content):
                 return False
-        if syncing(node) and not nobody_else_has(m, s, node.snapshot_tid, node.snapshot_content):
+        if syncing(node) and not nobody_else_has(s, node.snapshot_tid, node.snapshot_content):
             return False
     for client in s.clients:
         if client.phase in (Phase.RECOVER, Phase.READY, Phase.WRITE):
-            if not nobody_else_has(m, s, client.tid, client.content):
+            if not nobody_else_has(s, client.tid, client.content):
                 return False
         if client.phase in (Phase.READY, Phase.WRITE):
-            if not nobody_else_has(m, s, client.prior_tid, client.prior_content):
+            if not nobody_else_has(s, client.prior_tid, client.prior_content):
                 return False
         if client.phase == Phase.ELECT and not client.torn_evidence:
-            if not nobody_else_has(m, s, client.prior_tid, client.content):
+            if not nobody_else_has(s, client.prior_tid, client.content):
                 return False
     return True
-
-
-def views_that_may_write_share_a_master(m: Setup, s: State) -> bool:
-    """Any two clients that could gather a quorum of masters meet in one."""
-    for c, one in enumerate(s.clients):
-        for d, other in enumerate(s.clients):
-            if c < d and one.phase == Phase.WRITE and other.phase == Phase.WRITE:
-                if quorum_needed(m, s) * 2 <= m.masters:
-                    return False
-    return True
-
-
-def _has(node: Node, tid: int, content: int) -> bool:
-    return node.volatile_tid == tid and node.volatile_content == content
-
-
-def a_node_in_step_shows_exactly_the_session_s_version(m: Setup, s: State) -> bool:
-    """A node declared synchronized is: an eligible node at a session's tid, or at the one before, has its content."""
-    for c, client in enumerate(s.clients):
-        if client.phase not in (Phase.READY, Phase.WRITE):
-            continue
-        for i, node in enumerate(s.nodes):
-            if not reached(m, s, c, i) or not node.eligible or node.promised > client.epoch:
-                continue
-            if node.volatile_tid == client.tid and not _has(node, client.tid, client.content):
-                return False
-            if node.volatile_tid == client.prior_tid and not _has(node, client.prior_tid, client.prior_content):
-                return False
-    return True
-
-
-def no_eligible_node_shows_a_mixture(m: Setup, s: State) -> bool:
-    """A resynchronization's target is never in use with a mixture of versions (C95)."""
-    return all(
-        not node.eligible or (node.durable_content | node.volatile_content) & mixture(m) == 0 for node in s.nodes
-    )
 
 
 def the_media_of_a_write_disabled_node_stays(m: Setup, before: State, after: State) -> bool:

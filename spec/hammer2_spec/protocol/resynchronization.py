@@ -30,9 +30,7 @@ def needs_sync(client: Client, node: Node) -> bool:
 
 def other_source_reached(m: Setup, s: State, c: int, i: int) -> bool:
     """Whether a client reaches a source besides this node."""
-    return any(
-        j != i and reached(m, s, c, j) and is_source(s.clients[c], node) for j, node in enumerate(s.nodes)
-    )
+    return any(j != i and reached(m, s, c, j) and is_source(s.clients[c], node) for j, node in enumerate(s.nodes))
 
 
 def target_tid(client: Client) -> int:
@@ -76,9 +74,7 @@ def sync_begin(m: Setup, s: State, c: int, i: int) -> State | None:
     torn = not m.keep_old_version and not node.blank and (node.durable_tid != tid or node.incomplete)
     exclusive = node.sync == Sync.OVERTAKEN and m.exclusive_pass
     node = write_disabled(node)
-    node = node._replace(
-        sync=Sync.PASS, owner=c, snapshot_tid=tid, snapshot_content=target_content(client)
-    )
+    node = node._replace(sync=Sync.PASS, owner=c, snapshot_tid=tid, snapshot_content=target_content(client))
     if exclusive:
         node = node._replace(sync=Sync.EXCLUSIVE)
     if torn:

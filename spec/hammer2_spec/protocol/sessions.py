@@ -39,9 +39,7 @@ def somebody_else_is_active(s: State, c: int) -> bool:
 
 def highest_promise_reached(m: Setup, s: State, c: int) -> int:
     """The highest epoch promised by a node that a client reaches."""
-    return max(
-        (node.promised for i, node in enumerate(s.nodes) if reached(m, s, c, i) and not node.blank), default=0
-    )
+    return max((node.promised for i, node in enumerate(s.nodes) if reached(m, s, c, i) and not node.blank), default=0)
 
 
 def highest_epoch_anywhere(s: State) -> int:
@@ -50,7 +48,9 @@ def highest_epoch_anywhere(s: State) -> int:
     tids = max((max(node.durable_tid, node.volatile_tid) for node in s.nodes), default=0)
     copied = max((node.snapshot_tid for node in s.nodes if syncing(node)), default=0)
     epochs = max((client.epoch for client in s.clients if client.phase != Phase.IDLE), default=0)
-    return max(max(promised, epochs), max(epoch_of(tids), epoch_of(copied)))
+    in_tids = max(epoch_of(tids), epoch_of(copied))
+    asked = max(promised, epochs)
+    return max(asked, in_tids)
 
 
 def _elect(m: Setup, s: State, c: int) -> State | None:

@@ -253,9 +253,7 @@ def without_replies(s: State, c: int) -> State:
 
 def write_disabled(node: Node) -> Node:
     """The node after a failure: no new writes, and what was dirty is thrown away (L1409-1414)."""
-    return node._replace(
-        eligible=False, volatile_tid=node.durable_tid, volatile_content=node.durable_content
-    )
+    return node._replace(eligible=False, volatile_tid=node.durable_tid, volatile_content=node.durable_content)
 
 
 def without_sync(node: Node) -> Node:

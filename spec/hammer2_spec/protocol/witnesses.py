@@ -32,17 +32,12 @@ def a_returned_node_has_a_tid_that_nobody_else_has(m: Setup, s: State) -> bool:
 
 def two_resynchronizations_at_once(_m: Setup, s: State) -> bool:
     """Two nodes are being copied to (C96)."""
-    return sum(1 for node in s.nodes if syncing(node)) >= 2  # noqa: PLR2004  # two
+    return sum(1 for node in s.nodes if syncing(node)) >= 2
 
 
 def a_resynchronization_was_overtaken_by_a_write(_m: Setup, s: State) -> bool:
     """A node was copied to and is behind all the same."""
     return any(node.sync == Sync.OVERTAKEN for node in s.nodes)
-
-
-def an_exclusive_pass_runs(_m: Setup, s: State) -> bool:
-    """New writes wait for a node."""
-    return any(node.sync == Sync.EXCLUSIVE for node in s.nodes)
 
 
 def a_replaced_master_is_in_step_again(_m: Setup, s: State) -> bool:
@@ -57,7 +52,7 @@ def an_unacknowledged_write_survives_a_recovery(_m: Setup, s: State) -> bool:
 
 def two_sessions_at_once(_m: Setup, s: State) -> bool:
     """Two clients both believe that they may write."""
-    return sum(1 for client in s.clients if client.phase in (Phase.READY, Phase.WRITE)) >= 2  # noqa: PLR2004  # two
+    return sum(1 for client in s.clients if client.phase in (Phase.READY, Phase.WRITE)) >= 2
 
 
 def everything_was_written_and_acknowledged(m: Setup, s: State) -> bool:

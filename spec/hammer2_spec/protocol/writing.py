@@ -32,11 +32,7 @@ def at_the_last_version(m: Setup, s: State, c: int) -> int:
     return sum(
         1
         for i, node in enumerate(s.nodes)
-        if i < m.masters
-        and reached(m, s, c, i)
-        and node.eligible
-        and usable(node)
-        and node.volatile_tid == client.tid
+        if i < m.masters and reached(m, s, c, i) and node.eligible and usable(node) and node.volatile_tid == client.tid
     )
 
 
@@ -51,9 +47,7 @@ def somebody_owes_the_last_write(m: Setup, s: State, c: int) -> bool:
 
 def exclusive_pass_wanted(m: Setup, s: State, c: int) -> bool:
     """Whether a node in reach was overtaken and now has a right to a pass without new writes."""
-    return any(
-        reached(m, s, c, i) and node.sync in (Sync.EXCLUSIVE, Sync.OVERTAKEN) for i, node in enumerate(s.nodes)
-    )
+    return any(reached(m, s, c, i) and node.sync in (Sync.EXCLUSIVE, Sync.OVERTAKEN) for i, node in enumerate(s.nodes))
 
 
 def replacement_unrecorded(m: Setup, s: State, c: int) -> bool:
@@ -163,9 +157,7 @@ def write_fail(m: Setup, s: State, c: int, i: int) -> State | None:
 def _waits_for(m: Setup, s: State, c: int, i: int) -> bool:
     client = s.clients[c]
     return (
-        client.phase in (Phase.RECOVER, Phase.WRITE)
-        and client.tid == s.nodes[i].volatile_tid
-        and reached(m, s, c, i)
+        client.phase in (Phase.RECOVER, Phase.WRITE) and client.tid == s.nodes[i].volatile_tid and reached(m, s, c, i)
     )
 
 
