@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
+import icontract
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from hammer2_cluster import life_cycle, locking, lookups, modifying
 from hammer2_cluster.model import QUESTIONS
 from hammer2_cluster.objects import Cluster
 from hammer2_oracle.counterexamples import STORED, evidence
@@ -18,11 +20,11 @@ from hammer2_oracle.traces import decode
 from hammer2_proofs.operations.__main__ import is_small
 from hammer2_proofs.operations.client import Client
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
-from hammer2_proofs.operations.search import Coverage, cases, search
+from hammer2_proofs.operations.search import Coverage, Script, cases, search
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.findings import FINDINGS
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
-from hammer2_spec.vocabulary import KEY_MAX, Lookup, Resolve
+from hammer2_spec.vocabulary import KEY_MAX, ClusterFlag, Lookup, Resolve
 
 ONLY_A_RESULT = {"reported_delete"}
 """Repairs whose smallest counterexample shows in a result alone, of an operation whose result traces do not hold."""
@@ -75,6 +77,42 @@ def test_the_stored_counterexample_replays_without_its_repair_and_diverges_with_
     assert trace.id.startswith(next(f"{n} {repair}:" for n, finding in FINDINGS.items() if finding.repair == repair))
     assert check_trace(trace, REPAIRED._replace(**{repair: False})) is None
     assert (check_trace(trace, REPAIRED) is None) == (repair in ONLY_A_RESULT)
+
+
+def locked_top(semantics: Semantics) -> tuple[Client, Cluster]:
+    client = Client(WORLDS["two masters"].specs, 2, semantics, Script())
+    top = client.top()
+    client.on.run(locking.lock(client.on, top, Resolve.ALWAYS))
+    return client, top
+
+
+def test_a_broken_contract_prints_the_sentence_of_the_specification() -> None:
+    client, top = locked_top(REPAIRED)
+    with pytest.raises(icontract.ViolationError, match="The cluster is not flagged LOCKED"):
+        client.on.run(locking.lock(client.on, top, Resolve.ALWAYS))
+    client.on.run(locking.unlock(client.on, top))
+    with pytest.raises(icontract.ViolationError, match="The cluster is flagged LOCKED"):
+        client.on.run(locking.unlock(client.on, top))
+    with pytest.raises(icontract.ViolationError, match="The cluster is flagged LOCKED"):
+        client.on.run(modifying.modify(client.on, top, 0))
+    top.refs = 0
+    with pytest.raises(icontract.ViolationError, match="The cluster has a reference"):
+        client.on.run(life_cycle.drop(client.on, top))
+
+
+def test_modsync_needs_a_modified_focus_and_a_scan_a_locked_parent() -> None:
+    client, top = locked_top(REPAIRED)
+    with pytest.raises(icontract.ViolationError, match="The focus is MODIFIED"):
+        client.on.run(modifying.modsync(client.on, top))
+    top.flags &= ~ClusterFlag.LOCKED
+    with pytest.raises(icontract.ViolationError, match="The cluster is flagged LOCKED"):
+        client.on.run(lookups.lookup(client.on, top, 0, 0, 9, 0))
+
+
+def test_the_seed_is_not_held_to_the_contracts() -> None:
+    client, top = locked_top(SEED)
+    client.on.run(locking.lock(client.on, top, Resolve.ALWAYS))
+    assert top.refs == 3
 
 
 class Drawn:
