@@ -42,7 +42,7 @@ def parse_slot(word: str) -> tuple[Slot, bool]:
     name = name.lower().replace("-", "_")
     if name in TYPE_NUMBERS:
         pfs_type = TYPE_NUMBERS[name]
-    elif name.isdecimal():
+    elif name.isascii() and name.isdecimal():
         pfs_type = int(name)
     else:
         raise ValueError(f"type is {name!r} in {word!r}, expected 0..255 or one of {', '.join(TYPE_NUMBERS)}")
