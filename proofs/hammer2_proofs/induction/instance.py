@@ -35,10 +35,10 @@ def few_slots(
 
 
 def _table(function: z3.FuncDeclRef) -> z3.ExprRef:
-    """A function of the index as a choice between constants, one for each slot."""
+    """A function of the index as a choice between constants, one for each slot; beyond, nothing is present."""
     constants = [z3.Const(f"{function.name()}{i}", function.range()) for i in range(FEW)]
-    *others, last = constants
-    return reduce(lambda x, i: z3.If(i == _INDEX, others[i], x), reversed(range(len(others))), last)
+    beyond = z3.BoolVal(False) if function.range() == z3.BoolSort() else z3.IntVal(0)
+    return reduce(lambda x, i: z3.If(i == _INDEX, constants[i], x), reversed(range(FEW)), beyond)
 
 
 def _sum(count: Count) -> z3.ExprRef:
