@@ -1,5 +1,6 @@
 """The operations, against every answer that the chain layer may give."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hammer2_cluster import life_cycle, locking, lookups, modifying
+from hammer2_cluster.decisions import DECISIONS
 from hammer2_cluster.model import QUESTIONS
 from hammer2_cluster.objects import Cluster
 from hammer2_oracle.counterexamples import STORED, evidence
 from hammer2_oracle.replay import check_trace
 from hammer2_oracle.trace_record import Trace
-from hammer2_oracle.traces import decode
+from hammer2_oracle.traces import KIND, decode
 from hammer2_proofs.operations.__main__ import is_small
 from hammer2_proofs.operations.client import Client
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
@@ -113,6 +115,14 @@ def test_the_seed_is_not_held_to_the_contracts() -> None:
     client, top = locked_top(SEED)
     client.on.run(locking.lock(client.on, top, Resolve.ALWAYS))
     assert top.refs == 3
+
+
+def test_divergences_of_the_stored_counterexamples_are_plain_json_and_are_drawn() -> None:
+    traces = list(stored().values())
+    for semantics in (SEED, REPAIRED):
+        for i, differences in KIND.judge(traces, DECISIONS["resolve"], semantics):
+            json.dumps(differences)
+            assert any(line.startswith("cluster") for line in KIND.draw(traces[i], differences))
 
 
 class Drawn:

@@ -1,11 +1,14 @@
 """Making, sharing and releasing clusters (L240-325, L556-584)."""
 
+from hammer2_cluster.contracts import cluster_must_be, returns_a_cluster_that
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
+from hammer2_spec import cluster_rules as rules
 from hammer2_spec.vocabulary import ClusterFlag
 
 
+@returns_a_cluster_that(rules.is_locked, rules.the_focus_is_none_or_a_member)
 def from_chain(on: Runner, chain: Chain | None) -> Cluster:
     """A cluster of one chain, locked, focused, with one reference (L240-269).
 
@@ -24,6 +27,7 @@ def from_chain(on: Runner, chain: Chain | None) -> Cluster:
     return cluster
 
 
+@cluster_must_be(rules.is_referenced)
 async def ref(on: Runner, cluster: Cluster | None) -> None:
     """One more reference to the cluster and to each of its chains, so that it can be locked again (L271-289)."""
     cluster = deref(cluster)
@@ -36,6 +40,7 @@ async def ref(on: Runner, cluster: Cluster | None) -> None:
     await on.tell(cluster, ref_member)
 
 
+@cluster_must_be(rules.is_referenced, rules.is_unlocked_before_its_last_reference_is_dropped)
 async def drop(on: Runner, cluster: Cluster | None) -> None:
     """One reference less to the cluster and to each of its chains; the last one frees it (L291-319).
 
@@ -63,6 +68,7 @@ def wait(on: Runner, cluster: Cluster | None) -> None:
     on.chains.tsleep(deref(cluster).focus, 1)
 
 
+@returns_a_cluster_that(rules.is_not_locked, rules.an_unlocked_cluster_has_no_focus)
 async def copy(on: Runner, ocluster: Cluster | None) -> Cluster:
     """A referenced, unlocked cluster of the same chains, each referenced, without a focus (L556-584)."""
     pmp = deref(ocluster).pmp

@@ -31,8 +31,13 @@ def judge(traces: Sequence[Trace], _: Decision, semantics: Semantics) -> Iterato
     for i, trace in enumerate(traces):
         divergence = check_trace(trace, semantics)
         if divergence is not None:
-            plain = msgspec.to_builtins
-            yield i, [Difference(divergence.field, plain(divergence.expected), plain(divergence.got), divergence.step)]
+            expected, got = plain(divergence.expected), plain(divergence.got)
+            yield i, [Difference(divergence.field, expected, got, divergence.step)]
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 - any JSON
+    """A value of a trace as JSON; what is not there is null."""
+    return None if value is msgspec.UNSET else msgspec.to_builtins(value)
 
 
 def draw_before(trace: Trace, n: int) -> list[str]:
