@@ -12,6 +12,7 @@ from hammer2_oracle.status import Status
 from hammer2_oracle.teeth_report import prove_teeth, status_of
 from hammer2_proofs import mutant_proof
 from hammer2_proofs.killers import Bank, asked, bank
+from hammer2_proofs.lift import Refused
 from hammer2_proofs.mutants import Mutant, Mutation, load, mutate
 from hammer2_proofs.teeth import LEAST_MUTANTS, SEED_OF_CALLS, Outcome, Summary, Teeth
 from hammer2_spec.configuration import Configuration, Verdict, validate
@@ -149,6 +150,31 @@ def test_json_says_the_same(mutation: Mutation, calls: Bank, capsys: pytest.Capt
     assert printed["mutants"] == printed["refuted"] == 3
     assert not printed["passed"], "three are too few"
     assert all(fate["configuration"] for fate in printed["fates"])
+
+
+def proved(mutant: Mutant) -> bool:
+    try:
+        return mutant_proof.same_function(mutant.function, load(mutant))
+    except Refused:
+        return False
+
+
+def test_no_mutant_that_a_call_refutes_is_proved_equivalent(mutation: Mutation, calls: Bank) -> None:
+    some = [mutant for mutant in mutation.mutants[::100] if calls.kill(load(mutant).resolve)]
+    assert len(some) > 6
+    assert not [mutant.description for mutant in some if proved(mutant)]
+
+
+def test_a_mutant_that_is_wrong_for_one_slot_only_is_not_proved_equivalent(mutation: Mutation) -> None:
+    [wrong] = [m for m in mutation.mutants if "len(slots) > 1" in m.text]
+    assert not mutant_proof.absent_slots_at_the_end_change_nothing("resolve", load(wrong))
+    assert not proved(wrong)
+
+
+def test_a_mutant_that_calls_with_another_argument_is_not_proved_equivalent(mutation: Mutation) -> None:
+    wrong = [m for m in mutation.mutants if "votes_for(slot.error," in m.text or "outranks(slot, error, " in m.text]
+    assert len(wrong) >= 4
+    assert not [mutant.description for mutant in wrong if proved(mutant)]
 
 
 def test_the_lemmas_of_the_proofs_are_proved() -> None:

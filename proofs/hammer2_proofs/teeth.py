@@ -96,14 +96,19 @@ class Teeth:
         kill = self.calls.kill(module.resolve)
         if kill:
             return Outcome.REFUTED, obligation_of(kill), kill
+        why = f"{mutant.function} is another function, yet no call refutes it"
+        found = None
         try:
             if self.prover.equivalent(mutant, module):
                 return Outcome.EQUIVALENT, f"{mutant.function} is the same function", None
+        except (Undecided, Refused) as reason:
+            why = f"no call refutes it, and: {reason}"
+        try:
             found = self.prover.difference(module)
         except (Undecided, Refused) as reason:
-            return Outcome.UNDECIDED, f"no call refutes it, and: {reason}", None
+            why = f"no call refutes it, and: {reason}"
         if found is None:
-            return Outcome.UNDECIDED, f"{mutant.function} is another function, yet no call refutes it", None
+            return Outcome.UNDECIDED, why, None
         call = asked(*found)
         kill = disagreement(module.resolve, call)
         if kill is None:
