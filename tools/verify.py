@@ -59,9 +59,12 @@ class Step(NamedTuple):
 STEPS: tuple[Step, ...] = (
     Step("recorded-calls", ("hammer2-cluster", "check", "data/golden/resolve-public.jsonl.xz"), 15),
     Step("recorded-traces", ("hammer2-cluster", "check", "data/golden/traces-public.jsonl.xz"), 15),
+    Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 60),
 )
 
-DEEP_STEPS: tuple[Step, ...] = ()
+DEEP_STEPS: tuple[Step, ...] = (
+    Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
+)
 
 
 @dataclasses.dataclass(frozen=True)
