@@ -166,22 +166,33 @@ def test_a_crash_of_all_nodes_undoes_a_flush_on_all_or_on_none(nodes: int) -> No
         one_change(store, filesystem, files, chance)
         store.run(filesystem.flush())
         flushed.append((len(journal.order), dict(files)))
-    for happened in range(0, len(journal.order) + 1, 1 if THOROUGH else 2):
+    for happened in range(0, len(journal.order) + 1, 1 if THOROUGH else 5):
         done = max(n for n, (at, _) in enumerate(flushed) if at <= happened)
         images = journal.images(happened, chance)
         where = f"{nodes} nodes, cut after {happened} of {len(journal.order)}"
-        for name in (b"once more", b"and again"):
-            again = reopen(images)
+        found = checked(images, [then for _, then in flushed[done : done + 2]], where)
+        for name in (b"again", b"and again", b"and once more"):
+            second = SharedJournal(images)
+            again = reopen(second.devices)
             mounted = again.mount()
-            assert mounted.left_out == [""] * nodes, where
-            found = content_of(again, mounted)
-            if name == b"once more":
-                assert found in [then for _, then in flushed[done : done + 2]], where
-            else:
-                assert found[b"once more"] == b"after the crash", where
-            assert problems(images) == [], where
-            put(again, mounted, name, b"after the crash")
+            put(again, mounted, name, name * 200)
             again.run(mounted.flush())
+            allowed = [found, found | {name: name * 200}]
+            images = second.images(chance.randrange(len(second.order) + 1), chance)
+            found = checked(images, allowed, f"{where}, and cut again while {name!r} was put")
+
+
+def checked(images: Sequence[MemoryDevice], allowed: Sequence[Files], where: str) -> Files:
+    """What is found on devices after a crash: all nodes in step, one of the allowed contents, nothing wrong."""
+    before = [MemoryDevice(SIZE, image.content) for image in images]
+    assert problems(before) == [], where
+    store = reopen(before)
+    filesystem = store.mount()
+    assert not any(filesystem.left_out), where
+    found = content_of(store, filesystem)
+    assert found in allowed, where
+    assert problems(before) == [], where
+    return found
 
 
 # ---- corruption

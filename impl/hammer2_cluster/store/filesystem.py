@@ -494,8 +494,12 @@ class Filesystem:
         """Raises NoSpaceError, naming the node, unless a file of so many bytes fits on every node that takes part."""
         for _, chain in self._root.members():
             volume = own(chain).volume
-            if (room := room_on(volume, size)) < size:
+            room = room_on(volume)
+            radix = _radix_for(min(max(size, 1), BLOCK_BYTES))
+            if room < size:
                 raise NoSpaceError(f"{volume.name}: no room for {size} bytes, there is room for {max(0, room)}")
+            if not volume.freemap.has_extents(radix, -(-size >> radix)):
+                raise NoSpaceError(f"{volume.name}: no room for {size} bytes in blocks of {1 << radix}")
 
     async def flush(self) -> None:
         """Make all changes durable on all nodes, under one new tid. Raises UnavailableError if too few nodes did it.
@@ -578,10 +582,9 @@ class Filesystem:
             self._root.array[i].chain = None
 
 
-def room_on(volume: Volume, size: int) -> int:
-    """How much of a file of that size surely fits, in bytes, its inode and block tables included."""
-    radix = _radix_for(min(max(size, 1), BLOCK_BYTES))
-    free = min(volume.freemap.free_extents(radix) << radix, volume.freemap.free_bytes - volume.promised)
+def room_on(volume: Volume) -> int:
+    """How large a file surely fits, in bytes, its inode and block tables included."""
+    free = volume.freemap.free_bytes - volume.promised
     return free - max(volume.header.size // RESERVE_FRACTION, 2 * BLOCK_BYTES) - free // 16
 
 

@@ -151,11 +151,16 @@ class Freemap:
             self._free(data_off)
         self._come_free.clear()
 
-    def free_extents(self, radix: int) -> int:
-        """How many extents of 2^radix bytes could be allocated, if nothing smaller were."""
+    def has_extents(self, radix: int, count: int) -> bool:
+        """Whether so many extents of 2^radix bytes could be allocated, if nothing else were."""
         units = 1 << radix - _RADIX_OF_UNIT
-        free = bytes(units)
-        return sum(self._taken.startswith(free, at) for at in range(0, len(self._taken), units))
+        at = 0
+        for _ in range(count):
+            first = self._find(units, at, len(self._taken))
+            if first is None:
+                return False
+            at = first + units
+        return True
 
     @property
     def is_dirty(self) -> bool:

@@ -65,10 +65,19 @@ async def open_volume(
 ) -> Volume:
     """The volume on a device, as of the newest generation that counts. Raises BadVolumeError, DeviceError.
 
+    A generation that a crash left open is confirmed or wiped out on the device.
+
     confirmed_tid: the highest tid that some node of the cluster has confirmed.
     """
     found = await generations(device)
     header = found.current(confirmed_tid)
+    if not found.is_confirmed:
+        first, second = found.newest.offsets()
+        if header is found.newest:
+            await device.write(second, header.pack())
+        else:
+            await device.write(first, bytes(HEADER_BYTES))
+        await device.sync()
     volume = Volume(device, header, hmp, name, waiting)
     volume.highest_tid = found.highest_tid
     await volume.freemap.load(device, header)

@@ -5,7 +5,8 @@ all that it leads to is durable. The second copy confirms it: all nodes of the c
 generation leaves both copies of the one before alone, and one bad block never hides the newest.
 
 After a crash the newest generation counts if it was confirmed here or, for the same tid, on another node; else it is
-undone by going on from the one before. A second place that holds no valid header was being written, or has gone bad
+undone by going on from the one before. Either way this is made plain, by the second copy or by wiping out the first,
+before anything else is written. A second place that holds no valid header was being written, or has gone bad
 since; either way the generation was confirmed.
 """
 
@@ -163,5 +164,6 @@ async def generations(device: Device) -> Generations:
 
 
 def confirmed_tid(nodes: Iterable[Generations]) -> int:
-    """The highest tid that some node has confirmed."""
-    return max((node.newest.mirror_tid for node in nodes if node.is_confirmed), default=NOTHING_CONFIRMED)
+    """The highest tid that some node has confirmed. What another generation was begun upon had been confirmed."""
+    headers = (node.newest if node.is_confirmed else node.before for node in nodes)
+    return max((header.mirror_tid for header in headers if header is not None), default=NOTHING_CONFIRMED)
