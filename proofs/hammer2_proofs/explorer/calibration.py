@@ -141,8 +141,10 @@ def failed(node: Node) -> Node:
 
 def abort(m: Setup, s: State) -> State | None:
     """Too few masters can still take the write."""
+    if s.in_flight == 0:
+        return None
     can = sum(1 for i, node in enumerate(s.nodes) if i < m.masters and can_be_written(s, node))
-    if s.in_flight == 0 or written(m, s) + can >= needed(m):
+    if written(m, s) + can >= needed(m):
         return None
     return s._replace(in_flight=0, nodes=tuple(failed(node) for node in s.nodes))
 
@@ -194,7 +196,7 @@ def sync_finish(_m: Setup, s: State, i: int) -> State | None:
 
 def a_quorum_of_an_unlocked_cluster_has_what_is_committed(m: Setup, s: State) -> bool:
     """The one invariant."""
-    return not quorum(m, s) or s.in_flight > 0 or s.locked or highest(m, s) >= s.committed
+    return s.in_flight > 0 or s.locked or highest(m, s) >= s.committed or not quorum(m, s)
 
 
 def everything_is_committed(m: Setup, s: State) -> bool:

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -21,8 +22,14 @@ def cache_directory() -> Path:
 
 def module_name(text: str) -> str:
     """The name of the module with this text: its hash, and that of what compiles it."""
-    stamp = f"{numba.__version__} {sys.version}"
-    return "kernels_" + hashlib.sha256((stamp + text).encode()).hexdigest()[:24]
+    return "kernels_" + hashlib.sha256((_stamp() + text).encode()).hexdigest()[:24]
+
+
+@cache
+def _stamp() -> str:
+    """What else the machine code depends on."""
+    options = "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("jit.py", "prefetch.py"))
+    return f"{numba.__version__} {sys.version} {options}"
 
 
 def load(text: str) -> ModuleType:

@@ -32,7 +32,7 @@ MOST_STEP_INVARIANTS = LOG_ROWS - LOG_STEPS
 HEADER = '''"""Generated from a model; see hammer2_proofs.explorer. Do not edit."""
 import numpy as np
 
-from hammer2_proofs.explorer.jit import inner, outer
+from hammer2_proofs.explorer.jit import inlined, inner, outer
 from hammer2_proofs.explorer.prefetch import prefetch
 '''
 
@@ -55,7 +55,7 @@ def contribution(h: int) -> int:
 
 def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
     """Pack a flat vector into words; like keys put in order if asked to. False if a field is out of range."""
-    lines = ["@inner", "def pack(s, base, symmetry, out, at):", "    bad = 0"]
+    lines = ["@inlined", "def pack(s, base, symmetry, out, at):", "    bad = 0"]
     for key in layout.keys:
         parts = []
         for field in key.fields:
@@ -85,7 +85,7 @@ def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
 
 def unpack_text(layout: Layout) -> str:
     """Unpack words into a flat vector."""
-    lines = ["@inner", "def unpack(words, at, s):"]
+    lines = ["@inlined", "def unpack(words, at, s):"]
     lines.extend(f"    w{word} = words[at + {word}]" for word in range(layout.words))
     for number, key in enumerate(layout.keys):
         word, shift = divmod(key.offset, WORD_BITS)
@@ -101,7 +101,7 @@ def unpack_text(layout: Layout) -> str:
 
 def hash_text(words: int) -> str:
     """The hash of a packed state, as in ``mix``."""
-    lines = ["@inner", "def mix(words, at):", f"    h = np.uint64({SEED})"]
+    lines = ["@inlined", "def mix(words, at):", f"    h = np.uint64({SEED})"]
     for word in range(words):
         lines.append(f"    h = (h ^ words[at + {word}]) * np.uint64({FIRST})")
         lines.append("    h ^= h >> np.uint64(32)")

@@ -28,7 +28,7 @@ POPCOUNT = "popcount"
 TUPLE_ROOM = 8
 """Room in the setup's vector for each tuple, so that its length changes nothing."""
 UNIT_HEADER = '''"""Generated from {origin}; see hammer2_proofs.explorer. Do not edit."""
-from hammer2_proofs.explorer.jit import inner, popcount
+from hammer2_proofs.explorer.jit import {how}, popcount
 '''
 REDUCTIONS = ("any", "all", "sum", "max", "min")
 OPERATORS: dict[type, str] = {
@@ -214,6 +214,7 @@ class Translator:
         self.setup_class = type(model.setup)
         self.record_classes = set(layout.records.values())
         self.setup_slots, _ = setup_slots(model.setup)
+        self.how = "inlined" if model.capacity is None else "inner"
         self.units: list[Unit] = []
         self.modules: dict[str, str] = {}
         self._done: dict[Callable[..., object], Translated] = {}
@@ -255,9 +256,11 @@ class Translator:
         self._body(scope, tree.body)
         signature = ", ".join(text for parameter in parameters for text in self._arguments(parameter))
         imports = [f"from {self.modules[callee]} import {callee}" for callee in sorted(scope.callees)]
-        text = "\n".join(["@inner", f"def {name}({signature}):", *scope.lines, ""])
+        text = "\n".join([f"@{self.how}", f"def {name}({signature}):", *scope.lines, ""])
         origin = f"{function.__module__}.{function.__qualname__}"
-        whole = "\n\n\n".join([UNIT_HEADER.format(origin=origin) + "\n".join(imports), *scope.helpers, text])
+        whole = "\n\n\n".join(
+            [UNIT_HEADER.format(origin=origin, how=self.how) + "\n".join(imports), *scope.helpers, text]
+        )
         self.modules[name] = module_name(whole)
         self.units.append(Unit(self.modules[name], whole))
         return done
@@ -880,7 +883,7 @@ class Translator:
         inner.depth = 1
         inner.emit("return " + (initial if name in ("any", "all") else "_result"))  # type: ignore[operator]  # set above
         function = f"g{len(scope.helpers) + 1}_{name}"
-        scope.helpers.append("\n".join(["@inner", f"def {function}({', '.join(parameters)}):", *inner.lines]))
+        scope.helpers.append("\n".join([f"@{self.how}", f"def {function}({', '.join(parameters)}):", *inner.lines]))
         return Scalar(f"{function}({', '.join(arguments)})", name in ("any", "all"))
 
     def _accumulate(self, inner: Scope, name: str, element: ast.expr) -> None:
