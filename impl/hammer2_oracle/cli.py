@@ -20,6 +20,7 @@ from hammer2_oracle.status import Status
 COMMANDS: Final = {
     "resolve": "Decide one configuration, and say why.",
     "check": "Judge recorded calls of another implementation.",
+    "prove": "Ask the solvers for the proof obligations.",
     "explore": "Visit every reachable state of a model.",
     "store": "Run a real cluster on file-backed nodes.",
 }

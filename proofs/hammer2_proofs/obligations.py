@@ -135,9 +135,10 @@ def _ask_z3(conditions: Sequence[Truth], timeout: float) -> Found:
     started = time.monotonic()
     answer = solver.check()
     if answer == z3.unknown:
-        if solver.reason_unknown() == "canceled" and time.monotonic() - started < timeout:
+        reason = solver.reason_unknown()
+        if reason == "canceled" and time.monotonic() - started < timeout:
             raise KeyboardInterrupt  # z3 takes Ctrl-C for itself and says no more than that
-        return f"gave up: {solver.reason_unknown()}"
+        return f"no answer within {timeout:g} s" if reason == "canceled" else f"gave up: {reason}"
     if answer == z3.unsat:
         return None
     model = solver.model()
