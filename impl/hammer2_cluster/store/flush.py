@@ -196,7 +196,7 @@ async def _write_header(volume: Volume, tid: int) -> None:
     header, device = volume.header, volume.device
     table = volume.vchain.data
     assert table is not None  # noqa: S101 - a volume's table is always in memory
-    if table == header.sroot and not volume.dying and not volume.freemap.is_dirty:
+    if table == header.sroot and not volume.dying and not volume.freemap.dirty():
         return
     before = list(BlockTable(bytes(header.sroot), 0, SET_COUNT))
     header.sroot[:] = table

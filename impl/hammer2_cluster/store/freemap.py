@@ -59,6 +59,11 @@ def empty_leaf(zone: int, size: int) -> bytearray:
     return bytearray(counts.ljust(LEAF_BYTES, bytes((RESERVED,))))
 
 
+def _in(zone: int) -> slice:
+    """The units of a zone."""
+    return slice(zone * LEAF_BYTES, (zone + 1) * LEAF_BYTES)
+
+
 class Freemap:
     """The counts of a whole volume, in memory; the zones that changed are written with each volume header."""
 
@@ -68,7 +73,9 @@ class Freemap:
         self._taken: Final = bytearray()
         self._come_free: list[int] = []
         self._rotors = dict.fromkeys(range(MIN_RADIX, MAX_RADIX + 1), 0)
-        self._dirty: set[int] = set()
+        self._on_medium: Final = bytearray(self.counts)
+        self._touched: set[int] = set()
+        """Zones in which a count was changed; it may be what it was before by now."""
         self.free_bytes = 0
         self._survey()
 
@@ -111,7 +118,7 @@ class Freemap:
     def _set(self, data_off: int, count: int) -> None:
         units = units_of(data_off)
         self.counts[units] = bytes((count,)) * (units.stop - units.start)
-        self._dirty.add((data_off & OFF_MASK) // ZONE_BYTES)
+        self._touched.add((data_off & OFF_MASK) // ZONE_BYTES)
 
     def hold(self, data_off: int) -> None:
         """One more entry refers to an extent. Raises FullError at MOST_REFERENCES: so many snapshots cannot be."""
@@ -162,34 +169,36 @@ class Freemap:
             at = first + units
         return True
 
-    @property
-    def is_dirty(self) -> bool:
-        """Whether some count differs from what is on the medium."""
-        return bool(self._dirty)
+    def dirty(self) -> list[int]:
+        """The zones whose counts differ from what is on the medium."""
+        return sorted(zone for zone in self._touched if self.counts[_in(zone)] != self._on_medium[_in(zone)])
 
     # ---- medium
 
     async def load(self, device: Device, header: VolumeHeader) -> None:
         """Read the counts that a header leads to. Raises ReadError, BadVolumeError if they cannot be believed."""
         async for zone, leaf in leaves(device, header):
-            self.counts[zone * LEAF_BYTES : (zone + 1) * LEAF_BYTES] = leaf
-        self._dirty.clear()
+            self.counts[_in(zone)] = leaf
+        self._on_medium[:] = self.counts
+        self._touched.clear()
         self._survey()
 
     async def write(self, device: Device, header: VolumeHeader) -> None:
         """Write the zones that changed beside their old copies, and make the header lead to them. Raises WriteError."""
-        for number in sorted({zone // ZONES_PER_NODE for zone in self._dirty}):
+        dirty = self.dirty()
+        for number in sorted({zone // ZONES_PER_NODE for zone in dirty}):
             top = BlockTable(header.freemap, 0, SET_COUNT)
             node = await self._node(device, top, number)
             table = BlockTable(node, 0, NODE_BYTES // BLOCKREF_BYTES)
-            for zone in sorted(zone for zone in self._dirty if zone // ZONES_PER_NODE == number):
-                leaf = bytes(self.counts[zone * LEAF_BYTES : (zone + 1) * LEAF_BYTES])
+            for zone in (zone for zone in dirty if zone // ZONES_PER_NODE == number):
+                leaf = bytes(self.counts[_in(zone)])
+                self._on_medium[_in(zone)] = leaf
                 places = [leaf_offset(zone, copy) for copy in (0, 1)]
                 await _replace(device, table, BrefType.FREEMAP_LEAF, zone * ZONE_BYTES, _ZONE_KEYBITS, leaf, places)
             places = [node_offset(number, copy) for copy in (0, 1)]
             key = number << _NODE_KEYBITS
             await _replace(device, top, BrefType.FREEMAP_NODE, key, _NODE_KEYBITS, bytes(node), places)
-        self._dirty.clear()
+        self._touched.clear()
 
     async def _node(self, device: Device, top: BlockTable, number: int) -> bytearray:
         index = top.find(number << _NODE_KEYBITS)
