@@ -116,6 +116,16 @@ def shifts(n):
     return (n << 3, n >> 1, n >> 2, n << 0, 5 >> 1, 5 << 1)
 
 
+@case(MORE, FLAGS, N)
+def shifts_by_a_few_bits(k, f, n):
+    return (1 << k, f >> k & 1, f << k, n >> k, (f >> k) + 1, f & ~(1 << k))
+
+
+@case(FLAGS, P)
+def a_shift_by_less_than_nothing(f, p):
+    return f << (-1 if p else 2)
+
+
 @case(N)
 def masks_of_any_number(n):
     return (n & 6, 5 & n, n & 1, n & 0, n & -2, n & ~3, n | 5, 8 | n, n | -4, n ^ 3, n ^ -1, ~n, n & 0b101101)
@@ -320,6 +330,11 @@ def tuples(xs, n):
     x, y, z = xs
     (first, second), third = ((x, y), z)
     return (xs + (n,), len(xs), n in xs, n not in (1, 2), first + second + third, xs == (x, y, z))
+
+
+@case(THREE, N)
+def parts_of_tuples(xs, n):
+    return (xs[1:], xs[:2], xs[0:1], xs[:], xs[5:], (*xs[:1], n, *xs[2:]), (*(x + 1 for x in xs), *range(2)))
 
 
 @case(THREE)

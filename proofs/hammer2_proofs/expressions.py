@@ -133,11 +133,13 @@ class Expressions:
             case ast.Attribute():
                 return self._attribute(node, here)
             case ast.Tuple(elts=elements):
-                return tuple(self.value(element, here) for element in elements)
+                return self._tuple(elements, here)
             case ast.Set(elts=elements):
                 return _members([(True, self.value(element, here)) for element in elements])
             case ast.SetComp():
                 return _members(list(self.elements(node, here, self.value)))
+            case ast.Subscript(value=sequence, slice=ast.Slice(lower=lower, upper=upper, step=None)):
+                return _cut(self.value(sequence, here), *(self._bound(bound, here) for bound in (lower, upper)))
             case ast.Subscript(value=sequence, slice=index):
                 return _subscript(self.value(sequence, here), self.value(index, here), demand)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -186,6 +188,23 @@ class Expressions:
             raise Unliftable(f"attribute {node.attr!r} of {values.kind(record.value)}")
         field: Value = getattr(record.value, node.attr)
         return field
+
+    def _tuple(self, elements: list[ast.expr], here: Here) -> Value:
+        """A tuple, with the elements of others where they are starred."""
+        found: list[Value] = []
+        for element in elements:
+            if isinstance(element, ast.Starred):
+                found += [x for _, x in self.items(element.value, here, ordered=True)]
+            else:
+                found.append(self.value(element, here))
+        return tuple(found)
+
+    def _bound(self, node: ast.expr | None, here: Here) -> int | None:
+        """A bound of a slice."""
+        x = None if node is None else self.value(node, here)
+        if x is not None and not (isinstance(x, int) and not isinstance(x, bool) and x >= 0):
+            raise Unliftable("a slice whose bounds are no constants of at least 0")
+        return x
 
     def _bool(self, node: ast.expr, here: Here) -> Truth:
         x = self.value(node, here)
@@ -443,6 +462,12 @@ def _length(x: Value) -> Value:
     if isinstance(x, tuple) and not hasattr(x, "_fields"):
         return len(x)
     raise Unliftable(f"the length of {values.kind(x)}")
+
+
+def _cut(sequence: Value, lower: int | None, upper: int | None) -> Value:
+    if not isinstance(sequence, tuple) or hasattr(sequence, "_fields"):
+        raise Unliftable(f"a slice of {values.kind(sequence)}")
+    return sequence[lower:upper]
 
 
 def _subscript(sequence: Value, index: Value, demand: values.Demand) -> Value:

@@ -20,13 +20,13 @@ import icontract
 BUILTINS = (all, any, bool, enumerate, frozenset, len, max, min, range, set, sum, tuple, zip)
 
 STATEMENTS = (
-    ast.Return, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.For, ast.If,
-    ast.Match, ast.match_case, ast.MatchValue, ast.MatchOr, ast.MatchAs, ast.Expr, ast.Pass, ast.Continue,
+    ast.Return, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.For, ast.If, ast.Match, ast.match_case, ast.MatchValue,
+    ast.MatchOr, ast.MatchAs, ast.Expr, ast.Pass, ast.Continue,
 )  # fmt: skip
 EXPRESSIONS = (
-    ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.Set, ast.UnaryOp, ast.BinOp, ast.BoolOp,
-    ast.Compare, ast.IfExp, ast.Call, ast.keyword, ast.GeneratorExp, ast.SetComp, ast.comprehension,
-    ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+    ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Tuple, ast.Set, ast.Starred, ast.UnaryOp,
+    ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.keyword, ast.GeneratorExp, ast.SetComp,
+    ast.comprehension, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ express exactly. Integers are mathematical, as Python's are; a flag word is held
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import z3
 
@@ -47,6 +47,11 @@ class Members:
 
 
 Value: TypeAlias = Truth | Number | Bits | Optional | Members | tuple["Value", ...] | None
+
+MOST_SHIFT_BIT: Final = 6
+"""A number that is shifted by may have the bits 0 to 6: by more than 127 nobody shifts."""
+
+SHIFT_BELOW_0: Final = "a shift by less than 0"
 
 Demand: TypeAlias = Callable[[Truth, str], None]
 """``demand(condition, otherwise)``: CPython goes on only if the condition holds."""
@@ -284,37 +289,60 @@ def multiply(x: Value, y: Value, demand: Demand) -> Value:
     return p * q
 
 
-def _constant(x: Value, least: int) -> int:
-    if not isinstance(x, int) or isinstance(x, bool) or x < least:
-        raise Unliftable(f"an operand that is not a constant of at least {least}")
-    return int(x)
+def _divisor(y: Value) -> int:
+    if not isinstance(y, int) or isinstance(y, bool) or y < 1:
+        raise Unliftable("a divisor that is no constant of at least 1")
+    return int(y)
 
 
 def floor_divide(x: Value, y: Value, demand: Demand) -> Value:
     """x // y for a positive constant y, where z3's division rounds down as Python's does."""
-    p, d = number(x, demand), _constant(y, 1)
+    p, d = number(x, demand), _divisor(y)
     return p // d if isinstance(p, int) else p / d
 
 
 def modulo(x: Value, y: Value, demand: Demand) -> Value:
     """x % y for a positive constant y."""
-    return number(x, demand) % _constant(y, 1)
+    return number(x, demand) % _divisor(y)
 
 
 def shift_left(x: Value, y: Value, demand: Demand) -> Value:
-    """x << y for a constant y."""
-    n = _constant(y, 0)
+    """x << y for a constant y, or one that is a few bits."""
+    if isinstance(y, Bits):
+        return _shifted_by_bits(shift_left, x, y, demand)
+    n = _distance(y, demand)
     if isinstance(x, Bits):
         return Bits({**dict.fromkeys(range(n), False), **{k + n: c for k, c in x.bit.items()}}, x.sign)
     return number(x, demand) * 2**n
 
 
 def shift_right(x: Value, y: Value, demand: Demand) -> Value:
-    """x >> y for a constant y."""
-    n = _constant(y, 0)
+    """x >> y for a constant y, or one that is a few bits."""
+    if isinstance(y, Bits):
+        return _shifted_by_bits(shift_right, x, y, demand)
+    n = _distance(y, demand)
     if isinstance(x, Bits):
         return Bits({k - n: c for k, c in x.bit.items() if k >= n}, x.sign)
     return floor_divide(x, 2**n, demand)
+
+
+def _distance(y: Value, demand: Demand) -> int:
+    if not isinstance(y, int) or isinstance(y, bool):
+        raise Unliftable(f"a shift by {kind(y)} that is neither constant nor known bit by bit")
+    if y < 0:
+        demand(False, SHIFT_BELOW_0)
+        raise Undefined
+    return int(y)
+
+
+def _shifted_by_bits(shift: Callable[[Value, Value, Demand], Value], x: Value, y: Bits, demand: Demand) -> Value:
+    """x shifted by 2**k for each bit k of y that is set."""
+    if max(y.bit, default=0) > MOST_SHIFT_BIT:
+        raise Unliftable("a shift by a number of that many bits")
+    demand(negation(y.sign), SHIFT_BELOW_0)
+    for k, c in sorted(y.bit.items()):
+        x = choose(c, shift(x, 2**k, demand), x)
+    return x
 
 
 def bit_and(x: Value, y: Value, demand: Demand) -> Value:
