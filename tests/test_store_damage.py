@@ -1,7 +1,7 @@
 """Nothing that was flushed is lost: crashes, corruption, full and failing devices, images that are none."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -25,9 +25,15 @@ from hammer2_cluster.device.device import DeviceError
 from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.outcomes import Fatal
+from hammer2_cluster.store.block_table import BlockTable
+from hammer2_cluster.store.blockref import pack
+from hammer2_cluster.store.chains import at_once
+from hammer2_cluster.store.check_codes import check_code
 from hammer2_cluster.store.filesystem import Filesystem, FilesystemError, NoSpaceError, UnavailableError
+from hammer2_cluster.store.freemap import Freemap
+from hammer2_cluster.store.fsck import Kind as FsckKind
 from hammer2_cluster.store.local import Store
-from hammer2_cluster.store.volume_header import BadVolumeError
+from hammer2_cluster.store.volume_header import BadVolumeError, generations
 
 SIZE = 1 << 19
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
@@ -447,3 +453,87 @@ def test_a_node_that_goes_away_in_the_middle_takes_nothing_with_it() -> None:
     filesystem = store.mount()
     assert [bool(why) for why in filesystem.left_out] == [False, True, False]
     assert content_of(store, filesystem) == {b"before": b"b" * 5000, b"after": b"a" * 5000}
+
+
+# ---- what fsck must see
+
+
+def with_other_counts(device: MemoryDevice, change: Callable[[Freemap], None]) -> MemoryDevice:
+    """The same volume, whose freemap says something else."""
+    image = MemoryDevice(SIZE, device.content)
+    header = at_once(generations(image)).newest
+    freemap = Freemap(SIZE)
+    at_once(freemap.load(image, header))
+    change(freemap)
+    at_once(freemap.write(image, header))
+    for offset in header.offsets():
+        at_once(image.write(offset, header.pack()))
+    return image
+
+
+def kinds(device: MemoryDevice) -> set[FsckKind]:
+    return {problem.kind for problem in problems([device])}
+
+
+def test_fsck_sees_leaks_double_use_and_wrong_counts() -> None:
+    (device,), _, _ = small_cluster(1)
+
+    def used(freemap: Freemap) -> int:
+        """A KiB that is referred to once."""
+        return freemap.counts.index(1) * 1024 | 10
+
+    def leak(freemap: Freemap) -> None:
+        free = freemap.allocate(12)
+        assert free is not None
+        freemap.hold(free)
+
+    def forget(freemap: Freemap) -> None:
+        freemap.release(used(freemap))
+
+    def miscount(freemap: Freemap) -> None:
+        freemap.hold(used(freemap))
+
+    def unreserve(freemap: Freemap) -> None:
+        freemap._set(0 | 10, 0)  # noqa: SLF001 - what no operation does
+
+    assert kinds(with_other_counts(device, lambda _: None)) == set()
+    assert kinds(with_other_counts(device, leak)) == {FsckKind.LEAK}
+    assert kinds(with_other_counts(device, miscount)) == {FsckKind.COUNT}
+    assert kinds(with_other_counts(device, unreserve)) == {FsckKind.COUNT}
+    assert kinds(with_other_counts(device, forget)) == {FsckKind.DOUBLE_USE}
+
+
+def test_fsck_sees_tables_in_disorder_and_blocks_that_overlap() -> None:
+    """The super-root's entries are changed, and all check codes up to the header made right again."""
+    (device,), _, _ = small_cluster(1)
+
+    def forged(change: Callable[[BlockTable], None]) -> MemoryDevice:
+        image = MemoryDevice(SIZE, device.content)
+        header = at_once(generations(image)).newest
+        top = BlockTable(header.sroot, 0, 8)
+        entry = top.remove(0)
+        block = bytearray(at_once(image.read(entry.offset, entry.length)))
+        change(BlockTable(block, 0x200, 8))
+        at_once(image.write(entry.offset, block))
+        top.insert(entry._replace(check=check_code(entry.methods, block)))
+        for offset in header.offsets():
+            at_once(image.write(offset, header.pack()))
+        return image
+
+    def swap(table: BlockTable) -> None:
+        first, second = table.remove(0), table.remove(0)
+        table.insert(first._replace(key=second.key))
+        at = table._at(1)  # noqa: SLF001 - what no operation does
+        table._writable()[at : at + 64] = pack(first)  # noqa: SLF001
+
+    def overlap(table: BlockTable) -> None:
+        entry = table.remove(0)
+        table.insert(entry._replace(data_off=table[0].offset & ~0x7FF | 11))
+
+    def nowhere(table: BlockTable) -> None:
+        table.insert(table.remove(0)._replace(data_off=SIZE | 10))
+
+    assert kinds(forged(lambda _: None)) == set()
+    assert FsckKind.BAD_TABLE in kinds(forged(swap))
+    assert FsckKind.DOUBLE_USE in kinds(forged(overlap))
+    assert FsckKind.BAD_ENTRY in kinds(forged(nowhere))
