@@ -29,6 +29,12 @@ class Point(NamedTuple):
     y: int
 
 
+class Box(NamedTuple):
+    low: int = -1
+    high: int = 5
+    corner: Point = Point(1, 2)
+
+
 LIMIT = 3
 MASK = 0b0110
 CORNERS = (Point(0, 0), Point(3, 1))
@@ -113,12 +119,17 @@ def floor_division_and_remainder(n):
 
 @case(N)
 def shifts(n):
-    return (n << 3, n >> 1, n >> 2, n << 0, 5 >> 1, 5 << 1)
+    return (n << 3, n >> 1, n >> 2, n << 0, n >> 0, 5 >> 1, 5 << 1)
 
 
 @case(MORE, FLAGS, N)
 def shifts_by_a_few_bits(k, f, n):
     return (1 << k, f >> k & 1, f << k, n >> k, (f >> k) + 1, f & ~(1 << k))
+
+
+@case(FLAGS, MORE, P)
+def counts_of_bits(f, g, p):
+    return (f.bit_count(), (f & ~g).bit_count() + 1, (f | 16 if p else g).bit_count(), (7).bit_count())
 
 
 @case(FLAGS, P)
@@ -317,6 +328,11 @@ def records(n, m):
     point = Point(n, m)
     moved = point._replace(y=0)
     return (point, point.x - point.y, moved, moved == point, Point(y=n, x=m), point != Point(n, m))
+
+
+@case(N)
+def records_with_defaults(n):
+    return (Box(), Box(n), Box(high=n), Box(n, corner=Point(n, n)).corner.y)
 
 
 @case(P, N)

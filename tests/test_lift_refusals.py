@@ -22,7 +22,9 @@ class Kind(IntEnum):
     BLUE = 2
 class Point(NamedTuple):
     x: int
-    y: int = 0
+    y: int
+class Odd(NamedTuple):
+    x: list = []
 ONE = 1
 TWICE = 2
 TWICE = 3
@@ -95,13 +97,16 @@ REFUSED: dict[str, tuple[str, dict[str, Value], int, int, str, str]] = {
     "a starred number": ("return (n, *n)", {"n": N}, 1, 17, "Name", "iteration over an int"),
     "a default": ("return with_default(n)", {"n": N}, 1, 12, "Call", "arguments other than (a, b)"),
     "a function with a default": ("return with_default(n, n)", {"n": N}, -1, 1, "FunctionDef", "default arguments"),
-    "a record's default": ("return Point(n)", {"n": N}, 1, 12, "Call", "arguments other than (x, y)"),
+    "a field that is missing": ("return Point(n)", {"n": N}, 1, 12, "Call", "arguments other than (x, y)"),
     "an unknown argument": ("return Point(n, z=1)", {"n": N}, 1, 12, "Call", "arguments other than (x, y)"),
     "an argument too many": ("return helper(n, n)", {"n": N}, 1, 12, "Call", "arguments other than (a)"),
     "arguments from a dict": ("return helper(**n)", {"n": N}, 1, 12, "Call", "arguments other than (a)"),
     "arguments from a tuple": ("return helper(*n)", {"n": N}, 1, 19, "Starred", "not in the dialect"),
     "a starred target": ("x, *y = (1, n)\nreturn x", {"n": N}, 1, 8, "Starred", "to this target"),
-    "a method": ("return n.bit_count()", {"n": N}, 1, 12, "Attribute", "no name"),
+    "a default that can change": ("return Odd()", {}, 1, 12, "Call", "arguments other than (x)"),
+    "a method": ("return n.conjugate()", {"n": N}, 1, 12, "Attribute", "no name"),
+    "the bits of a number": ("return n.bit_count()", {"n": N}, 1, 12, "Call", "not known bit by bit"),
+    "the bits of less than nothing": ("return (-1).bit_count()", {}, 1, 12, "Call", "may be less than 0"),
     "a tuple's method": ("return (1, 2).count(n)", {"n": N}, 1, 12, "Attribute", "no name"),
     "a builtin of Python's": ("return abs(n)", {"n": N}, 1, 12, "Name", "no builtin of the dialect"),
     "a sorted copy": ("return sorted((n, 1))", {"n": N}, 1, 12, "Name", "no builtin of the dialect"),

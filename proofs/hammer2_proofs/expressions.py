@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from hammer2_proofs import values
-from hammer2_proofs.source import Place, Source
+from hammer2_proofs.source import Place, Source, is_constant
 from hammer2_proofs.values import (
     Members,
     Truth,
@@ -347,8 +347,11 @@ class Expressions:
     # ------------------------------------------------------------ calls
 
     def _call(self, node: ast.Call, here: Here) -> Value:
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "_replace":
-            return self._replace(self.value(node.func.value, here), node, here)
+        match node.func:
+            case ast.Attribute(value=owner, attr="_replace"):
+                return self._replace(self.value(owner, here), node, here)
+            case ast.Attribute(value=owner, attr="bit_count") if not node.args and not node.keywords:
+                return values.bit_count(self.value(owner, here))
         if not isinstance(node.func, ast.Name):
             raise here.source.refuse(node.func, "a call of something that is no name")
         function = self.look_up(node.func, here)
@@ -356,8 +359,9 @@ class Expressions:
             code = function.__code__
             parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
             return self._call_of(function, self._arguments(node, parameters, here), here)
-        if isinstance(function, type) and issubclass(function, tuple) and hasattr(function, "_fields"):
-            record: Value = function(**self._arguments(node, function._fields, here))
+        if isinstance(function, type) and hasattr(function, "_fields") and hasattr(function, "_field_defaults"):
+            defaults = [name for name, default in function._field_defaults.items() if is_constant(default)]
+            record: Value = function(**self._arguments(node, function._fields, here, defaults))
             return record
         if function is max or function is min:
             return self._extreme(function is max, node, here)
@@ -367,10 +371,14 @@ class Expressions:
             return Members({})
         raise Unliftable("not in the dialect")
 
-    def _arguments(self, node: ast.Call, parameters: Sequence[str], here: Here) -> dict[str, Value | FunctionType]:
-        """The arguments of a call by the parameters' names; every one must be given."""
+    def _arguments(
+        self, node: ast.Call, parameters: Sequence[str], here: Here, defaults: Sequence[str] = ()
+    ) -> dict[str, Value | FunctionType]:
+        """The arguments of a call by the parameters' names; only those with defaults may be missing."""
         given = [*zip(parameters, node.args, strict=False), *((k.arg or "**", k.value) for k in node.keywords)]
-        if sorted(name for name, _ in given) != sorted(parameters) or len(node.args) > len(parameters):
+        names = [name for name, _ in given]
+        missing = [name for name in parameters if name not in names and name in defaults]
+        if sorted([*names, *missing]) != sorted(parameters) or len(node.args) > len(parameters):
             raise Unliftable(f"arguments other than ({', '.join(parameters)})")
         return {name: self._argument(argument, here) for name, argument in given}
 

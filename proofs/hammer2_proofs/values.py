@@ -383,12 +383,18 @@ def bit_not(x: Value, demand: Demand) -> Value:
     return -1 - number(x, demand)
 
 
+def bit_count(x: Value) -> Value:
+    """x.bit_count(), of a flag word or a constant."""
+    known = bits(x)
+    if known is None or known.sign is not False:
+        raise Unliftable(f"the bits of {kind(x)} that is not known bit by bit, or may be less than 0")
+    return count([c for _, c in sorted(known.bit.items())])
+
+
 def _masked(x: Number, y: Number) -> Number:
     """x & y where one is a constant: each run of ones in it, from bit a up to bit b, keeps x % 2**b - x % 2**a."""
     if not isinstance(y, int):
         x, y = y, x
-    if isinstance(x, int) and isinstance(y, int):
-        return x & y
     if not isinstance(y, int):
         raise Unliftable("a bit operation on two numbers that are not known bit by bit")
     if y < 0:
