@@ -29,9 +29,10 @@ def run(*arguments: str | Path, stdin: str = "") -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
 
 
-def start(*arguments: str | Path, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, stdout: int = subprocess.PIPE, unbuffered: str = "") -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
-    return subprocess.Popen([COMMAND, *arguments], stdin=pipe, stdout=stdout, stderr=pipe, text=True)
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    return subprocess.Popen([COMMAND, *arguments], stdin=pipe, stdout=stdout, stderr=pipe, text=True, env=environment)
 
 
 def one_line(text: str) -> str:
@@ -94,20 +95,22 @@ def test_the_worst_status_is_the_one_that_outranks_the_others() -> None:
     assert [int(status) for status in (Status.AGREE, Status.DIFFER, Status.BAD_INPUT, Status.UNDECIDED)] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["--help"], ["check", str(GOLDEN)], ["resolve", "--no-pfs", "--json"]])
-def test_a_full_disk_gets_one_line(arguments: list[str]) -> None:
+def test_a_full_disk_gets_one_line(arguments: list[str], unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
-        process = start(*arguments, stdout=full.fileno())
+        process = start(*arguments, stdout=full.fileno(), unbuffered=unbuffered)
         _, errors = process.communicate()
     assert process.returncode == Status.BAD_INPUT
     assert one_line(errors) == "hammer2-cluster: cannot write the output: No space left on device"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["--help"], ["check", str(GOLDEN)], ["resolve", "--no-pfs"]])
-def test_a_closed_pipe_gets_one_line(arguments: list[str]) -> None:
+def test_a_closed_pipe_gets_one_line(arguments: list[str], unbuffered: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    process = start(*arguments, stdout=writing)
+    process = start(*arguments, stdout=writing, unbuffered=unbuffered)
     os.close(writing)
     _, errors = process.communicate()
     assert process.returncode == Status.BAD_INPUT

@@ -166,6 +166,16 @@ def looks_elsewhere(slots: Sequence[Slot]) -> bool:
     return GLOBAL.tid == slots[0].tid
 
 
+def looks_elsewhere_alone(slots: Sequence[Slot]) -> bool:
+    return GLOBAL.tid > 0 and slots[0].present
+
+
+def changes_it(slots: Sequence[Slot]) -> bool:
+    best = slots[0].tid
+    best += 1
+    return best > slots[1].tid
+
+
 def names_it_in_passing(slots: Sequence[Slot]) -> int:
     if (tid := slots[0].tid) > 0:
         return tid
@@ -176,7 +186,7 @@ LEAKY: list[Callable[..., object]] = [
     adds, adds_later, compares_with_a_limit, compares_with_an_error, compares_with_a_parameter, asks_its_truth,
     asks_its_identity, negates, combines, compares_whole_slots, picks_by_position, takes_apart, follows_no_index,
     matches, calls_a_builtin, calls_with_a_constant, asks_by_name, chooses, starts_elsewhere, leaves_as_flags, puts_in,
-    puts_in_by_name, looks_elsewhere, names_it_in_passing,
+    puts_in_by_name, looks_elsewhere, looks_elsewhere_alone, changes_it, names_it_in_passing,
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import json
 import lzma
 import random
+import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -294,6 +295,17 @@ def test_no_key_anywhere_in_a_record_may_come_twice(tmp_path: Path, file: str) -
     assert records == []
     assert len(unreadable) == 150
     assert {place.reason for place in unreadable} == {"is there twice"}
+
+
+def test_quotation_marks_in_disguise_do_not_hide_a_key_that_comes_twice(tmp_path: Path) -> None:
+    with lzma.open(GOLDEN.with_name("traces-public.jsonl.xz")) as file:
+        trace = next(line for line in file if b'"op":"snapshot"' in line)
+    disguised = re.sub(rb'"name":"[^"]*"', rb'"name":"\\u0022\\u0022"', trace)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(disguised + re.sub(rb'("nmasters":\d+)', rb"\1,\1", disguised, count=1))
+    records, (unreadable,) = read(path)
+    assert len(records) == 1
+    assert (unreadable.line, unreadable.field, unreadable.reason) == (2, "nmasters", "is there twice")
 
 
 def test_kinds_are_told_apart_line_by_line(tmp_path: Path) -> None:
