@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from hammer2_proofs import equivalence, induction
+from hammer2_proofs import counting, equivalence, induction, property_proofs
 from hammer2_proofs.obligations import Obligation, Result, Solver, Status, discharge
 
 FAMILIES: Final[Mapping[str, Callable[[], Iterator[Obligation]]]] = {
     "equivalence": equivalence.obligations,
     "induction": induction.obligations,
+    "counting": counting.laws,
+    "properties": property_proofs.repaired,
 }
 """Where obligations come from; each one's name begins with its family's."""
 
