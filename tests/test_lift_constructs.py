@@ -189,7 +189,17 @@ def flags_compared(f, p):
 @case(P, N)
 def a_choice_of_constants_in_arithmetic(p, n):
     step = 2 if p else 5
-    return (step + n, step * 3, step < n, step == n, -step, step // 2, -1 if p else 4, (-1 if p else 4) & 5)
+    return (
+        len({1 + 1 if p else 2}),
+        step + n,
+        step * 3,
+        step < n,
+        step == n,
+        -step,
+        step // 2,
+        -1 if p else 4,
+        (-1 if p else 4) & 5,
+    )
 
 
 @case(N, M)
