@@ -6,6 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
 from hammer2_cluster import checked
 from hammer2_cluster import resolve as implementation
 from hammer2_cluster.outcomes import KernelAssert
@@ -17,8 +20,6 @@ from hammer2_spec.findings import FINDINGS
 from hammer2_spec.properties import PROPERTIES, PairProperty, Property
 from hammer2_spec.semantics import REPAIRED, SEED, Semantics
 from hammer2_spec.vocabulary import PfsType
-from hypothesis import event, given, settings
-from hypothesis import strategies as st
 
 RECORDING = Path(__file__).parent.parent / "data" / "golden" / "resolve-public.jsonl.xz"
 MASTER = Slot(True, PfsType.MASTER, 5, 0)

@@ -1,10 +1,11 @@
 """Semantics are named by what they add to the seed or take from the repaired."""
 
 import pytest
+from hypothesis import given
+
 from hammer2_oracle.testing import semantics
 from hammer2_spec.findings import FINDINGS
 from hammer2_spec.semantics import REPAIRED, SEED, Semantics, describe, parse
-from hypothesis import given
 
 
 def test_the_bases_have_no_repair_and_every_repair() -> None:

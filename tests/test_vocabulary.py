@@ -5,6 +5,7 @@ from enum import IntEnum
 from pathlib import Path
 
 import pytest
+
 from hammer2_spec import vocabulary
 from hammer2_spec.vocabulary import ClusterFlag, enc_check, names_of
 

@@ -1,13 +1,13 @@
 """The public entry to the decision: arguments refused, contracts checked, assertions raised."""
 
 import icontract
+
+from hammer2_cluster import resolve as kernel
+from hammer2_cluster.outcomes import KernelAssert
 from hammer2_spec import resolve as specification
 from hammer2_spec.configuration import Configuration, Outcome, Verdict, validate
 from hammer2_spec.properties import served
 from hammer2_spec.semantics import REPAIRED, Semantics
-
-from hammer2_cluster import resolve as kernel
-from hammer2_cluster.outcomes import KernelAssert
 
 
 def the_configuration_is_valid(configuration: Configuration) -> bool:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "resolve": "Decide one configuration, and say why.",
     "check": "Judge recorded calls of another implementation.",
     "prove": "Ask the solvers for the proof obligations.",
+    "findings": "Show what is wrong with the original, and what mends it.",
     "explore": "Visit every reachable state of a model.",
     "store": "Run a real cluster on file-backed nodes.",
 }

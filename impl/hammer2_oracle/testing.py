@@ -3,10 +3,11 @@
 Small tids, few errors, types that mean something: wide ranges hide the interesting cases.
 """
 
+from hypothesis import strategies as st
+
 from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER, NMASTERS_MAX, TID_MAX, PfsType
-from hypothesis import strategies as st
 
 NEAR_TIDS = st.integers(0, 3)
 EDGE_TIDS = st.sampled_from([0, 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**63 + 1, TID_MAX - 1, TID_MAX])

@@ -1,0 +1,164 @@
+"""Properties of the decision are proved, or refuted by the smallest example; nothing is proved from nothing."""
+
+import dataclasses
+import json
+
+import pytest
+import z3
+
+from hammer2_proofs import counting, exchange, matrix
+from hammer2_proofs.obligations import Obligation, Status, discharge
+from hammer2_proofs.property_proofs import Example, Search, Standing, judge, judgement, obligations, proved, question
+from hammer2_proofs.values import count
+from hammer2_spec.configuration import ABSENT, Configuration, Slot
+from hammer2_spec.properties import PROPERTIES
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, parse
+from hammer2_spec.vocabulary import PfsType
+
+NAMED = {prop.name: prop for prop in PROPERTIES}
+MASTER = Slot(True, PfsType.MASTER, 0, 0)
+BROKEN = MASTER._replace(error=1)
+
+
+@pytest.mark.parametrize("law", list(counting.laws()), ids=lambda law: law.name)
+def test_a_law_of_counting_holds_of_all_sets(law: Obligation) -> None:
+    assert discharge(law).status is Status.PROVED
+
+
+def test_a_law_that_is_none_is_refuted() -> None:
+    a, b = z3.Bools("a b")
+    wrong = Obligation("any part is no larger", (), count([a]) <= count([b]))
+    assert discharge(wrong).status is Status.REFUTED
+
+
+@pytest.mark.parametrize("semantics", ["repaired", "+ranked_roots,+ranked_soft"])
+def test_neighbours_may_change_places(semantics: str) -> None:
+    asked = list(exchange.obligations(parse(semantics)))
+    assert len(asked) > 10
+    assert {discharge(obligation).status for obligation in asked} == {Status.PROVED}
+
+
+def test_where_the_order_decides_an_exchange_is_refuted() -> None:
+    asked = exchange.obligations(parse("repaired,-ranked_roots"))
+    refuted = [o.name for o in asked if discharge(o).status is Status.REFUTED]
+    assert refuted == ["choose, loop 1: neighbours may change places"]
+
+
+def test_a_loop_that_may_end_in_an_assertion_is_no_fold() -> None:
+    with pytest.raises(exchange.NotAFold, match="choose returns from loop 2"):
+        list(exchange.obligations(SEED))
+
+
+@pytest.mark.parametrize(
+    ("name", "smallest"),
+    [
+        ("hard_access_needs_a_majority_of_sound_masters_at_one_tid", "slave:0 master:0/1"),
+        ("an_errored_master_is_never_the_focus", "master:0/1"),
+        ("msynced_means_that_all_masters_are_at_the_quorum", "master:0/1"),
+        ("no_like_member_outranks_the_focus", "suproot:0 suproot:0/1"),
+        ("what_cannot_be_read_is_an_error", ""),
+    ],
+)
+def test_the_seed_is_refuted_by_the_smallest_example(name: str, smallest: str) -> None:
+    from hammer2_spec.notation import format_slot
+
+    example = Search(NAMED[name], SEED).smallest()
+    assert example is not None
+    assert " ".join(map(format_slot, example.first.slots)) == smallest
+    assert not judge(NAMED[name], example, SEED).holds
+    assert Search(NAMED[name], SEED).smallest() == example
+
+
+def test_an_example_of_two_configurations_is_run_by_the_original() -> None:
+    prop = NAMED["two_views_that_may_both_write_share_a_sound_master"]
+    example = Search(prop, SEED).smallest()
+    assert example is not None
+    judged = judge(prop, example, SEED)
+    assert example.first.slots == (MASTER, BROKEN)
+    assert judged.second is not None
+    assert judged.second.slots == (BROKEN, MASTER)
+    assert not judged.holds
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hard_access_needs_a_majority_of_sound_masters_at_one_tid",
+        "a_focused_master_or_slave_is_at_the_tid_of_the_quorum",
+        "two_views_that_may_both_write_share_a_sound_master",
+        "the_past_plays_no_part",
+    ],
+)
+def test_a_property_is_proved_for_all_configurations(name: str) -> None:
+    assert proved(NAMED[name], REPAIRED).standing is Standing.HOLDS
+
+
+def test_a_property_that_does_not_hold_is_not_proved() -> None:
+    prop = NAMED["hard_access_needs_a_majority_of_sound_masters_at_one_tid"]
+    assert proved(prop, parse("repaired,-sound_votes")).standing is Standing.UNDECIDED
+    assert judgement(prop, parse("repaired,-sound_votes")).standing is Standing.REFUTED
+
+
+def test_what_is_assumed_of_counting_does_not_contradict_itself() -> None:
+    for prop in PROPERTIES:
+        asked = question(prop, REPAIRED, 2, 0, counting.Counts())
+        solver = z3.SimpleSolver()
+        solver.add(*map(counting.formula, asked.given))
+        assert solver.check() == z3.sat, prop.name
+
+
+def test_a_proof_without_the_laws_of_counting_fails() -> None:
+    prop = NAMED["a_majority_of_sound_masters_at_one_tid_is_enough"]
+    [*_, asked] = obligations(prop, REPAIRED)
+    bare = question(prop, REPAIRED, 8, 0)
+    unaided = dataclasses.replace(asked, hypotheses=asked.hypotheses[: len(bare.given) - 1], reproduce=None)
+    assert discharge(unaided).status is not Status.PROVED
+
+
+# ---------------------------------------------------------------- what is stored
+
+
+def test_the_stored_matrix_speaks_of_these_sources() -> None:
+    stored = matrix.load()
+    assert matrix.is_current(stored), "python -m hammer2_proofs.matrix --write"
+    assert [row["property"] for row in stored["rows"]] == [prop.name for prop in PROPERTIES]
+
+
+def test_every_stored_example_refutes_its_property_still() -> None:
+    seen = 0
+    for row in matrix.load()["rows"]:
+        prop = NAMED[row["property"]]
+        columns = {"seed": SEED, "repaired": REPAIRED}
+        shown = [(row[name]["example"], semantics) for name, semantics in columns.items() if row[name]["example"]]
+        shown += [(example, REPAIRED._replace(**{repair: False})) for repair, example in row["refuted_without"].items()]
+        for example, semantics in shown:
+            seen += 1
+            assert not judge(prop, matrix.example_from_json(example), semantics).holds, prop.name
+    assert seen > 40
+
+
+def test_every_repair_of_the_decision_is_needed_and_all_together_are_enough() -> None:
+    rows = matrix.load()["rows"]
+    assert {repair for row in rows for repair in row["refuted_without"]} == set(RESOLVE_REPAIRS)
+    assert {row["repaired"]["standing"] for row in rows} == {"holds"}
+    assert not any(row["undecided_repairs"] for row in rows)
+    assert {repair for row in rows for names in row["minimal_repairs"] for repair in names} == set(RESOLVE_REPAIRS)
+
+
+def test_a_matrix_that_differs_from_what_is_found_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    prop = NAMED["an_error_grants_no_access"]
+    monkeypatch.setattr(matrix, "PROPERTIES", [prop])
+    stored = matrix.load()
+    [row] = [row for row in stored["rows"] if row["property"] == prop.name]
+    one = {**stored, "rows": [row]}
+    assert list(matrix.differences(one, lambda _: None)) == []
+    other = json.loads(json.dumps(one))
+    other["rows"][0]["seed"]["example"]["first"]["slots"][0][2] = 7
+    assert any("an_error_grants_no_access, seed" in line for line in matrix.differences(other, lambda _: None))
+    stale = {**one, "sources": "0"}
+    assert any("other sources" in line for line in matrix.differences(stale, lambda _: None))
+
+
+def test_an_example_comes_back_from_json_as_it_was() -> None:
+    example = Example(Configuration((MASTER, ABSENT), None, 0, 4), Configuration((), 3, -1, 0), 5)
+    assert matrix.example_from_json(json.loads(json.dumps(matrix.example_as_json(example)))) == example
