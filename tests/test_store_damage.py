@@ -30,6 +30,7 @@ from hammer2_cluster.store.blockref import pack
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.check_codes import check_code
 from hammer2_cluster.store.filesystem import Filesystem, FilesystemError, NoSpaceError, UnavailableError
+from hammer2_cluster.store.flush import prepare
 from hammer2_cluster.store.freemap import Freemap
 from hammer2_cluster.store.fsck import Kind as FsckKind
 from hammer2_cluster.store.local import Store
@@ -199,6 +200,52 @@ def checked(images: Sequence[MemoryDevice], allowed: Sequence[Files], where: str
     assert found in allowed, where
     assert problems(before) == [], where
     return found
+
+
+def test_a_node_that_missed_the_undoing_of_a_flush_is_not_believed() -> None:
+    devices = memory(3, SIZE)
+    store = make(devices, radixes=[10, 11, 12])
+    filesystem = store.mount()
+    put(store, filesystem, b"a", b"flushed")
+    store.run(filesystem.flush())
+    put(store, filesystem, b"a", b"undone")
+    store.chains.flush_tid = filesystem.tid + 1
+    for _, root in filesystem._root.members():  # noqa: SLF001 - a flush that stops half-way
+        at_once(store.chains.flush(root))
+        at_once(store.chains.prepare(root))
+    store = reopen([*devices[:2], None])
+    filesystem = store.mount()
+    assert content_of(store, filesystem) == {b"a": b"flushed"}
+    put(store, filesystem, b"a", b"instead")
+    store.run(filesystem.flush())
+    store = reopen(devices)
+    filesystem = store.mount()
+    assert [bool(why) for why in filesystem.left_out] == [False, False, True]
+    assert content_of(store, filesystem) == {b"a": b"instead"}
+
+
+def test_what_a_prepared_generation_gave_up_is_kept_until_it_is_confirmed() -> None:
+    """The blocks of the generation before are not allocated in between: a crash may lead back to them."""
+    device = memory(1, SIZE)[0]
+    store = make([device], radixes=[10])
+    filesystem, files = store.mount(), Files()
+    for n in range(8):
+        files[b"f%d" % n] = bytes([n]) * 3000
+        put(store, filesystem, b"f%d" % n, files[b"f%d" % n])
+    store.run(filesystem.flush())
+    for n in range(8):
+        put(store, filesystem, b"f%d" % n, b"other content")
+    volume = store.volumes[0]
+    assert volume is not None
+    root = next(chain for _, chain in filesystem._root.members())  # noqa: SLF001 - a flush that stops half-way
+    store.chains.flush_tid = 99
+    at_once(store.chains.flush(root))
+    at_once(prepare(volume, 99))
+    while (data_off := volume.freemap.allocate(10)) is not None:
+        at_once(device.write(data_off & ~63, b"!" * 1024))
+    again = reopen([device])
+    assert content_of(again, again.mount()) == files
+    assert problems([device]) == []
 
 
 # ---- corruption

@@ -1,7 +1,7 @@
 """What is stored is what a dictionary would hold: chains on one node, files on 1 to 8 of them."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import settings
@@ -19,19 +19,28 @@ from tests.store_kit import content_of, make, memory, problems, put, reopen, tre
 from hammer2_cluster.objects import Blockref, ClusterItem
 from hammer2_cluster.store import chains as stored_chains
 from hammer2_cluster.store import filesystem as filesystem_module
+from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.deletion import delete
 from hammer2_cluster.store.filesystem import ExistsError, NoSpaceError, NotFoundError
-from hammer2_cluster.store.flush import sync
+from hammer2_cluster.store.flush import flush, sync
 from hammer2_cluster.store.insertion import NO_SPACE, create, rename
 from hammer2_cluster.store.lookup import lookup, next_entry, stored
 from hammer2_cluster.store.making import format_volume, open_volume
-from hammer2_cluster.store.modification import modify
+from hammer2_cluster.store.modification import modify, setflush
 from hammer2_spec.vocabulary import INODE_BYTES, KEY_MAX, BrefType, ChainFlag, Delete, Lookup, Resolve
 
 KEYS = st.one_of(st.integers(0, 120), st.integers(0, 2**64 - 1), st.sampled_from([0, KEY_MAX, KEY_MAX - 1, 1 << 63]))
 COUNTS = st.sampled_from([1, 9, 30, 100])
 STEPS = settings(max_examples=25, stateful_step_count=60)
+
+
+async def flush_one(chain: StoredChain) -> None:
+    await flush(chain, 0)
+
+
+async def mark_one(chain: StoredChain) -> None:
+    setflush(chain)
 
 
 class ChainsAreADictionary(RuleBasedStateMachine):
@@ -172,6 +181,26 @@ class ChainsAreADictionary(RuleBasedStateMachine):
 
         low, high = sorted((low, high))
         assert at_once(scan()) == [(key, data) for key, data in sorted(self.live.items()) if low <= key <= high]
+
+    @rule(choice=st.randoms(use_true_random=False), what=st.sampled_from([flush_one, mark_one]))
+    def flush_without_sync(self, choice: random.Random, what: Callable[[StoredChain], Awaitable[None]]) -> None:
+        """What is written, or marked, and not yet part of any generation."""
+
+        async def at_an_element() -> None:
+            item = await self._parent()
+            if self.live:
+                key = choice.choice(sorted(self.live))
+                found, _ = await lookup(item, 0, key, key, Lookup.ALWAYS)
+                assert found is not None
+                await what(found)
+                self.volume.unlock(found)
+            else:
+                await what(stored(item))
+            self.volume.unlock(stored(item))
+
+        at_once(at_an_element())
+        if self.volume.failed:
+            self.crash()
 
     @rule()
     def sync(self) -> None:

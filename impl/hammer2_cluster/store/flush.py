@@ -192,7 +192,7 @@ async def confirm(volume: Volume) -> None:
 
 
 async def _write_header(volume: Volume, tid: int) -> None:
-    """The new generation, if anything changed. Raises DeviceError."""
+    """The new generation, if anything changed. One sync does: no header counts before it. Raises DeviceError."""
     header, device = volume.header, volume.device
     table = volume.vchain.data
     assert table is not None  # noqa: S101 - a volume's table is always in memory
@@ -205,7 +205,6 @@ async def _write_header(volume: Volume, tid: int) -> None:
     header.mirror_tid = max(header.mirror_tid, tid)
     volume.highest_tid = max(volume.highest_tid, tid)
     await volume.freemap.write(device, header)
-    await device.sync()
     block = header.pack()
     await device.write(header.offsets()[0], block)
     await device.sync()

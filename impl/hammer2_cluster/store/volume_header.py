@@ -1,13 +1,13 @@
 """The volume header: where everything on a volume begins.
 
-Four places hold a header each, generation g in places 2g mod 4 and 2g + 1 mod 4. The first copy prepares a generation:
-all that it leads to is durable. The second copy confirms it: all nodes of the cluster have prepared theirs. Writing one
-generation leaves both copies of the one before alone, and one bad block never hides the newest.
+Four places hold a header each, generation g in places 2g mod 4 and 2g + 1 mod 4. The first copy prepares a generation.
+The second copy confirms it: all nodes of the cluster have prepared theirs, and all that it leads to is durable. Writing
+one generation leaves both copies of the one before alone, and one bad block never hides the newest.
 
 After a crash the newest generation counts if it was confirmed here or, for the same tid, on another node; else it is
 undone by going on from the one before. Either way this is made plain, by the second copy or by wiping out the first,
-before anything else is written. A second place that holds no valid header was being written, or has gone bad
-since; either way the generation was confirmed.
+before anything else is written. A second place that holds no valid header was being written, or has gone bad since;
+either way the generation was confirmed.
 """
 
 import struct
