@@ -25,6 +25,13 @@ class Point(NamedTuple):
     y: int
 class Odd(NamedTuple):
     x: list = []
+class Equal(NamedTuple):
+    x: int
+    def __eq__(self, other): return True
+class Heir(Point): pass
+class Strange(IntEnum):
+    ONE = 1
+    def __lt__(self, other): return True
 ONE = 1
 TWICE = 2
 TWICE = 3
@@ -172,6 +179,11 @@ REFUSED: dict[str, tuple[str, dict[str, Value], int, int, str, str]] = {
     "a pattern of another kind": ("match p:\n    case 1: pass\nreturn 2", {"p": P}, 2, 14, "MatchValue", "a bool"),
     "a global that is bound twice": ("return TWICE", {}, 1, 12, "Name", "bound 2 times"),
     "a global that can change": ("return len(LIST)", {}, 1, 16, "Name", "is a list"),
+    "a record that is no plain tuple": ("return Equal(n)", {"n": N}, 1, 12, "Name", "global 'Equal' is a type"),
+    "a class derived from a record": ("return Heir(n, 1)", {"n": N}, 1, 12, "Name", "global 'Heir' is a type"),
+    "members that are no plain ints": ("return Strange.ONE", {}, 1, 12, "Name", "global 'Strange' is a EnumType"),
+    "a call of a number": ("return n(1)", {"n": N}, 1, 12, "Call", "not in the dialect"),
+    "a loop over a call of it": ("for x in n(1):\n    pass\nreturn 1", {"n": N}, 1, 14, "Call", "not in the dialect"),
     "a function as a value": ("x = helper\nreturn x(1)", {}, 1, 9, "Name", "helper used as a value"),
     "a class as a value": ("return (Point, 1)", {}, 1, 13, "Name", "Point used as a value"),
     "an unknown name": ("return nowhere", {}, 1, 12, "Name", "'nowhere' is no local"),
@@ -213,6 +225,8 @@ WRAPPER = "import functools\ndef d(g):\n    @functools.wraps(g)\n    def h(n): r
         ("def f(n, k=1): return n", "default arguments"),
         ("def f(n, *, k=1): return n", "default arguments"),
         ("def f(*n): return 1", "a variable number of arguments"),
+        ("def f(n, /): return n", "given in one way only"),
+        ("def f(*, n): return n", "given in one way only"),
         ("def f(**n): return 1", "a variable number of arguments"),
         ("def f(n): return f(n)", "recursion: f calls itself"),
         ("def g(n): return f(n)\ndef f(n): return g(n)", "recursion"),

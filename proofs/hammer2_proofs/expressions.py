@@ -179,7 +179,7 @@ class Expressions:
             if isinstance(thing, type) and issubclass(thing, IntEnum):
                 if node.attr not in thing.__members__:
                     raise Unliftable(f"{thing.__name__} has no member {node.attr!r}")
-                return thing.__members__[node.attr].value
+                return int(thing.__members__[node.attr])
         record = values.optional(self.value(node.value, here))
         self.demand(node, here)(negation(record.none), "an attribute of None")
         if record.none is True:
@@ -281,7 +281,7 @@ class Expressions:
             return list(self.elements(node, here, self.value, ordered=ordered))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             function = self.look_up(node.func, here)
-            if function in (enumerate, range, zip):
+            if function is enumerate or function is range or function is zip:
                 return [(True, x) for x in self._run_over(function, node, here)]
         x = self.value(node, here)
         if isinstance(x, tuple):
@@ -357,8 +357,7 @@ class Expressions:
         function = self.look_up(node.func, here)
         if isinstance(function, FunctionType):
             code = function.__code__
-            parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-            return self._call_of(function, self._arguments(node, parameters, here), here)
+            return self._call_of(function, self._arguments(node, code.co_varnames[: code.co_argcount], here), here)
         if isinstance(function, type) and hasattr(function, "_fields") and hasattr(function, "_field_defaults"):
             defaults = [name for name, default in function._field_defaults.items() if is_constant(default)]
             record: Value = function(**self._arguments(node, function._fields, here, defaults))

@@ -88,14 +88,23 @@ class Source:
         return thing
 
 
+SPECIAL = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__bool__", "__int__", "__index__",
+           "__len__", "__iter__", "__getitem__", "__contains__", "__getattr__", "__getattribute__"}  # fmt: skip
+"""What a class may not redefine if its instances are to be plain tuples or ints."""
+
+
 def is_record(thing: object) -> bool:
-    """Whether a thing is a NamedTuple class."""
-    return isinstance(thing, type) and issubclass(thing, tuple) and hasattr(thing, "_fields")
+    """Whether a thing is a NamedTuple class whose instances are plain tuples."""
+    return isinstance(thing, type) and thing.__bases__ == (tuple,) and hasattr(thing, "_fields") and _plain(thing)
 
 
 def is_enumeration(thing: object) -> bool:
-    """Whether a thing is an IntEnum class."""
-    return isinstance(thing, type) and issubclass(thing, IntEnum)
+    """Whether a thing is an IntEnum class whose members are plain ints."""
+    return isinstance(thing, type) and thing.__bases__ == (IntEnum,) and _plain(thing)
+
+
+def _plain(thing: type) -> bool:
+    return not SPECIAL & vars(thing).keys()
 
 
 def is_constant(thing: object) -> bool:
@@ -164,7 +173,7 @@ def source_of(function: Callable[..., object]) -> Source:
         inner,
         definition,
         code.co_filename,
-        tuple(a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)),
+        tuple(a.arg for a in arguments.args),
         frozenset(_locals(definition)),
         bindings,
     )
@@ -211,6 +220,8 @@ def _check_definition(source: Source) -> None:
         raise source.refuse(source.tree, "a variable number of arguments")
     if arguments.defaults or any(arguments.kw_defaults):
         raise source.refuse(source.tree, "default arguments")
+    if arguments.posonlyargs or arguments.kwonlyargs:
+        raise source.refuse(source.tree, "arguments that may be given in one way only")
 
 
 def _check_decorators(source: Source) -> None:
