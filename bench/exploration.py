@@ -85,7 +85,7 @@ def rumur(directory: Path) -> Run:
     """Compile and run rumur's search without symmetry."""
     source = directory / "rumur.c"
     subprocess.run(
-        ["rumur", "--deadlock-detection", "off", "--symmetry-reduction", "off", "--output", source, PEERS / "quorum.m"],
+        ["rumur", "--deadlock-detection", "off", "--symmetry-reduction", "off", "--threads", "1", "--output", source, PEERS / "quorum.m"],
         check=True,
         capture_output=True,
     )  # fmt: skip

@@ -95,7 +95,7 @@ def test_two_clients_need_promises_too(ingredient: str, steps: int) -> None:
     shortest = []
     for writes, faults in ((2, 1), (1, 2)):
         bounds = without(setup(views=(0b111, 0b111), writes=writes, faults=faults), ingredient)
-        found = search(protocol(bounds), symmetry=True, depth=steps)
+        found = search(protocol(bounds), symmetry=True, depth=steps + 1)
         shortest += [len(trace.steps) for trace in traces(found).values()]
     assert min(shortest) == steps
 
