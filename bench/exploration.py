@@ -20,6 +20,7 @@ from bench import ROOT, Figure
 PEERS = ROOT / "bench" / "peers"
 STATES, TRANSITIONS = 6_449_116, 48_684_868
 COMPILER = ("gcc", "-O3", "-march=native", "-w")
+RUMUR_OFF = ("--deadlock-detection", "off", "--symmetry-reduction", "off")
 EXPLORE = (sys.executable, "-m", "hammer2_oracle.commands.explore", "calibration", "--json")
 
 
@@ -85,7 +86,7 @@ def rumur(directory: Path) -> Run:
     """Compile and run rumur's search without symmetry."""
     source = directory / "rumur.c"
     subprocess.run(
-        ["rumur", "--deadlock-detection", "off", "--symmetry-reduction", "off", "--threads", "1", "--output", source, PEERS / "quorum.m"],
+        ["rumur", "--threads", "1", *RUMUR_OFF, "--output", source, PEERS / "quorum.m"],
         check=True,
         capture_output=True,
     )  # fmt: skip
