@@ -157,6 +157,7 @@ def test_an_interrupt_says_what_was_found_by_then(row: str, status: Status, foun
 @pytest.mark.parametrize(
     ("raised", "status", "words"),
     [
+        (click.ClickException("no such record"), Status.BAD_INPUT, "no such record"),
         (KeyboardInterrupt(), Status.UNDECIDED, "stopped"),
         (MemoryError(), Status.UNDECIDED, "out of memory"),
         (PermissionError(13, "Permission denied", "cache"), Status.BAD_INPUT, "cache: Permission denied"),

@@ -94,8 +94,10 @@ def _endings() -> Iterator[None]:
     except click.UsageError as error:
         place = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
         raise Ending(Status.BAD_INPUT, error.format_message() + place) from None
-    except (click.ClickException, click.exceptions.Exit):
+    except (Ending, click.exceptions.Exit):
         raise
+    except click.ClickException as error:
+        raise Ending(Status.BAD_INPUT, error.format_message()) from None
     except OSError as error:
         _discard_output()
         raise Ending(Status.BAD_INPUT, f"{error.filename or 'cannot write the output'}: {error.strerror}") from None
