@@ -28,13 +28,13 @@ from hammer2_proofs.bulk import (
     compare,
     compare_all,
     run,
-    switches_of,
 )
+from hammer2_proofs.compiled import globals_of
 from hammer2_proofs.kernel import SLOT
 from hammer2_proofs.mutants import Mutant, load, mutate
 from hammer2_proofs.twin import decide as twin
 from hammer2_spec.configuration import Configuration, Slot, Verdict
-from hammer2_spec.semantics import REPAIRED, SEED, Semantics
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
 
 
 @cache
@@ -67,11 +67,17 @@ def test_seed_and_repaired_are_visited_up_to_four_slots_and_every_set_of_repairs
     assert set(CAMPAIGNS[0].semantics) == {SEED, REPAIRED}
     assert 0 in CAMPAIGNS[0].errors
     assert CAMPAIGNS[2].most_slots == 2
-    assert len(set(CAMPAIGNS[2].semantics)) == 2 ** len(switches_of(resolve))
-    assert set(switches_of(resolve)) == {
-        "fresh_focus", "sound_votes", "majority_tid", "ranked_roots", "ranked_soft", "honest_access", "no_focus_error",
-        "no_pfs_root",
-    }  # fmt: skip
+    assert len(set(CAMPAIGNS[2].semantics)) == 2 ** len(RESOLVE_REPAIRS)
+
+
+def test_the_repairs_of_the_decision_are_those_that_it_looks_at() -> None:
+    names: set[str] = set()
+    ahead: list[FunctionType] = [cast("FunctionType", resolve)]
+    while ahead:
+        function = ahead.pop()
+        names.update(function.__code__.co_names)
+        ahead += [value for value in globals_of(function).values() if isinstance(value, FunctionType)]
+    assert names & set(Semantics._fields) == set(RESOLVE_REPAIRS)
 
 
 def search(nslots: int, decide: Decide, semantics: Semantics, types: Sequence[int] = TYPES) -> int:

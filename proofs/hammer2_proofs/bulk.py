@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from types import FunctionType
 from typing import Final, NamedTuple
 
 import click
@@ -22,12 +21,12 @@ from numpy.typing import NDArray
 
 from hammer2_cluster.decisions import Decide
 from hammer2_cluster.resolve import resolve
-from hammer2_proofs.compiled import compiled, globals_of
+from hammer2_proofs.compiled import compiled
 from hammer2_proofs.kernel import NO_PFS, SLOT, focus_number, focus_of
 from hammer2_proofs.twin import decide as twin
 from hammer2_spec.configuration import ABSENT, Configuration, Slot, Verdict
 from hammer2_spec.notation import arguments, draw
-from hammer2_spec.semantics import REPAIRED, SEED, Semantics, describe
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics, describe
 from hammer2_spec.vocabulary import PfsType
 
 TYPES: Final = (
@@ -116,20 +115,6 @@ class Campaign(NamedTuple):
     """How many there are, each semantics counted; if another number is compared, something was left out."""
 
 
-def switches_of(decide: Decide) -> list[str]:
-    """The repairs that a decision looks at."""
-    names: set[str] = set()
-    ahead: list[object] = [decide]
-    seen: set[object] = set()
-    while ahead:
-        function = ahead.pop()
-        if isinstance(function, FunctionType) and function not in seen:
-            seen.add(function)
-            names.update(function.__code__.co_names)
-            ahead += globals_of(function).values()
-    return [name for name in Semantics._fields if name in names]
-
-
 def every_subset(switches: Sequence[str]) -> list[Semantics]:
     """The seed with every set of repairs."""
     return [
@@ -142,11 +127,11 @@ SEED_AND_REPAIRED: Final = (SEED, REPAIRED)
 CAMPAIGNS: Final = (
     Campaign("4 slots, errors or none", 4, (0, 1), SEED_AND_REPAIRED, 317_134_240),
     Campaign("3 slots, errors in every order", 3, (-1, 0, 1, 2, 3, 4), SEED_AND_REPAIRED, 99_056_000),
-    Campaign("2 slots, every set of repairs", 2, (0, 1, 2), every_subset(switches_of(resolve)), 16_601_088),
+    Campaign("2 slots, every set of repairs", 2, (0, 1, 2), every_subset(RESOLVE_REPAIRS), 16_601_088),
 )
 DEEP_CAMPAIGNS: Final = (
     Campaign("4 slots, two errors", 4, (0, 1, 2), SEED_AND_REPAIRED, 1_573_568_800),
-    Campaign("3 slots, every set of repairs", 3, (0, 1), every_subset(switches_of(resolve)), 489_275_392),
+    Campaign("3 slots, every set of repairs", 3, (0, 1), every_subset(RESOLVE_REPAIRS), 489_275_392),
 )
 
 
