@@ -1,0 +1,46 @@
+"""What the documents show is what the commands print."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from hammer2_oracle.cli import main
+
+ROOT = Path(__file__).parents[1]
+HOW_TO = ROOT / "docs" / "how-to" / "judge-an-implementation.md"
+BLOCK = re.compile(r"(?m)^    \$ .*\n(?:(?:    .*)?\n)*?(?=^\S|\Z)")
+
+
+def examples(document: Path) -> list[tuple[str, str]]:
+    """Every command that a document shows, with what it says that the command prints."""
+    blocks = [textwrap.dedent(block).strip() for block in BLOCK.findall(document.read_text())]
+    return [(command.removeprefix("$ "), output) for command, _, output in (block.partition("\n") for block in blocks)]
+
+
+def test_the_examples_print_what_they_show(tmp_path: Path) -> None:
+    shown = examples(HOW_TO)
+    assert len(shown) == 4
+    (first, rows), *rest = shown
+    assert first == "cat mine.jsonl"
+    (tmp_path / "mine.jsonl").write_text(rows + "\n")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for command, output in rest:
+        finished = subprocess.run(
+            ["/bin/bash", "-c", command], cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert finished.stdout.rstrip() == output, command
+        assert finished.stderr == ""
+
+
+def test_the_reference_describes_every_key_of_the_object() -> None:
+    text = (ROOT / "docs" / "reference" / "check.md").read_text()
+    printed = json.loads(CliRunner().invoke(main, ["check", "--json", "nothing"]).stdout)
+    assert [key for key in printed if f"`{key}`" not in text] == []
+    assert [key for key in printed["unreadable"][0] if f"`{key}`" not in text] == []
