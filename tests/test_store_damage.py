@@ -39,9 +39,9 @@ from hammer2_cluster.store.volume_header import BadVolumeError, generations
 SIZE = 1 << 19
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
 """Under the profile ``fuzz``: more of everything."""
-SUBSETS_UP_TO = 8 if THOROUGH else 3
+SUBSETS_UP_TO = 5 if THOROUGH else 3
 """So many writes after a sync are lost in all combinations, more at random."""
-RANDOM_LOSSES = 20 if THOROUGH else 2
+RANDOM_LOSSES = 10 if THOROUGH else 2
 
 Files = dict[bytes, bytes]
 
@@ -102,7 +102,7 @@ def losses_of(exposed: Sequence[Write], seed: int) -> Iterator[Loss]:
     yield from random_losses(exposed, seed, RANDOM_LOSSES)
 
 
-@pytest.mark.parametrize("seed", range(1, 6) if THOROUGH else [1])
+@pytest.mark.parametrize("seed", [1, 2] if THOROUGH else [1])
 def test_after_any_crash_the_content_is_that_of_the_last_flush_or_the_one_in_progress(seed: int) -> None:
     workload = work(seed, flushes=48)
     writes = sum(isinstance(entry, Write) for entry in workload.journal)
@@ -200,6 +200,24 @@ def checked(images: Sequence[MemoryDevice], allowed: Sequence[Files], where: str
     assert found in allowed, where
     assert problems(before) == [], where
     return found
+
+
+def test_a_flush_that_one_node_confirmed_is_done_on_all_even_if_that_node_goes_away() -> None:
+    devices = memory(3, SIZE)
+    store = make(devices, radixes=[10, 11, 12])
+    filesystem = store.mount()
+    put(store, filesystem, b"a", b"old")
+    store.run(filesystem.flush())
+    put(store, filesystem, b"a", b"new")
+    store.chains.flush_tid = filesystem.tid + 1
+    roots = [root for _, root in filesystem._root.members()]  # noqa: SLF001 - a flush that stops half-way
+    for root in roots:
+        at_once(store.chains.flush(root))
+        at_once(store.chains.prepare(root))
+    at_once(store.chains.confirm(roots[0]))
+    for there in (devices, [None, *devices[1:]]):
+        store = reopen(there)
+        assert content_of(store, store.mount()) == {b"a": b"new"}
 
 
 def test_a_node_that_missed_the_undoing_of_a_flush_is_not_believed() -> None:

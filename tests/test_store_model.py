@@ -1,7 +1,7 @@
 """What is stored is what a dictionary would hold: chains on one node, files on 1 to 8 of them."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.store_kit import content_of, make, memory, problems, put, reopen, tree_of
+from tests.store_kit import content_of, make, memory, problems, put, read, reopen, tree_of
 
 from hammer2_cluster.objects import Blockref, ClusterItem
 from hammer2_cluster.store import chains as stored_chains
@@ -32,7 +32,10 @@ from hammer2_spec.vocabulary import INODE_BYTES, KEY_MAX, BrefType, ChainFlag, D
 
 KEYS = st.one_of(st.integers(0, 120), st.integers(0, 2**64 - 1), st.sampled_from([0, KEY_MAX, KEY_MAX - 1, 1 << 63]))
 COUNTS = st.sampled_from([1, 9, 30, 100])
-STEPS = settings(max_examples=25, stateful_step_count=60)
+THOROUGH = settings.default is not None and settings.default.max_examples > 1000
+"""Under the profile ``fuzz``: more of everything."""
+STEPS = settings(max_examples=500 if THOROUGH else 25, stateful_step_count=60)
+pytestmark = pytest.mark.hypothesis
 
 
 async def flush_one(chain: StoredChain) -> None:
@@ -352,7 +355,9 @@ def test_chains_are_a_dictionary() -> None:
 
 
 def test_files_are_a_dictionary() -> None:
-    run_state_machine_as_test(FilesAreADictionary, settings=settings(STEPS, max_examples=8, stateful_step_count=25))
+    run_state_machine_as_test(
+        FilesAreADictionary, settings=settings(STEPS, max_examples=STEPS.max_examples // 3, stateful_step_count=25)
+    )
 
 
 def test_names_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,4 +366,33 @@ def test_names_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPat
 
     for module in (stored_chains, filesystem_module):
         monkeypatch.setattr(module, "dirhash", three_hashes)
-    run_state_machine_as_test(FilesAreADictionary, settings=settings(STEPS, max_examples=4, stateful_step_count=25))
+    run_state_machine_as_test(
+        FilesAreADictionary, settings=settings(STEPS, max_examples=STEPS.max_examples // 6, stateful_step_count=25)
+    )
+
+
+def test_a_large_file_does_not_wait_in_memory() -> None:
+    devices = memory(1, 1 << 25)
+    store = make(devices)
+    filesystem, chance = store.mount(), random.Random(12)
+    pieces = [chance.randbytes(1 << 20) for _ in range(20)]
+    volume = store.volumes[0]
+    assert volume is not None
+    most = 0
+
+    def watched() -> Iterator[bytes]:
+        nonlocal most
+        for piece in pieces:
+            most = max(most, len(volume.buffered))
+            yield piece
+
+    store.run(filesystem.put(b"large", watched(), 20 << 20))
+    assert 64 <= most <= 160
+    assert read(store, filesystem, b"large") == b"".join(pieces)
+    store.run(filesystem.write(b"large", 5, b"changed after it was written"))
+    store.run(filesystem.flush())
+    assert problems(devices) == []
+    store = reopen(devices)
+    expected = bytearray(b"".join(pieces))
+    expected[5:33] = b"changed after it was written"
+    assert read(store, store.mount(), b"large") == expected

@@ -14,11 +14,13 @@ from hammer2_cluster.store.block_table import BlockTable, is_sound
 from hammer2_cluster.store.blockref import Entry, pack, unpack
 from hammer2_cluster.store.chains import at_once, dirhash
 from hammer2_cluster.store.check_codes import check_code, matches
+from hammer2_cluster.store.flush import sync
 from hammer2_cluster.store.freemap import Freemap, is_an_extent, units_of
 from hammer2_cluster.store.inode_data import InodeData
 from hammer2_cluster.store.insertion import Range, aligned, range_to_move
 from hammer2_cluster.store.layout import HEADER_BYTES, RESERVED_BYTES, ZONE_BYTES
 from hammer2_cluster.store.locks import ChainLock
+from hammer2_cluster.store.making import format_volume, open_volume
 from hammer2_cluster.store.volume_header import (
     NOTHING_CONFIRMED,
     BadVolumeError,
@@ -165,6 +167,20 @@ def test_a_generation_counts_when_it_is_confirmed_here_or_elsewhere() -> None:
     at_once(device.write(last.offsets()[1], last.pack()))
     assert current(device) == last
     assert confirmed_tid([at_once(generations(device))]) == 9
+
+
+@pytest.mark.parametrize("slot", [1, 3])
+def test_a_bad_second_copy_is_mended_when_the_volume_is_opened(slot: int) -> None:
+    """Else the generation that is prepared beside it would look confirmed."""
+    device = MemoryDevice(SIZE)
+    at_once(format_volume(device, b"v" * 16, b"c" * 16))
+    device.content[slot * HEADER_BYTES + 9] ^= 1
+    assert slot in at_once(generations(device)).bad
+    volume = at_once(open_volume(device))
+    assert at_once(generations(device)).bad == []
+    at_once(sync(volume, 1))
+    assert at_once(generations(device)).is_confirmed
+    assert at_once(generations(device)).newest.generation == 1
 
 
 def test_what_is_no_volume_is_refused() -> None:

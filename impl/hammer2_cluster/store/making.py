@@ -10,7 +10,9 @@ from hammer2_cluster.store.lookup import first_entry
 from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.store.volume_header import (
     NOTHING_CONFIRMED,
+    SECOND_COPIES,
     BadVolumeError,
+    Generations,
     VolumeHeader,
     check_geometry,
     generations,
@@ -56,6 +58,24 @@ async def format_volume(
     await device.sync()
 
 
+async def _settle(device: Device, found: Generations, header: VolumeHeader) -> None:
+    """Make it plain on the device which generation counts, before anything else is written. Raises WriteError.
+
+    One that does not is wiped out. Second copies that are not valid are written anew: a bad one would make the next
+    generation that stands there look confirmed.
+    """
+    blocks = {header_offset(slot): header.pack() for slot in found.bad if slot in SECOND_COPIES}
+    first, second = found.newest.offsets()
+    if header is not found.newest:
+        blocks[first] = bytes(HEADER_BYTES)
+    elif not found.is_confirmed:
+        blocks[second] = header.pack()
+    for offset, block in blocks.items():
+        await device.write(offset, block)
+    if blocks:
+        await device.sync()
+
+
 async def open_volume(
     device: Device,
     hmp: int = 0,
@@ -71,13 +91,7 @@ async def open_volume(
     """
     found = await generations(device)
     header = found.current(confirmed_tid)
-    if not found.is_confirmed:
-        first, second = found.newest.offsets()
-        if header is found.newest:
-            await device.write(second, header.pack())
-        else:
-            await device.write(first, bytes(HEADER_BYTES))
-        await device.sync()
+    await _settle(device, found, header)
     volume = Volume(device, header, hmp, name, waiting)
     volume.highest_tid = found.highest_tid
     await volume.freemap.load(device, header)

@@ -128,6 +128,10 @@ async def read_headers(device: Device) -> list[VolumeHeader | None]:
     return headers
 
 
+SECOND_COPIES: Final = (1, 3)
+"""The places of copies that confirm."""
+
+
 class Generations:
     """What the four places of a volume say. Raises BadVolumeError if they say nothing, or what cannot be."""
 
@@ -140,6 +144,8 @@ class Generations:
         """The generation before, unless it is gone."""
         second = headers[(2 * self.newest.generation + 1) % HEADER_COUNT]
         self.is_confirmed: Final = second is None or second.generation == self.newest.generation
+        self.bad: Final = [slot for slot, header in enumerate(headers) if header is None]
+        """Places that hold no valid header."""
         self.highest_tid: Final = max(header.mirror_tid for _, header in valid)
         if self.newest.size != size:
             raise BadVolumeError(f"the volume has {self.newest.size} bytes, the device {size}: truncated?")
