@@ -2,7 +2,10 @@
 
 import json
 import lzma
+import os
+import pty
 import random
+import re
 import shlex
 import subprocess
 import sys
@@ -245,3 +248,18 @@ def test_few_vectors_need_no_machine_code(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(judge(rows, DECISIONS["resolve"], SEED)) == []
     with pytest.raises(TypeError):
         list(judge([*rows, rows[0]], DECISIONS["resolve"], SEED))
+
+
+def test_progress_is_shown_on_a_terminal_and_never_in_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(golden()[:100]))
+    terminal, screen = pty.openpty()
+    command = [str(Path(sys.executable).with_name("hammer2-cluster")), "check", str(path)]
+    with os.fdopen(screen, "w") as stderr:
+        finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True)
+    shown = os.read(terminal, 2**20).decode()
+    os.close(terminal)
+    assert re.search(r"[0-9,]+ records/s", shown)
+    assert finished.stdout == "100 records: 100 agreed, 0 diverged\n"
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert piped.stderr == ""

@@ -93,7 +93,7 @@ class Lines:
         while True:
             try:
                 # Not read(): from a pipe that would wait until the piece is full.
-                piece = self.stream.read1(PIECE)  # type: ignore[attr-defined]
+                piece = self.stream.read1(PIECE)  # type: ignore[attr-defined]  # every buffered reader has it
             except OSError as error:
                 raise self.unreadable(error.strerror or str(error)) from None
             if not piece:
