@@ -6,6 +6,7 @@ import json
 import pytest
 import z3
 
+import properties
 from hammer2_proofs import counting, exchange, matrix
 from hammer2_proofs.obligations import Obligation, Status, discharge
 from hammer2_proofs.property_proofs import Example, Search, Standing, judge, judgement, obligations, proved, question
@@ -162,3 +163,9 @@ def test_a_matrix_that_differs_from_what_is_found_is_noticed(monkeypatch: pytest
 def test_an_example_comes_back_from_json_as_it_was() -> None:
     example = Example(Configuration((MASTER, ABSENT), None, 0, 4), Configuration((), 3, -1, 0), 5)
     assert matrix.example_from_json(json.loads(json.dumps(matrix.example_as_json(example)))) == example
+
+
+def test_the_list_of_properties_in_the_readme_is_current() -> None:
+    text = properties.README.read_text()
+    assert properties.current(text) == text, "python tools/properties.py"
+    assert text.count("**refuted**") > 10

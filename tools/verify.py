@@ -60,9 +60,15 @@ STEPS: tuple[Step, ...] = (
     Step("recorded-calls", ("hammer2-cluster", "check", "data/golden/resolve-public.jsonl.xz"), 15),
     Step("recorded-traces", ("hammer2-cluster", "check", "data/golden/traces-public.jsonl.xz"), 15),
     Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 60),
+    Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting"), 200),
+    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 200),
+    Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 200),
+    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 100),
+    Step("calibration", ("hammer2-cluster", "explore", "calibration", "--tids", "3"), 60),
 )
 
 DEEP_STEPS: tuple[Step, ...] = (
+    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification"), 600),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
 )
 

@@ -107,17 +107,17 @@ class Counts:
                 yield a_set_is_empty_or_has_an_element(tally.at(slot.tid), tally.size(slot.tid))
         for one in self._tallies:
             for other in self._tallies:
-                if one is not other:
-                    yield from _facts_of_two(one, other)
+                yield from _facts_of_two(one, other)
 
 
 def _facts_of_two(one: Tally, other: Tally) -> Iterator[Truth]:
-    for mine in one.slots:
-        here, m = one.at(mine.tid), one.size(mine.tid)
-        yield a_part_is_no_larger(here, m, other.at(mine.tid), other.size(mine.tid))
-    if all(_same(mine.type, its.type) for mine, its in zip(one.slots, other.slots, strict=True)):
-        masters = [equal(slot.type, PfsType.MASTER) for slot in one.slots]  # of the same nodes
+    if one is not other:
         for mine in one.slots:
             here, m = one.at(mine.tid), one.size(mine.tid)
-            for its in other.slots:
+            yield a_part_is_no_larger(here, m, other.at(mine.tid), other.size(mine.tid))
+    if all(_same(mine.type, its.type) for mine, its in zip(one.slots, other.slots, strict=True)):
+        masters = [equal(slot.type, PfsType.MASTER) for slot in one.slots]  # of the same nodes
+        for i, mine in enumerate(one.slots):
+            here, m = one.at(mine.tid), one.size(mine.tid)
+            for its in other.slots[i + 1 :] if one is other else other.slots:
                 yield large_parts_overlap(here, m, other.at(its.tid), other.size(its.tid), masters)

@@ -110,14 +110,8 @@ def _minimal_repairs(prop: AnyProperty, examples: list[Example]) -> tuple[list[l
             if example:
                 examples.append(example)
                 continue
-            if proved(prop, semantics).standing is Standing.HOLDS:
-                minimal.append(list(names))
-                continue
-            example = Search(prop, semantics).smallest()
-            if example:
-                examples.append(example)
-            else:
-                undecided.append(list(names))
+            held = proved(prop, semantics).standing is Standing.HOLDS
+            (minimal if held else undecided).append(list(names))
     return minimal, undecided
 
 
