@@ -589,7 +589,7 @@ def test_fsck_sees_tables_in_disorder_and_blocks_that_overlap() -> None:
         first, second = table.remove(0), table.remove(0)
         table.insert(first._replace(key=second.key))
         at = table._at(1)  # noqa: SLF001 - what no operation does
-        table._writable()[at : at + 64] = pack(first)  # noqa: SLF001
+        table._writable()[at : at + 64] = pack(first)  # noqa: SLF001 - what no operation does
 
     def overlap(table: BlockTable) -> None:
         entry = table.remove(0)

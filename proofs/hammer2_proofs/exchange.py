@@ -89,7 +89,7 @@ class Fold(NamedTuple):
         if state.focused is None:
             return State(after, None)
         taken = _is_on(after["focus"], i)
-        return State(after, choose(taken, self.member(slot), state.focused))  # type: ignore[arg-type]
+        return State(after, choose(taken, self.member(slot), state.focused))  # type: ignore[arg-type]  # records of values are values
 
     def member(self, slot: Slot) -> Focused:
         """What a focus on this slot is on."""
@@ -217,5 +217,5 @@ def _behind(fold: Fold, domain: Sequence[Truth]) -> Iterator[Obligation]:
             f"behind the loops: {field} is the same", known, equal(getattr(mine, field), getattr(its, field))
         )
     for state, verdict in ((one, mine), (other, its)):
-        goal = equal(verdict.focus, state.names["focus"])  # type: ignore[union-attr]
+        goal = equal(verdict.focus, state.names["focus"])  # type: ignore[union-attr]  # choose returns a Verdict
         yield Obligation("behind the loops: the focus stays", known, goal)

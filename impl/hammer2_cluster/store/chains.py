@@ -184,7 +184,7 @@ class StoredChains:
         """As ChainLayer."""
         await modification.modify(own(chain), flags)
 
-    async def resize(self, ip: Inode | None, parent: Chain, chain: Chain, nradix: int, flags: int) -> None:  # noqa: ARG002
+    async def resize(self, ip: Inode | None, parent: Chain, chain: Chain, nradix: int, flags: int) -> None:  # noqa: ARG002 - a chain is resized where it is
         """As ChainLayer: the content is cut, or followed by zeros."""
         await modification.modify(own(chain), flags, nradix)
 
