@@ -186,6 +186,11 @@ def flags_compared(f, p):
     return ((f if p else 3) == f, f != 3, f & 3 == 3, (f & 1 != 0) == p)
 
 
+@case(N)
+def constants_stay_constants(n):
+    return ((n, 1, 2)[5 & 2], len({5 & 4, 4 | 1, 4 ^ 1, 1 << 2}), n << (6 & 3), n // (7 ^ 2))
+
+
 @case(P, N)
 def a_choice_of_constants_in_arithmetic(p, n):
     step = 2 if p else 5
@@ -355,7 +360,8 @@ def a_choice_of_records(p, n):
 def tuples(xs, n):
     x, y, z = xs
     (first, second), third = ((x, y), z)
-    return (xs + (n,), len(xs), n in xs, n not in (1, 2), first + second + third, xs == (x, y, z))
+    lengths = (xs == (x, y), (x, y) == xs, () == xs, xs != (x, y, z, n))
+    return (xs + (n,), len(xs), n in xs, n not in (1, 2), first + second + third, xs == (x, y, z), lengths)
 
 
 @case(THREE, N)

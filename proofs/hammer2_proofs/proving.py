@@ -32,12 +32,18 @@ def obligations(names: Sequence[str] = ()) -> list[Obligation]:
     found = [
         replace(obligation, name=f"{family}: {obligation.name}")
         for family, make in FAMILIES.items()
+        if not names or not all(name.split(":")[0] in FAMILIES for name in names) or family in _families(names)
         for obligation in make()
     ]
     for name in names:
         if not any(name in obligation.name for obligation in found):
             raise ValueError(f"no obligation's name contains {name!r}; --list shows them all")
     return [obligation for obligation in found if not names or any(name in obligation.name for name in names)]
+
+
+def _families(names: Sequence[str]) -> set[str]:
+    """The families that some names begin with; only these need to be lifted, if each name begins with one."""
+    return {name.split(":")[0] for name in names}
 
 
 def questions(asked: Iterable[Obligation], solvers: Sequence[Solver] = ()) -> list[Question]:
