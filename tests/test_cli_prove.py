@@ -224,7 +224,11 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
     shown = b""
     with os.fdopen(theirs, "wb") as terminal:
         subprocess.run(
-            [PROGRAM, "prove", "equivalence: votes_for, 0"], stdout=subprocess.PIPE, stderr=terminal, check=True, timeout=120
+            [PROGRAM, "prove", "equivalence: votes_for, 0"],
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            check=True,
+            timeout=120,
         )
     try:
         while chunk := os.read(ours, 4096):
@@ -234,5 +238,7 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
     os.close(ours)
     assert b"lifting the sources" in shown
     assert b"2/2" in shown
-    silent = subprocess.run([PROGRAM, "prove", "equivalence: votes_for, 0"], capture_output=True, check=True, timeout=120)
+    silent = subprocess.run(
+        [PROGRAM, "prove", "equivalence: votes_for, 0"], capture_output=True, check=True, timeout=120
+    )
     assert silent.stderr == b""
