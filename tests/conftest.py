@@ -8,7 +8,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 # Time says more about the machine than about the code: no deadlines, no health check that reads the clock.
-settings.register_profile("test", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Where CI is set, Hypothesis would draw the same examples whatever the seed.
+settings.register_profile(
+    "test", derandomize=False, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile(
     "fuzz",
     settings.get_profile("test"),

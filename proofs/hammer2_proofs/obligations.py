@@ -13,6 +13,7 @@ Both solvers are asked the same text, the SMT-LIB script that ``script`` writes;
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -28,6 +29,12 @@ SOLVERS: Final[tuple[Solver, ...]] = get_args(Solver)
 
 TIMEOUT_SECONDS: Final = 120.0
 """How long a solver may take for one question, in real time; the hardest takes about a tenth on an idle machine."""
+
+WORKER: Final = ThreadPoolExecutor(max_workers=1)
+"""The solvers work in a thread of their own: Ctrl-C must find Python at work, not code that takes no notice of it."""
+
+POLL_SECONDS: Final = 0.05
+"""Python must look for Ctrl-C: where z3 has put Python's handler back, a signal no longer ends a system call."""
 
 Read: TypeAlias = Callable[[Value], Value]
 """Gives the Python value that a lifted value has in a counterexample."""
@@ -78,8 +85,22 @@ class Result:
 def discharge(obligation: Obligation, solver: Solver = "z3", timeout: float = TIMEOUT_SECONDS) -> Result:
     """Ask a solver, within so many seconds of real time for each question.
 
-    Raises NotReproduced, and KeyboardInterrupt where the solver was stopped by Ctrl-C.
+    Raises NotReproduced, and KeyboardInterrupt on Ctrl-C: z3 stops at once, cvc5 when it has an answer.
     """
+    try:
+        answer = WORKER.submit(_discharge, obligation, solver, timeout)
+        while not answer.done():
+            wait([answer], POLL_SECONDS)
+        return answer.result()
+    except KeyboardInterrupt:
+        done = WORKER.submit(int)  # nothing, once the worker has come to the end of the question
+        while not done.done():
+            z3.main_ctx().interrupt()
+            wait([done], POLL_SECONDS)
+        raise
+
+
+def _discharge(obligation: Obligation, solver: Solver, timeout: float) -> Result:
     started = time.process_time()
 
     def result(status: Status, detail: str = "") -> Result:
@@ -131,13 +152,11 @@ def _ask_z3(conditions: Sequence[Truth], timeout: float) -> Found:
     # The plain solver: on these goals several times faster than the one that z3 would choose and prepare.
     solver = z3.SimpleSolver()
     solver.set("timeout", int(timeout * 1000))
+    solver.set("ctrl_c", False)
     solver.add(*map(_term, conditions))
-    started = time.monotonic()
     answer = solver.check()
     if answer == z3.unknown:
         reason = solver.reason_unknown()
-        if reason == "canceled" and time.monotonic() - started < timeout:
-            raise KeyboardInterrupt  # z3 takes Ctrl-C for itself and says no more than that
         return f"no answer within {timeout:g} s" if reason == "canceled" else f"gave up: {reason}"
     if answer == z3.unsat:
         return None
@@ -168,6 +187,7 @@ def _ask_cvc5(conditions: Sequence[Truth], timeout: float) -> Found:
 def _model_of_cvc5(solver: cvc5.Solver, symbols: cvc5.SymbolManager) -> Found:
     """A model of cvc5 as one of z3: the constants' values are handed over."""
     copy = z3.Solver()
+    copy.set("ctrl_c", False)
     for term in symbols.getDeclaredTerms():
         value, name = solver.getValue(term), term.getSymbol()
         if term.getSort().isBoolean():
