@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -37,6 +38,22 @@ def test_the_examples_print_what_they_show(tmp_path: Path) -> None:
         )  # fmt: skip
         assert finished.stdout.rstrip() == output, command
         assert finished.stderr == ""
+
+
+def test_the_front_page_shows_what_the_commands_print() -> None:
+    shown = examples(ROOT / "README.md")
+    assert len(shown) == 2
+    for command, output in shown:
+        program, *arguments = shlex.split(command)
+        assert program == ".venv/bin/hammer2-cluster"
+        printed = subprocess.run(
+            [Path(sys.executable).parent / "hammer2-cluster", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert printed.stdout.rstrip() == output, command
 
 
 def test_the_reference_describes_every_key_of_the_object() -> None:

@@ -50,7 +50,7 @@ KINDS = {
 def made(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """The obligations are those of these kinds."""
 
-    def obligations() -> Iterator[Obligation]:
+    def obligations(*_: object) -> Iterator[Obligation]:
         return iter([KINDS[kind] for kind in request.param])
 
     monkeypatch.setattr(proving, "FAMILIES", {"made": obligations})

@@ -8,8 +8,9 @@ import z3
 
 import properties
 from hammer2_proofs import counting, exchange, matrix
+from hammer2_proofs.examples import Example, judge
 from hammer2_proofs.obligations import Obligation, Status, discharge
-from hammer2_proofs.property_proofs import Example, Search, Standing, judge, judgement, obligations, proved, question
+from hammer2_proofs.property_proofs import Search, Standing, judgement, obligations, proved, question
 from hammer2_proofs.values import count
 from hammer2_spec.configuration import ABSENT, Configuration, Slot
 from hammer2_spec.properties import PROPERTIES

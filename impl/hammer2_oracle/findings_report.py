@@ -1,7 +1,6 @@
 """What ``hammer2-cluster findings`` prints."""
 
 import json
-import shlex
 import textwrap
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -14,13 +13,11 @@ from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status
 from hammer2_oracle.traces import decode, draw_before
 from hammer2_proofs import matrix
-from hammer2_proofs.property_proofs import Example, judge
+from hammer2_proofs.examples import Example, drawn
 from hammer2_spec.claims import CLAIMS
-from hammer2_spec.configuration import Configuration, Verdict
 from hammer2_spec.findings import FINDINGS, Finding
-from hammer2_spec.notation import arguments, draw, format_flags, format_focus
 from hammer2_spec.properties import PROPERTIES, AnyProperty
-from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, Semantics, describe
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, Semantics
 
 WIDTH: Final = 110
 
@@ -29,8 +26,8 @@ class Shown(NamedTuple):
     """A property that the finding breaks, with the smallest example."""
 
     prop: AnyProperty
-    semantics: Semantics
     example: Example
+    semantics: Semantics
 
 
 def _matrix() -> dict[str, Any]:
@@ -51,7 +48,7 @@ def _broken(stored: dict[str, Any], finding: Finding) -> list[Shown]:
     properties = {prop.name: prop for prop in PROPERTIES}
     without = REPAIRED._replace(**{finding.repair: False})
     shown = [
-        Shown(properties[row["property"]], without, matrix.example_from_json(row["refuted_without"][finding.repair]))
+        Shown(properties[row["property"]], matrix.example_from_json(row["refuted_without"][finding.repair]), without)
         for row in stored["rows"]
         if finding.repair in row["refuted_without"]
     ]
@@ -125,7 +122,7 @@ def one(number: str, decision: Decision, as_json: bool) -> Status:
     screen.line()
     screen.line(f"The smallest example, against {broken[0].prop.name}:")
     screen.line(f"  {broken[0].prop.sentence}")
-    for line in _drawn(broken[0]):
+    for line in drawn(*broken[0]):
         screen.line(f"    {line}")
     return Status.AGREE
 
@@ -142,25 +139,6 @@ def _paragraphs(finding: Finding) -> Iterator[str]:
     yield ""
     yield from textwrap.wrap(finding.story, WIDTH)
     yield from textwrap.wrap(f"Mended: {finding.mended}", WIDTH)
-
-
-def _drawn(shown: Shown) -> Iterator[str]:
-    judged = judge(shown.prop, shown.example, shown.semantics)
-    yield from _decided(shown.example.first, judged.verdict, shown.semantics)
-    if judged.second is not None and judged.then is not None:
-        yield "and then"
-        yield from _decided(judged.second, judged.then, shown.semantics)
-
-
-def _decided(configuration: Configuration, verdict: Verdict, semantics: Semantics) -> Iterator[str]:
-    yield from draw(configuration.slots, {"focus before": configuration.prior, "focus after": verdict.focus})
-    nmasters = "no PFS" if configuration.pfs_nmasters is None else f"pfs_nmasters {configuration.pfs_nmasters}"
-    yield (
-        f"{nmasters}: {verdict.outcome.text}, focus {format_focus(verdict.focus)}, error {verdict.error}, "
-        f"flags {format_flags(verdict.flags)}"
-    )
-    command = ["hammer2-cluster", "resolve", "--semantics", describe(semantics), *arguments(configuration)]
-    yield f"$ {shlex.join(command)}"
 
 
 def _as_json(number: str, finding: Finding, stored: dict[str, Any]) -> dict[str, Any]:

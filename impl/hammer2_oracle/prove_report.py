@@ -19,6 +19,7 @@ from hammer2_proofs.obligations import Obligation, Result, Solver, script
 from hammer2_proofs.obligations import Status as Answer
 from hammer2_proofs.proving import Question, Tally, questions
 from hammer2_proofs.values import negation
+from hammer2_spec.semantics import REPAIRED, Semantics, describe
 
 STATUS: Final = {
     Answer.PROVED: Status.AGREE,
@@ -30,25 +31,32 @@ FILE_NAME_LENGTH: Final = 100
 
 
 def prove(
-    asked: Sequence[Obligation], solvers: Sequence[Solver], timeout: float, decision: Decision, as_json: bool
+    asked: Sequence[Obligation],
+    solvers: Sequence[Solver],
+    timeout: float,
+    semantics: Semantics,
+    decision: Decision,
+    as_json: bool,
 ) -> Status:
     """Ask for the obligations and print the answers as they come; Ctrl-C sums up what is known by then."""
     to_ask = questions(asked, solvers)
     tally, screen = Tally(len(to_ask)), Screen()
     with _progress(to_ask) as advance:
         try:
+            before = ""
             for result in tally.ask(to_ask, timeout):
                 if not as_json:
-                    _show(result, screen)
+                    _show(result, screen, before)
+                before = result.detail
                 advance()
         except KeyboardInterrupt:
             complain("stopped before all was asked")
     status = worst(
         *(STATUS[result.status] for result in tally.results), *([] if tally.complete else [Status.UNDECIDED])
     )
-    again = _reproduction(tally, solvers, timeout, decision) if status else None
+    again = _reproduction(tally, solvers, timeout, semantics, decision) if status else None
     if as_json:
-        click.echo(json.dumps(_as_json(tally, decision, status) | {"reproduce": again}))
+        click.echo(json.dumps(_as_json(tally, semantics, decision, status) | {"reproduce": again}))
         return status
     screen.line(tally.sentence, "bold red" if status else "bold green")
     if again:
@@ -76,18 +84,20 @@ def export(asked: Sequence[Obligation], directory: Path) -> None:
     click.echo(f"{len(asked):,} scripts in {directory}: unsat is proved")
 
 
-def _show(result: Result, screen: Screen) -> None:
+def _show(result: Result, screen: Screen, before: str) -> None:
     bad = STATUS[result.status] is not Status.AGREE
     line = f"{result.status.value:<9} {result.solver:<4} {result.seconds:7.2f} s  {result.name}"
     screen.line(line, "bold red" if bad else "")
-    for detail in result.detail.splitlines():
+    several_lines = "\n" in result.detail
+    for detail in ["as above"] if several_lines and result.detail == before else result.detail.splitlines():
         screen.line(f"    {detail}")
 
 
-def _as_json(tally: Tally, decision: Decision, status: Status) -> dict[str, Any]:
+def _as_json(tally: Tally, semantics: Semantics, decision: Decision, status: Status) -> dict[str, Any]:
     return {
         "command": "prove",
         "decision": decision.name,
+        "semantics": describe(semantics),
         "status": status,
         "questions": tally.total,
         "complete": tally.complete,
@@ -106,8 +116,12 @@ def _as_json(tally: Tally, decision: Decision, status: Status) -> dict[str, Any]
     }
 
 
-def _reproduction(tally: Tally, solvers: Sequence[Solver], timeout: float, decision: Decision) -> str:
+def _reproduction(
+    tally: Tally, solvers: Sequence[Solver], timeout: float, semantics: Semantics, decision: Decision
+) -> str:
     words = ["hammer2-cluster", "prove"]
+    if semantics != REPAIRED:
+        words += ["--semantics", describe(semantics)]
     if decision.name != SEED_DECISION:
         words += ["--decision", decision.name]
     if solvers:

@@ -21,7 +21,8 @@ import hammer2_cluster.resolve
 import hammer2_spec.configuration
 import hammer2_spec.properties
 import hammer2_spec.resolve
-from hammer2_proofs.property_proofs import Example, Search, Standing, judge, judgement, known, proved
+from hammer2_proofs.examples import Example, judge, known
+from hammer2_proofs.property_proofs import Search, Standing, judgement, proved
 from hammer2_spec.configuration import Configuration, Slot
 from hammer2_spec.properties import PROPERTIES, AnyProperty
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics

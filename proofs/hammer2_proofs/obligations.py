@@ -21,6 +21,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import cvc5
 import z3
+from z3.z3util import get_vars
 
 from hammer2_proofs.values import Truth, Value, concrete, negation
 
@@ -35,6 +36,8 @@ WORKER: Final = ThreadPoolExecutor(max_workers=1)
 
 POLL_SECONDS: Final = 0.05
 """Python must look for Ctrl-C: where z3 has put Python's handler back, a signal no longer ends a system call."""
+
+SCALARS: Final = (z3.Z3_BOOL_SORT, z3.Z3_INT_SORT)
 
 Read: TypeAlias = Callable[[Value], Value]
 """Gives the Python value that a lifted value has in a counterexample."""
@@ -62,7 +65,8 @@ class Obligation:
     hypotheses: tuple[Truth, ...]
     goal: Truth
     reproduce: Callable[[Read], str] | None = None
-    """Runs a counterexample in CPython and tells what happened, or raises NotReproduced; None: there is no program."""
+    """Runs a counterexample in CPython and tells what happened, or raises NotReproduced; None: there is no program to
+    run, as for one step of a loop from an arbitrary state."""
     solvers: tuple[Solver, ...] = ("z3",)
     """The solvers that must prove it."""
     instance: Callable[[Truth], Truth] | None = None
@@ -121,8 +125,14 @@ def _discharge(obligation: Obligation, solver: Solver, timeout: float) -> Result
     if found is None:
         return result(Status.PROVED)
     if obligation.reproduce is None:
-        return result(Status.REFUTED, "no program to run")
+        return result(Status.REFUTED, f"no program to run; {_situation(question, found)}")
     return result(Status.REFUTED, obligation.reproduce(lambda x: concrete(x, found)))
+
+
+def _situation(question: Sequence[Truth], model: Callable[[z3.ExprRef], z3.ExprRef]) -> str:
+    """The values that a counterexample gives to the constants of a question, such as the state of a loop."""
+    constants = {str(x): x for condition in question for x in get_vars(_term(condition)) if x.sort().kind() in SCALARS}
+    return ", ".join(f"{name} = {model(x)}" for name, x in sorted(constants.items()))
 
 
 @cache

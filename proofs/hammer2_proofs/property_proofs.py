@@ -18,12 +18,13 @@ import z3
 from hammer2_cluster import resolve
 from hammer2_proofs import counting, exchange
 from hammer2_proofs.counting import Counts
+from hammer2_proofs.examples import Example, drawn, judge
 from hammer2_proofs.inputs import Inputs, any_configuration
 from hammer2_proofs.lift import Lifter
 from hammer2_proofs.obligations import NotReproduced, Obligation, Read, Status, discharge
 from hammer2_proofs.values import Bits, Optional, Truth, Value, concrete, conjunction, negation
 from hammer2_spec import resolve as specification
-from hammer2_spec.configuration import FOREIGN, Configuration, Verdict
+from hammer2_spec.configuration import FOREIGN, Configuration
 from hammer2_spec.properties import (
     PROPERTIES,
     AnyProperty,
@@ -31,49 +32,11 @@ from hammer2_spec.properties import (
     msynced_means_that_all_masters_are_at_the_quorum,
     the_order_of_slots_decides_only_between_equals,
 )
-from hammer2_spec.semantics import REPAIRED, Semantics, describe
+from hammer2_spec.semantics import Semantics, describe
 from hammer2_spec.vocabulary import MAXCLUSTER
 
 RESOURCES: Final = 60_000_000
 """Where z3 gives up while it looks for an example, in its own deterministic unit (some twenty seconds)."""
-
-
-class Example(NamedTuple):
-    """A concrete case in which a property is put to the test."""
-
-    first: Configuration
-    other: Configuration | None = None
-    """For a property of two configurations: what the second one is made of, beside the first."""
-    case: int = 0
-
-
-class Judged(NamedTuple):
-    """What a decision makes of an example."""
-
-    verdict: Verdict
-    second: Configuration | None
-    then: Verdict | None
-    given: bool
-    holds: bool
-
-
-def decided(configuration: Configuration, semantics: Semantics) -> Verdict:
-    """The decision, run by CPython."""
-    return resolve.resolve(*configuration, semantics)
-
-
-def judge(prop: AnyProperty, example: Example, semantics: Semantics) -> Judged:
-    """Run an example in CPython."""
-    verdict = decided(example.first, semantics)
-    if isinstance(prop, Property):
-        given = prop.given(example.first, verdict)
-        return Judged(verdict, None, None, given, not given or prop.holds(example.first, verdict))
-    if example.other is None:
-        raise ValueError(f"{prop.name} speaks of two configurations")
-    second = prop.second(example.first, verdict, example.other, example.case)
-    then = decided(second, semantics)
-    given = prop.given(example.first, verdict, second, then)
-    return Judged(verdict, second, then, given, not given or prop.holds(example.first, verdict, second, then))
 
 
 def cases(prop: AnyProperty, count: int) -> Sequence[int]:
@@ -145,33 +108,42 @@ COUNTED: Final = (msynced_means_that_all_masters_are_at_the_quorum,)
 """MSYNCED compares two counts: counting cannot be cut out of what is said of it."""
 
 
-def obligations(prop: AnyProperty, semantics: Semantics) -> Iterator[Obligation]:
-    """What must be proved for a property to hold under these semantics. Raises exchange.NotAFold."""
+def obligations(
+    prop: AnyProperty, semantics: Semantics, wanted: Callable[[str], bool] = lambda _: True
+) -> Iterator[Obligation]:
+    """What must be proved for a property to hold under these semantics: of it, what is wanted by its name."""
     name = f"{prop.name}, {describe(semantics)}"
 
     def reproduce(_: Read) -> str:
         example = Search(prop, semantics).smallest()
         if example is None:
             raise NotReproduced(f"no example refutes {name}")
-        return str(example)
+        return "\n".join(drawn(prop, example, semantics))
 
     if prop.holds is the_order_of_slots_decides_only_between_equals:
-        for obligation in exchange.obligations(semantics):
-            yield replace(obligation, name=f"{name}: {obligation.name}", reproduce=reproduce)
-        return
+        try:
+            exchanged = list(exchange.obligations(semantics))
+        except exchange.NotAFold:
+            pass  # where an answer depends on the first that comes, the property is put to the test slot by slot
+        else:
+            for obligation in exchanged:
+                yield replace(obligation, name=f"{name}: {obligation.name}", reproduce=reproduce)
+            return
     for count in (0, MAXCLUSTER):
         for case in cases(prop, count):
+            which = f"{name}: {count} slots" + (f", case {case}" if len(cases(prop, count)) > 1 else "")
+            if not wanted(which):
+                continue
             asked = question(prop, semantics, count, case, None if prop.holds in COUNTED else Counts())
             if count == 0 and _impossible(asked.given):
                 continue  # nothing is said of a cluster without slots
-            which = f"{name}: {count} slots" + (f", case {case}" if len(cases(prop, count)) > 1 else "")
             yield Obligation(which, asked.given, asked.holds, reproduce)
 
 
-def repaired() -> Iterator[Obligation]:
-    """That every property holds with all repairs."""
+def all_properties(semantics: Semantics, wanted: Callable[[str], bool]) -> Iterator[Obligation]:
+    """That every property holds under these semantics: of it, what is wanted by its name."""
     for prop in PROPERTIES:
-        yield from obligations(prop, REPAIRED)
+        yield from obligations(prop, semantics, wanted)
 
 
 def _impossible(conditions: Sequence[Truth]) -> bool:
@@ -285,20 +257,12 @@ class Judgement(NamedTuple):
     detail: str = ""
 
 
-def known(prop: AnyProperty, semantics: Semantics, examples: Sequence[Example]) -> Example | None:
-    """The first of some examples that refutes the property under these semantics too."""
-    return next((e for e in examples if not judge(prop, e, semantics).holds), None)
-
-
 def proved(prop: AnyProperty, semantics: Semantics) -> Judgement:
     """Try to prove a property. Where that fails nothing is known: REFUTED is never the answer."""
-    try:
-        for obligation in obligations(prop, semantics):
-            result = discharge(replace(obligation, reproduce=None))
-            if result.status is not Status.PROVED:
-                return Judgement(Standing.UNDECIDED, detail=f"{result.name}: {result.status.value} {result.detail}")
-    except exchange.NotAFold as reason:
-        return Judgement(Standing.UNDECIDED, detail=str(reason))
+    for obligation in obligations(prop, semantics):
+        result = discharge(replace(obligation, reproduce=None))
+        if result.status is not Status.PROVED:
+            return Judgement(Standing.UNDECIDED, detail=f"{result.name}: {result.status.value} {result.detail}")
     return Judgement(Standing.HOLDS)
 
 

@@ -3,18 +3,23 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from hammer2_proofs import counting, equivalence, induction, property_proofs
+from hammer2_proofs import counting, equivalence, induction
 from hammer2_proofs.obligations import Obligation, Result, Solver, Status, discharge
+from hammer2_proofs.property_proofs import all_properties
+from hammer2_spec.semantics import REPAIRED, Semantics
 
-FAMILIES: Final[Mapping[str, Callable[[], Iterator[Obligation]]]] = {
-    "equivalence": equivalence.obligations,
-    "induction": induction.obligations,
-    "counting": counting.laws,
-    "properties": property_proofs.repaired,
+Wanted: TypeAlias = Callable[[str], bool]
+"""Whether an obligation of this name is asked for: what is not need not be lifted."""
+
+FAMILIES: Final[Mapping[str, Callable[[Semantics, Wanted], Iterator[Obligation]]]] = {
+    "equivalence": lambda *_: equivalence.obligations(),
+    "induction": lambda *_: induction.obligations(),
+    "counting": lambda *_: counting.laws(),
+    "properties": all_properties,
 }
-"""Where obligations come from; each one's name begins with its family's."""
+"""Where obligations come from. The first three speak of every semantics, or name those that they speak of."""
 
 
 class Question(NamedTuple):
@@ -24,26 +29,28 @@ class Question(NamedTuple):
     solver: Solver
 
 
-def obligations(names: Sequence[str] = ()) -> list[Obligation]:
+def obligations(names: Sequence[str] = (), semantics: Semantics = REPAIRED) -> list[Obligation]:
     """The obligations whose names contain any of these texts; all of them without any.
 
+    Each name begins with its family's. The semantics are those under which the properties are to hold.
     Raises ValueError for a text that no name contains.
     """
-    found = [
-        replace(obligation, name=f"{family}: {obligation.name}")
-        for family, make in FAMILIES.items()
-        if not names or not all(name.split(":")[0] in FAMILIES for name in names) or family in _families(names)
-        for obligation in make()
-    ]
+
+    def wanted(name: str) -> bool:
+        return not names or any(text in name for text in names)
+
+    def named(family: str) -> Iterator[Obligation]:
+        for obligation in FAMILIES[family](semantics, lambda name: wanted(f"{family}: {name}")):
+            yield replace(obligation, name=f"{family}: {obligation.name}")
+
+    families = {name.partition(":")[0] for name in names}
+    if not families or not families <= set(FAMILIES):
+        families = set(FAMILIES)
+    found = [it for family in FAMILIES if family in families for it in named(family) if wanted(it.name)]
     for name in names:
         if not any(name in obligation.name for obligation in found):
             raise ValueError(f"no obligation's name contains {name!r}; --list shows them all")
-    return [obligation for obligation in found if not names or any(name in obligation.name for name in names)]
-
-
-def _families(names: Sequence[str]) -> set[str]:
-    """The families that some names begin with; only these need to be lifted, if each name begins with one."""
-    return {name.split(":")[0] for name in names}
+    return found
 
 
 def questions(asked: Iterable[Obligation], solvers: Sequence[Solver] = ()) -> list[Question]:

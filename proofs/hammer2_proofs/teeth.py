@@ -181,9 +181,8 @@ class Summary:
     def sentence(self) -> str:
         """The result in one line."""
         counts = self.counts
-        by = ", ".join(f"{n} by {name}" for name, n in self.by_obligation.most_common())
         return (
-            f"{len(self.fates)} mutants: {counts[Outcome.REFUTED]} refuted ({by}), "
+            f"{len(self.fates)} mutants: {counts[Outcome.REFUTED]} refuted, "
             f"{counts[Outcome.EQUIVALENT]} proved equivalent, {counts[Outcome.UNDECIDED]} undecided"
         )
 

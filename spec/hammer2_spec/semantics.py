@@ -120,22 +120,21 @@ def parse(text: str) -> Semantics:
 
     Raises ValueError, naming the word and what was expected, for anything else.
     """
-    first, *rest = [word.strip() for word in text.split(",")]
-    if first in BASES:
-        semantics = BASES[first]
-    else:
-        rest = [first, *rest]
-        semantics = SEED if first.startswith("+") else REPAIRED
-        if len({word[:1] for word in rest}) > 1:
-            raise ValueError(f"semantics {text!r}: begin with seed or repaired to mix + and -")
-    for word in rest:
+    words = [word.strip() for word in text.split(",")]
+    base = BASES.get(words[0])
+    changes: list[tuple[str, bool]] = []
+    for word in words[base is not None :]:
         sign, name = word[:1], word[1:].replace("-", "_")
         if sign not in ("+", "-") or name not in Semantics._fields:
             raise ValueError(
                 f"semantics {word!r}: expected seed, repaired, or + or - and one of {', '.join(Semantics._fields)}"
             )
-        semantics = semantics._replace(**{name: sign == "+"})
-    return semantics
+        changes.append((name, sign == "+"))
+    if base is None:
+        if len({on for _, on in changes}) > 1:
+            raise ValueError(f"semantics {text!r}: begin with seed or repaired to mix + and -")
+        base = SEED if changes[0][1] else REPAIRED
+    return base._replace(**dict(changes))
 
 
 def describe(semantics: Semantics) -> str:

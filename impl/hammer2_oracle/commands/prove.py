@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from hammer2_cluster.decisions import Decision
-from hammer2_oracle.options import decision_option, json_option
+from hammer2_oracle.options import decision_option, json_option, semantics_option
 from hammer2_oracle.status import Status
+from hammer2_spec.semantics import REPAIRED, Semantics
 
 
 @click.command("prove")
@@ -32,6 +33,7 @@ from hammer2_oracle.status import Status
     help="Write each obligation as an SMT-LIB script instead.",
 )
 @click.option("--teeth", is_flag=True, help="Judge all mutants of the decision instead.")
+@semantics_option(default="repaired")
 @decision_option
 @json_option
 def prove(
@@ -41,19 +43,23 @@ def prove(
     listing: bool,
     smt2: Path | None,
     teeth: bool,
+    semantics: Semantics,
     decision: Decision,
     as_json: bool,
 ) -> Status:
     """Prove the obligations whose names contain a NAME, or all.
 
-    Each answer is proved, refuted (with a counterexample that was run), vacuous (what it assumes cannot be), or
-    undecided.
+    The properties are proved for the decision with all repairs, unless --semantics says otherwise; the other families
+    speak of every semantics, or name those that they speak of. Each answer is proved, refuted (with a counterexample
+    that was run), vacuous (what it assumes cannot be), or undecided.
     """
     if teeth:
         from hammer2_oracle.teeth_report import prove_teeth
 
-        if names or solver or listing or smt2:
-            raise click.UsageError("--teeth judges all mutants: it takes no NAME, --solver, --list or --smt2")
+        if names or solver or listing or smt2 or semantics != REPAIRED:
+            raise click.UsageError(
+                "--teeth judges all mutants: it takes no NAME, --solver, --list, --smt2 or --semantics"
+            )
         return prove_teeth(as_json)
     from hammer2_oracle import prove_report
     from hammer2_proofs.obligations import SOLVERS, TIMEOUT_SECONDS
@@ -61,7 +67,7 @@ def prove(
 
     try:
         with prove_report.lifting():
-            asked = obligations(names)
+            asked = obligations(names, semantics)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if listing:
@@ -71,4 +77,4 @@ def prove(
         prove_report.export(asked, smt2)
         return Status.AGREE
     solvers = SOLVERS if solver == "both" else tuple(name for name in SOLVERS if name == solver)
-    return prove_report.prove(asked, solvers, timeout or TIMEOUT_SECONDS, decision, as_json)
+    return prove_report.prove(asked, solvers, timeout or TIMEOUT_SECONDS, semantics, decision, as_json)

@@ -1,0 +1,99 @@
+"""`hammer2-cluster findings`: every finding in full, with the example that machines found, and nothing out of date."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hammer2_oracle.cli import main
+from hammer2_oracle.status import Status
+from hammer2_proofs import matrix
+from hammer2_spec.claims import CLAIMS
+from hammer2_spec.findings import FINDINGS
+from hammer2_spec.properties import PROPERTIES
+from hammer2_spec.semantics import RESOLVE_REPAIRS
+
+OF_THE_DECISION = [number for number, finding in FINDINGS.items() if finding.repair in RESOLVE_REPAIRS]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["findings", *arguments])
+
+
+def printed(*arguments: str) -> str:
+    result = run(*arguments)
+    assert result.exit_code == Status.AGREE, result.output
+    return result.stdout
+
+
+def in_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_the_overview_names_every_finding_and_every_property() -> None:
+    text = printed()
+    for number, finding in FINDINGS.items():
+        assert f"{number}  {finding.title}" in text
+        assert f"mended by {finding.repair}" in text
+    for prop in PROPERTIES:
+        assert f" {prop.name}: " in text
+
+
+@pytest.mark.parametrize("number", FINDINGS)
+def test_a_finding_shows_the_claim_it_breaks_with_its_lines_and_what_goes_wrong(number: str) -> None:
+    finding = FINDINGS[number]
+    text = in_one_line(printed(number.lower()))
+    assert f"lines {finding.lines}; mended by the repair {finding.repair}" in text
+    for name in finding.claims:
+        assert in_one_line(f"{name} ({CLAIMS[name].lines or 'derived'}): {CLAIMS[name].promise}") in text
+    assert in_one_line(finding.story) in text
+    assert in_one_line(finding.mended) in text
+
+
+@pytest.mark.parametrize("number", OF_THE_DECISION)
+def test_the_command_that_a_finding_prints_decides_its_example_again(number: str) -> None:
+    text = printed(number)
+    commands = [line.split("$ ")[1] for line in text.splitlines() if line.strip().startswith("$ hammer2-cluster ")]
+    told = [line for line in text.splitlines() if re.match(r" +(pfs_nmasters \d+|no PFS): ", line)]
+    assert commands
+    for command, line in zip(commands, told, strict=True):
+        again = json.loads(CliRunner().invoke(main, [*shlex.split(command)[1:], "--json"]).stdout)
+        assert f": {again['outcome']}, " in line
+        assert f"error {again['error']}, flags {again['flags']:#x}" in line
+
+
+def test_the_object_for_machines_holds_what_is_printed() -> None:
+    everything: dict[str, Any] = json.loads(printed("--json"))
+    assert set(everything["findings"]) == set(FINDINGS)
+    assert everything["matrix"] == matrix.load()
+    for number in FINDINGS:
+        one = json.loads(printed(number, "--json"))["finding"]
+        assert one == everything["findings"][number]
+        assert one.get("broken") or one.get("run")
+
+
+@pytest.mark.parametrize("number", ["F00", "3", "resolve"])
+def test_no_such_finding_is_bad_usage(number: str) -> None:
+    result = run(number)
+    assert result.exit_code == Status.BAD_INPUT
+    assert f"no finding is called '{number}', expected F01 to " in result.stderr
+
+
+def test_a_matrix_of_other_sources_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / "resolve.json"
+    other.write_text(json.dumps(matrix.load() | {"sources": "0" * 64}))
+    monkeypatch.setattr(matrix, "STORED", other)
+    result = run("F01")
+    assert result.exit_code != Status.AGREE
+    assert "speaks of other sources than these: python -m hammer2_proofs.matrix --write" in result.stderr
+
+
+def test_a_missing_matrix_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(matrix, "STORED", tmp_path / "absent.json")
+    result = run()
+    assert result.exit_code != Status.AGREE
+    assert "is missing: python -m hammer2_proofs.matrix --write" in result.stderr
