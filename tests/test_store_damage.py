@@ -29,7 +29,8 @@ from hammer2_cluster.store.block_table import BlockTable
 from hammer2_cluster.store.blockref import pack
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.check_codes import check_code
-from hammer2_cluster.store.filesystem import Filesystem, FilesystemError, NoSpaceError, UnavailableError
+from hammer2_cluster.store.directory import FilesystemError, NoSpaceError, UnavailableError
+from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.flush import prepare
 from hammer2_cluster.store.freemap import Freemap
 from hammer2_cluster.store.fsck import Kind as FsckKind

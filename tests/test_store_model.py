@@ -18,11 +18,11 @@ from tests.store_kit import content_of, make, memory, problems, put, read, reope
 
 from hammer2_cluster.objects import Blockref, ClusterItem
 from hammer2_cluster.store import chains as stored_chains
-from hammer2_cluster.store import filesystem as filesystem_module
+from hammer2_cluster.store import directory as directory_module
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.deletion import delete
-from hammer2_cluster.store.filesystem import ExistsError, NoSpaceError, NotFoundError
+from hammer2_cluster.store.directory import ExistsError, NoSpaceError, NotFoundError
 from hammer2_cluster.store.flush import flush, sync
 from hammer2_cluster.store.insertion import NO_SPACE, create, rename
 from hammer2_cluster.store.lookup import lookup, next_entry, stored
@@ -364,7 +364,7 @@ def test_names_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPat
     def three_hashes(name: bytes) -> int:
         return 1 << 63 | (sum(name) % 3) << 16 | 0x8000
 
-    for module in (stored_chains, filesystem_module):
+    for module in (stored_chains, directory_module):
         monkeypatch.setattr(module, "dirhash", three_hashes)
     run_state_machine_as_test(
         FilesAreADictionary, settings=settings(STEPS, max_examples=STEPS.max_examples // 6, stateful_step_count=25)

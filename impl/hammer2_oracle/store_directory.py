@@ -14,7 +14,7 @@ from typing import IO, Final
 from hammer2_cluster.device.device import BusyError, Device, DeviceError
 from hammer2_cluster.device.file import FileDevice
 from hammer2_cluster.outcomes import Fatal
-from hammer2_cluster.store.filesystem import FilesystemError
+from hammer2_cluster.store.directory import FilesystemError
 from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.volume_header import BadVolumeError
 from hammer2_oracle.options import complain

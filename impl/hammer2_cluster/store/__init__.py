@@ -11,7 +11,9 @@
     volume         one node: device, header, freemap and chains together; reading blocks
     lookup, insertion, deletion, modification, flush     the chain operations, one file each
     chains         all nodes together, as the Protocol that the cluster operations call
-    filesystem     files, directories, snapshots on 1 to 8 nodes, by cluster operations alone
+    directory, file_data, pfs, filesystem     names, files, snapshots on 1 to 8 nodes, by cluster operations alone
+    making         a volume comes into being, and is opened again
+    local          all nodes in one process, run straight
     fsck           is an image what it should be?
 
 The media format is this project's own, not HAMMER2's: see docs/reference/media-layout.md.

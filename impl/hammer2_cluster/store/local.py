@@ -5,21 +5,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from hammer2_cluster.device.device import Device, DeviceError
 from hammer2_cluster.store.chains import StoredChains, at_once
-from hammer2_cluster.store.filesystem import (
-    Filesystem,
-    FilesystemError,
-    NotFoundError,
-    Root,
-    UnavailableError,
-    create_pfs,
-    find_root,
-    mount,
-    remove_pfs,
-    roots_of,
-    shown,
-)
+from hammer2_cluster.store.directory import FilesystemError, NotFoundError, UnavailableError, shown
+from hammer2_cluster.store.filesystem import Filesystem, mount
 from hammer2_cluster.store.layout import INDIRECT_RADIX
 from hammer2_cluster.store.making import close_volume, format_volume, open_volume
+from hammer2_cluster.store.pfs import Root, create_pfs, find_root, remove_pfs, roots_of
 from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.store.volume_header import BadVolumeError, Generations, confirmed_tid, generations
 from hammer2_cluster.straight import Straight

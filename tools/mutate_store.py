@@ -1,0 +1,126 @@
+"""Mechanical mutants of the store and the devices, and which of them the store's tests notice.
+
+Usage: mutate_store.py [--sample N] [--seed N] [MODULE...]
+
+Each mutant runs in a process of its own, which takes it for the original and runs the tests until the first one fails.
+A survivor is listed with its place and what was done to it; one whose tests do not end in time counts as noticed.
+"""
+# ruff: noqa: PLC0415, S311 - a process imports the store when it is mutated; the sample is seeded, not secret
+
+import argparse
+import importlib
+import os
+import random
+import signal
+import sys
+import types
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from hammer2_cluster.store import chain
+from hammer2_cluster.store.volume import Volume
+from hammer2_proofs.mutants import Mutant, mutate
+
+ROOT = Path(__file__).parents[1]
+CLUSTER = ROOT / "impl" / "hammer2_cluster"
+TESTS = ("device", "store_parts", "chain_layer", "media_layout", "store_model", "store_damage", "store_command")
+"""The quick ones first."""
+SECONDS = 400
+FLOOR = 0.9
+ALIVE, KILLED = 0, 1
+OURS = ("hammer2_", "tests")
+
+
+def modules() -> list[str]:
+    """What can be mutated: every module of the store and the devices."""
+    paths = sorted([*CLUSTER.glob("store/*.py"), *CLUSTER.glob("device/*.py")])
+    return [".".join(path.relative_to(ROOT / "impl").with_suffix("").parts) for path in paths if path.stem[0] != "_"]
+
+
+class Mutated(MetaPathFinder, Loader):
+    """Imports one module from the text of a mutant."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:  # noqa: D102 - Python's protocol
+        return ModuleSpec(fullname, self) if fullname == self._mutant.module else None
+
+    def exec_module(self, module: types.ModuleType) -> None:  # noqa: D102 - Python's protocol
+        code = compile(self._mutant.text, f"<{self._mutant.name}>", "exec", dont_inherit=True)
+        exec(code, module.__dict__)  # noqa: S102 - our own text
+
+
+def all_mutants(names: Sequence[str]) -> list[Mutant]:
+    """In the order of the modules and their texts."""
+    vars(chain)["Volume"] = Volume  # imported there for type checkers only; the mutator looks annotations up
+    return [mutant for name in names for mutant in mutate(importlib.import_module(name)).mutants]
+
+
+def sampled(mutants: Sequence[Mutant], count: int, chance: random.Random) -> Sequence[Mutant]:
+    """So many, or all for 0; at most one of those that do the same kind of thing to the same line."""
+    if not count:
+        return mutants
+    alike: dict[tuple[str, int, str], list[Mutant]] = {}
+    for mutant in mutants:
+        alike.setdefault((mutant.module, mutant.line, mutant.operator), []).append(mutant)
+    groups = chance.sample(sorted(alike), min(count, len(alike)))
+    return [chance.choice(alike[group]) for group in groups]
+
+
+def run_tests(mutant: Mutant) -> int:
+    """In a process that will end: whether a test fails."""
+    import pytest
+
+    for name in [name for name in sys.modules if name.startswith(OURS)]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, Mutated(mutant))
+    files = [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS]
+    return int(pytest.main(["-x", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=120", *files]) != 0)
+
+
+def judge(mutant: Mutant) -> int:
+    """ALIVE or KILLED, found out in a process of its own."""
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        signal.alarm(SECONDS)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, 1)
+        os.dup2(devnull, 2)
+        os._exit(run_tests(mutant))
+    _, status = os.waitpid(child, 0)
+    return KILLED if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 1 if too few are noticed, 3 if it was interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("modules", nargs="*", default=modules(), metavar="MODULE")
+    parser.add_argument("--sample", type=int, default=0, help="so many mutants; 0 for all")
+    parser.add_argument("--seed", type=int, default=20150330)
+    options = parser.parse_args(arguments)
+    mutants = all_mutants(options.modules)
+    chosen = sampled(mutants, options.sample, random.Random(options.seed))
+    killed = judged = 0
+    try:
+        for mutant in chosen:
+            dead = judge(mutant) == KILLED
+            judged, killed = judged + 1, killed + dead
+            print(f"{'' if dead else 'survives: '}{mutant.module} {mutant.name}: {mutant.description}", flush=True)
+    except KeyboardInterrupt:
+        pass
+    share = 100 * killed / max(judged, 1)
+    print(
+        f"store: {killed} of {judged} mutants noticed ({share:.1f} %), of a sample of {len(chosen)} from {len(mutants)}"
+    )
+    print(f"Reproduce with: tools/mutate_store.py --sample {options.sample} --seed {options.seed}")
+    if judged < len(chosen):
+        return 3
+    return int(killed < FLOOR * judged)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
