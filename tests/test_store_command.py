@@ -1,12 +1,16 @@
 """hammer2-cluster store: what it does, what it refuses, and that what it acknowledged is there after any kill."""
 
+import io
 import json
 import os
+import pty
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,8 @@ from tests.store_kit import content_of, problems, reopen
 
 from hammer2_cluster.device.file import FileDevice
 from hammer2_oracle.cli import main
+from hammer2_oracle.store_directory import StoreError, changing, mounted, opened, pieces_of
+from hammer2_spec.semantics import REPAIRED
 
 COMMAND = Path(sys.executable).with_name("hammer2-cluster")
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
@@ -94,9 +100,16 @@ def test_rm_removes_and_a_snapshot_remembers(store: Path) -> None:
     good("rm", store, "a")
     assert good("ls", store).split() == [b"3", b"b"]
     assert good("ls", store, "--snapshot", "then").split() == [b"6", b"a"]
-    assert "there is a" in refused("snapshot", store, "then") or "has a PFS" in refused("snapshot", store, "then")
+    assert "node 0 has a PFS 'then'" in refused("snapshot", store, "then")
+    good("snapshot", store, b"\xff")
+    assert json.loads(good("status", store, "--json"))["snapshots"] == [
+        {"name": "then", "name_hex": b"then".hex()},
+        {"name": None, "name_hex": "ff"},
+    ]
     good("snapshot", store, "then", "--delete")
-    assert "no node has a PFS 'then'" in refused("ls", store, "--snapshot", "then")
+    for command in (("ls",), ("get", "a")):
+        assert "there is no snapshot 'then'" in refused(command[0], store, *command[1:], "--snapshot", "then")
+    assert "there is no snapshot 'then'" in refused("snapshot", store, "then", "--delete")
     assert "is no snapshot" in refused("snapshot", store, "ROOT", "--delete")
 
 
@@ -139,6 +152,155 @@ def test_what_cannot_be_done_is_one_line_and_status_2(store: Path, tmp_path: Pat
     for path in store.iterdir():
         path.write_bytes(b"x")
     assert "truncated" in run("ls", store).stderr.splitlines()[-1]
+
+
+COMMANDS = [("put", "/dev/null"), ("get", "a"), ("ls",), ("rm", "a"), ("snapshot", "s"), ("status",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_what_is_no_store_is_one_line_and_status_2(store: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    def says(directory: Path, what: str) -> None:
+        assert what in refused(command[0], directory, *command[1:])
+
+    says(tmp_path / "nowhere", "nowhere: No such file or directory")
+    says(Path("/dev/null"), "/dev/null: Not a directory")
+    says(tmp_path, "no images, expected 0.img, 1.img")
+    for path in store.iterdir():
+        path.write_bytes(random.Random(1).randbytes(1 << 20))
+    says(store, "all nodes: none of the four volume headers is valid: not a volume, or destroyed")
+    for path in store.iterdir():
+        path.write_bytes(b"")
+    says(store, "0.img: 0 bytes, expected a multiple of 65536: truncated?")
+
+
+def test_fsck_of_what_is_no_volume_is_status_1_and_claims_nothing_else(store: Path, tmp_path: Path) -> None:
+    assert "No such file" in refused("fsck", tmp_path / "nowhere")
+    for path in store.iterdir():
+        path.write_bytes(random.Random(1).randbytes(1 << 20))
+    result = run("fsck", store)
+    assert (result.exit_code, result.stderr) == (1, "")
+    said = "block 0x0: no volume: none of the four volume headers is valid: not a volume, or destroyed"
+    assert result.stdout.splitlines()[:2] == [f"node 0: {said}", "node 0: 0 blocks, 1 problems"]
+
+
+@pytest.mark.parametrize(("masters", "cut_off"), [(1, 1 << 20), (3, 65536)])
+def test_a_truncated_image_is_refused(tmp_path: Path, masters: int, cut_off: int) -> None:
+    good("init", tmp_path / "s", "--masters", str(masters), "--size", "4M")
+    for path in (tmp_path / "s").iterdir():
+        os.truncate(path, cut_off)
+    assert f"the volume has 4194304 bytes, the device {cut_off}: truncated?" in refused("ls", tmp_path / "s")
+
+
+def test_what_cannot_be_put_is_one_line_and_changes_nothing(store: Path, tmp_path: Path) -> None:
+    before = [path.read_bytes() for path in sorted(store.iterdir())]
+    assert refused("put", store, tmp_path) == f"{tmp_path}: Is a directory"
+    assert refused("put", store, tmp_path / "nope") == f"{tmp_path}/nope: No such file or directory"
+    assert "a name has 1 to 255 bytes, this one 256" in refused("put", store, "/dev/null", "n" * 256)
+    assert "a name has 1 to 255 bytes, this one 0" in refused("put", store, "/dev/null", "")
+    assert [path.read_bytes() for path in sorted(store.iterdir())] == before
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_file_that_changes_while_it_is_put_is_refused(change: int) -> None:
+    content = io.BytesIO(bytes(2 << 20))
+    with pytest.raises(StoreError, match="changed while it was read"):
+        list(pieces_of(content, (2 << 20) + change, "file"))
+
+
+def test_what_has_no_size_is_put_whole(store: Path, tmp_path: Path) -> None:
+    good("put", store, "/proc/self/status")
+    assert b"VmPeak" in good("get", store, "status")
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["/bin/sh", "-c", f"seq 100000 > {tmp_path}/pipe"]):
+        good("put", store, tmp_path / "pipe")
+    assert good("get", store, "pipe").splitlines()[-1] == b"100000"
+
+
+def test_get_writes_through_links_and_into_devices_and_replaces_neither(store: Path, tmp_path: Path) -> None:
+    good("put", store, "-", "a", stdin=b"content")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    good("get", store, "a", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"content"
+    good("get", store, "a", "/dev/null")
+    assert Path("/dev/null").is_char_device()
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["/bin/cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as cat:
+        good("get", store, "a", tmp_path / "pipe")
+        assert cat.communicate()[0] == b"content"
+
+
+def test_get_that_cannot_write_leaves_what_was_there(store: Path, tmp_path: Path) -> None:
+    good("put", store, "-", "a", stdin=bytes(100_000))
+    assert refused("get", store, "a", "/dev/full") == "/dev/full: No space left on device"
+    assert refused("get", store, "a", tmp_path) == f"{tmp_path}: Is a directory"
+    assert refused("get", store, "a", tmp_path / "no" / "where") == f"{tmp_path}/no/where: No such file or directory"
+    (tmp_path / "file").write_bytes(b"before")
+    limited = bash("ulimit -f 10; $0 get $1 a $2", COMMAND, store, tmp_path / "file")
+    assert (limited.returncode, limited.stderr) == (2, f"hammer2-cluster: {tmp_path}/file: File too large\n")
+    assert (tmp_path / "file").read_bytes() == b"before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "store"]
+    closed = bash("$0 get $1 a | head -c 1", COMMAND, store)
+    assert closed.stderr == "hammer2-cluster: cannot write the output: Broken pipe\n"
+
+
+def bash(script: str, command: Path, *arguments: Path) -> "subprocess.CompletedProcess[str]":
+    """``$0`` is the command's group of commands."""
+    script = script.replace("$0", '"$0" store').replace("$1", '"$1"').replace("$2", '"$2"')
+    return subprocess.run(
+        ["/bin/bash", "-c", script, command, *arguments], capture_output=True, text=True, errors="replace", check=False
+    )
+
+
+def test_a_disk_that_is_full_below_the_images_is_one_line_and_loses_nothing(store: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: writing behind it fails, and the images are sparse."""
+    good("put", store, "-", "a", stdin=b"before" * 1000)
+    (tmp_path / "big").write_bytes(random.Random(1).randbytes(2 << 20))
+    result = bash("ulimit -f 1024; $0 put $1 $2 a", COMMAND, store, tmp_path / "big")
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert "not written: " in line
+    assert re.search(r"0\.img: block 0x[0-9a-f]+: File too large", line)
+    assert good("get", store, "a") == b"before" * 1000
+    assert b" 0 problems" in good("fsck", store)
+    good("put", store, tmp_path / "big", "a")
+    assert good("get", store, "a") == (tmp_path / "big").read_bytes()
+
+
+def test_a_put_that_is_interrupted_says_so_and_changes_nothing(store: Path, tmp_path: Path) -> None:
+    good("put", store, "-", "a", stdin=b"before")
+    os.mkfifo(tmp_path / "pipe")
+    command = [COMMAND, "store", "put", store, tmp_path / "pipe", "a"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process, (tmp_path / "pipe").open("wb") as pipe:
+        pipe.write(b"half")
+        pipe.flush()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert (process.returncode, said) == (3, b"hammer2-cluster: stopped\n")
+    assert good("get", store, "a") == b"before"
+
+
+def test_what_is_interrupted_tells_what_became_of_it(store: Path) -> None:
+    with opened(store, REPAIRED) as cluster:
+        filesystem = mounted(cluster)
+        with pytest.raises(KeyboardInterrupt, match="nothing was changed"), changing(cluster, filesystem):
+            raise KeyboardInterrupt
+
+
+def test_a_terminal_sees_how_far_it_is(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(1 << 20))
+    for arguments in (["put", store, tmp_path / "big"], ["get", store, "big", tmp_path / "copy"], ["fsck", store]):
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([COMMAND, "store", *arguments], stderr=theirs, stdout=subprocess.DEVNULL) as process:
+            os.close(theirs)
+            shown = b""
+            with suppress(OSError):  # Linux says EIO at the end
+                while piece := os.read(ours, 65536):
+                    shown += piece
+        os.close(ours)
+        assert process.returncode == 0
+        assert str(arguments[0]).encode() in shown
+        assert b"MB" in shown
 
 
 def test_a_file_that_does_not_fit_is_refused_before_anything_is_changed(store: Path, tmp_path: Path) -> None:

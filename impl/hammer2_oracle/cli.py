@@ -101,8 +101,8 @@ def _endings() -> Iterator[None]:
     except OSError as error:
         _discard_output()
         raise Ending(Status.BAD_INPUT, f"{error.filename or 'cannot write the output'}: {error.strerror}") from None
-    except (KeyboardInterrupt, click.Abort):
-        raise Ending(Status.UNDECIDED, "stopped") from None
+    except (KeyboardInterrupt, click.Abort) as stop:
+        raise Ending(Status.UNDECIDED, ": ".join(["stopped", *map(str, stop.args)])) from None
     except MemoryError:
         raise Ending(Status.UNDECIDED, "out of memory") from None
     except Exception as error:  # noqa: BLE001 - a defect must not end with the status that means "differ"

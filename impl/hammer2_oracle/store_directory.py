@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import uuid
@@ -14,12 +15,13 @@ from typing import IO, Final
 from hammer2_cluster.device.device import BusyError, Device, DeviceError
 from hammer2_cluster.device.file import FileDevice
 from hammer2_cluster.outcomes import Fatal
-from hammer2_cluster.store.directory import FilesystemError
+from hammer2_cluster.store.directory import FilesystemError, NotFoundError, shown
+from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.volume_header import BadVolumeError
 from hammer2_oracle.options import complain
 from hammer2_spec.semantics import Semantics
-from hammer2_spec.vocabulary import MAXCLUSTER
+from hammer2_spec.vocabulary import MAXCLUSTER, PfsType
 
 IMAGE: Final = re.compile(r"([0-7])\.img")
 PIECE_BYTES: Final = 1 << 20
@@ -120,34 +122,109 @@ def printable(name: bytes) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c) & 0xFF:02x}" for c in text)
 
 
-def pieces_of(file: IO[bytes]) -> Iterator[bytes]:
-    """A file's content, piece by piece."""
-    while piece := file.read(PIECE_BYTES):
-        yield piece
+def name_in_json(name: bytes) -> dict[str, str | None]:
+    """A name as text, if it is UTF-8, and in any case as hexadecimal digits."""
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        text = None
+    return {"name": text, "name_hex": name.hex()}
+
+
+def mounted(store: Store, label: str | None = None) -> Filesystem:
+    """The filesystem, or a snapshot of it; a master that is left out is named. Raises StoreError."""
+    try:
+        filesystem = store.mount() if label is None else store.mount(name_of(label))
+    except NotFoundError:
+        if label is None:
+            raise
+        raise StoreError(f"there is no snapshot {shown(name_of(label))}") from None
+    for node, why in enumerate(filesystem.left_out):
+        if why and not store.trouble[node] and filesystem.pmp.pfs_types[node] == PfsType.MASTER:
+            complain(f"node {node} takes no part: {why}")
+    return filesystem
 
 
 @contextmanager
-def reading(file: str) -> Iterator[None]:
-    """What goes wrong with the file that is read ends as one line. Raises StoreError."""
+def changing(store: Store, filesystem: Filesystem) -> Iterator[None]:
+    """What is done in here is durable afterwards, or not done; a node that could not be written is named."""
+    happened = "nothing was changed"
     try:
         yield
+        happened = "while it was written: it is done as a whole, or not at all"
+        store.run(filesystem.flush())
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(happened) from None
+    for node, volume in enumerate(store.volumes):
+        if volume is not None and volume.failed:
+            complain(f"node {node} was not written: {volume.failed}")
+
+
+@contextmanager
+def complete(file: Path) -> Iterator[IO[bytes]]:
+    """A file that is there as a whole afterwards, or as it was before; a device or pipe is written as it comes.
+
+    Raises StoreError.
+    """
+    file = file.resolve()
+    special = file.exists() and not file.is_file()
+    part = file if special else file.with_name(f".{os.getpid()}.part")
+    try:
+        try:
+            with part.open("wb" if special else "xb") as target:
+                yield target
+            if not special:
+                part.replace(file)
+        finally:
+            if not special:
+                part.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{file}: {error.strerror}") from None
 
 
+def pieces_of(content: IO[bytes], size: int, file: str) -> Iterator[bytes]:
+    """The content, piece by piece. Raises StoreError unless it has so many bytes."""
+    done = 0
+    try:
+        while piece := content.read(PIECE_BYTES):
+            done += len(piece)
+            if done > size:
+                break
+            yield piece
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror}") from None
+    if done != size:
+        raise StoreError(f"{file}: changed while it was read, nothing was stored")
+
+
 @contextmanager
-def source(file: str) -> Iterator[IO[bytes]]:
-    """A file, or - for standard input, that can be measured and then read. Raises StoreError."""
+def source(file: str) -> Iterator[tuple[IO[bytes], int]]:
+    """A file, or - for standard input, and its size in bytes. What cannot be measured is copied. Raises StoreError."""
     with ExitStack() as stack:
-        with reading(file):
+        try:
             content: IO[bytes] = (
                 sys.stdin.buffer if file == "-" else stack.enter_context(open(file, "rb"))  # noqa: PTH123 - any bytes
             )
-            if not content.seekable():
+            if not _is_plain(content):
                 copy = stack.enter_context(tempfile.TemporaryFile())
                 shutil.copyfileobj(content, copy)
+                copy.seek(0)
                 content = copy
-        yield content
+            start = content.tell()
+            size = content.seek(0, os.SEEK_END) - start
+            content.seek(start)
+        except OSError as error:
+            raise StoreError(f"{file}: {error.strerror}") from None
+        yield content, size
+
+
+def _is_plain(content: IO[bytes]) -> bool:
+    """Whether it is a file whose size is known; those of /proc say 0."""
+    try:
+        status = os.fstat(content.fileno())
+    except (OSError, AttributeError):
+        return content.seekable()
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 class Counter:

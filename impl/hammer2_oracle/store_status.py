@@ -8,7 +8,7 @@ from hammer2_cluster.store.local import NodeStatus, Store
 from hammer2_oracle.explanation import explain
 from hammer2_oracle.resolve_report import quorum_in_words
 from hammer2_oracle.screen import Screen
-from hammer2_oracle.store_directory import printable
+from hammer2_oracle.store_directory import name_in_json, printable
 from hammer2_spec.configuration import ABSENT, Configuration, Slot
 from hammer2_spec.notation import format_focus
 from hammer2_spec.semantics import Semantics
@@ -48,7 +48,7 @@ def report(store: Store, semantics: Semantics, as_json: bool) -> None:
         report = {
             "command": "store status",
             "nodes": rows,
-            "snapshots": [printable(label) for label in snapshots],
+            "snapshots": [name_in_json(label) for label in snapshots],
             "quorum": {"reached": agreed.reached, "tid": agreed.tid, "votes": agreed.nmasters, "needed": needed},
             "focus": verdict.focus,
             "focus_why": focus_why,

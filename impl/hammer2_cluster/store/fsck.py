@@ -204,6 +204,15 @@ async def fsck(device: Device, confirmed: int = NOTHING_CONFIRMED) -> AsyncItera
     yield Progress(progress.blocks, progress.bytes, problems)
 
 
+async def used_bytes(device: Device, confirmed: int = NOTHING_CONFIRMED) -> int | None:
+    """How many bytes there are to walk, as the freemap says; None if it says nothing."""
+    try:
+        counts = await _counts(device, (await generations(device)).current(confirmed))
+    except (BadVolumeError, DeviceError):
+        return None
+    return UNIT_BYTES * (len(counts) - counts.count(0) - counts.count(RESERVED))
+
+
 async def problems_of(device: Device, confirmed: int = NOTHING_CONFIRMED) -> list[Problem]:
     """All of them at once."""
     return [problem async for progress in fsck(device, confirmed) for problem in progress.problems]

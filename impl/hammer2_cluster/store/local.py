@@ -97,7 +97,8 @@ class Store:
                 trouble[hmp] = str(error)
         opened = [volume for volume in volumes if volume is not None]
         if not opened:
-            raise BadVolumeError("; ".join(f"node {hmp}: {why}" for hmp, why in enumerate(trouble)))
+            named = [f"node {hmp}: {why}" for hmp, why in enumerate(trouble)]
+            raise BadVolumeError("; ".join(named) if len(set(trouble)) > 1 else f"all nodes: {trouble[0]}")
         if len({volume.header.clid for volume in opened}) > 1:
             raise BadVolumeError("these nodes were not made together")
         return cls(volumes, trouble, ids, semantics)

@@ -1,12 +1,11 @@
 """``hammer2-cluster store``: run a real cluster on file-backed nodes."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from pathlib import Path
-from typing import IO, Any, ParamSpec
+from typing import IO, ParamSpec
 
 import click
 
@@ -86,18 +85,15 @@ def init(semantics: Semantics, directory: Path, masters: int, slaves: int, size:
 @a_store_command
 def put(semantics: Semantics, directory: Path, file: str, name: str | None) -> Status:
     """Put a file (- for standard input) into the store, in place of one of that name; it is durable at the end."""
-    from hammer2_oracle.store_directory import byte_progress, name_of, opened, pieces_of, reading, source
+    from hammer2_oracle.store_directory import byte_progress, changing, mounted, name_of, opened, pieces_of, source
 
     if name is None and file == "-":
         raise click.UsageError("expected a NAME for what comes from standard input")
-    with opened(directory, semantics) as cluster, source(file) as content:
-        size = content.seek(0, os.SEEK_END)
-        content.seek(0)
-        filesystem = cluster.mount()
-        with byte_progress("put", size) as counter, reading(file):
-            pieces = counted(pieces_of(content), counter.advance)
+    with opened(directory, semantics) as cluster, source(file) as (content, size):
+        filesystem = mounted(cluster)
+        with byte_progress("put", size) as counter, changing(cluster, filesystem):
+            pieces = counted(pieces_of(content, size, file), counter.advance)
             cluster.run(filesystem.put(name_of(Path(file).name if name is None else name), pieces, size))
-        cluster.run(filesystem.flush())
     return Status.AGREE
 
 
@@ -117,33 +113,25 @@ def counted(pieces: Iterable[bytes], advance: Callable[[int], None]) -> Iterator
 @a_store_command
 def get(semantics: Semantics, directory: Path, name: str, file: Path | None, label: str | None) -> Status:
     """Write a file of the store to FILE, or to standard output. FILE appears when it is complete."""
-    from hammer2_oracle.store_directory import byte_progress, name_of, opened
+    from hammer2_oracle.store_directory import byte_progress, complete, mounted, name_of, opened
 
-    with opened(directory, semantics) as cluster, byte_progress("get", None) as counter:
-        filesystem = cluster.mount() if label is None else cluster.mount(name_of(label))
+    with opened(directory, semantics) as cluster:
+        filesystem = mounted(cluster, label)
+        size = cluster.run(filesystem.size_of(name_of(name)))
+        with byte_progress("get", size) as counter:
 
-        async def write_to(target: IO[bytes]) -> None:
-            async for piece in filesystem.read(name_of(name)):
-                target.write(piece)
-                counter.advance(len(piece))
+            async def write_to(target: IO[bytes]) -> None:
+                async for piece in filesystem.read(name_of(name)):
+                    target.write(piece)
+                    counter.advance(len(piece))
 
-        if file is None:
-            cluster.run(write_to(sys.stdout.buffer))
-            sys.stdout.buffer.flush()
-        else:
-            complete(file, lambda target: cluster.run(write_to(target)))
+            if file is None:
+                cluster.run(write_to(sys.stdout.buffer))
+                sys.stdout.buffer.flush()
+            else:
+                with complete(file) as target:
+                    cluster.run(write_to(target))
     return Status.AGREE
-
-
-def complete(file: Path, write_to: Callable[[IO[bytes]], None]) -> None:
-    """A file that is there as a whole, or as it was before."""
-    part = file.with_name(file.name[:200] + ".part")
-    try:
-        with part.open("wb") as target:
-            write_to(target)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @store.command("ls")
@@ -154,30 +142,22 @@ def complete(file: Path, write_to: Callable[[IO[bytes]], None]) -> None:
 @a_store_command
 def list_files(semantics: Semantics, directory: Path, label: str | None, as_json: bool) -> Status:
     """List the files: size in bytes, and name."""
-    from hammer2_oracle.store_directory import name_of, opened, printable
+    from hammer2_oracle.store_directory import mounted, name_in_json, opened, printable
 
     with opened(directory, semantics) as cluster:
-        filesystem = cluster.mount() if label is None else cluster.mount(name_of(label))
+        filesystem = mounted(cluster, label)
 
         async def names() -> list[tuple[bytes, int]]:
             return sorted([listed async for listed in filesystem.names()])
 
         files = cluster.run(names())
     if as_json:
-        rows = [{"name": text_of(name), "name_hex": name.hex(), "size": size} for name, size in files]
+        rows = [name_in_json(name) | {"size": size} for name, size in files]
         click.echo(json.dumps({"command": "store ls", "files": rows}))
     else:
         for name, size in files:
             click.echo(f"{size:>12} {printable(name)}")
     return Status.AGREE
-
-
-def text_of(name: bytes) -> str | None:
-    """A name as text, if it is UTF-8."""
-    try:
-        return name.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 @store.command("rm")
@@ -187,12 +167,12 @@ def text_of(name: bytes) -> str | None:
 @a_store_command
 def remove(semantics: Semantics, directory: Path, name: str) -> Status:
     """Remove a file."""
-    from hammer2_oracle.store_directory import name_of, opened
+    from hammer2_oracle.store_directory import changing, mounted, name_of, opened
 
     with opened(directory, semantics) as cluster:
-        filesystem = cluster.mount()
-        cluster.run(filesystem.remove(name_of(name)))
-        cluster.run(filesystem.flush())
+        filesystem = mounted(cluster)
+        with changing(cluster, filesystem):
+            cluster.run(filesystem.remove(name_of(name)))
     return Status.AGREE
 
 
@@ -204,13 +184,13 @@ def remove(semantics: Semantics, directory: Path, name: str) -> Status:
 @a_store_command
 def snapshot(semantics: Semantics, directory: Path, label: str, delete: bool) -> Status:
     """Freeze the contents under a label; get and ls can read from it."""
-    from hammer2_oracle.store_directory import name_of, opened
+    from hammer2_oracle.store_directory import mounted, name_of, opened
 
     with opened(directory, semantics) as cluster:
         if delete:
             cluster.run(cluster.remove_snapshot(name_of(label)))
         else:
-            cluster.run(cluster.mount().snapshot(name_of(label)))
+            cluster.run(mounted(cluster).snapshot(name_of(label)))
     return Status.AGREE
 
 
@@ -235,41 +215,11 @@ def status(semantics: Semantics, directory: Path, as_json: bool) -> Status:
 @a_store_command
 def fsck(directory: Path, as_json: bool) -> Status:
     """Walk every block of every node: check codes, leaks, double use. Status 1 if anything is wrong."""
-    from hammer2_cluster.store.chains import at_once
-    from hammer2_cluster.store.fsck import confirmed_by, damaged_headers
-    from hammer2_cluster.store.fsck import fsck as check
-    from hammer2_oracle.store_directory import byte_progress, devices_in
+    from hammer2_oracle.store_fsck import check_nodes, show
 
-    nodes: list[dict[str, Any]] = []
-    with devices_in(directory) as (devices, why), byte_progress("fsck", None) as counter:
-        confirmed = at_once(confirmed_by(devices))
-        for node, (device, trouble) in enumerate(zip(devices, why, strict=True)):
-            found = {"node": node, "blocks": 0, "problems": [trouble] if trouble else [], "damaged_headers": []}
-            if device is not None:
-
-                async def walk(found: dict[str, Any] = found, device: Any = device) -> None:  # noqa: ANN401 - closed over
-                    done = 0
-                    async for progress in check(device, confirmed):
-                        found["blocks"] = progress.blocks
-                        found["problems"] += [str(problem) for problem in progress.problems]
-                        counter.advance(progress.bytes - done)
-                        done = progress.bytes
-                    found["damaged_headers"] = await damaged_headers(device)
-
-                at_once(walk())
-            nodes.append(found)
+    nodes = check_nodes(directory)
     if as_json:
-        click.echo(json.dumps({"command": "store fsck", "nodes": nodes}))
+        click.echo(json.dumps({"command": "store fsck", "nodes": [node._asdict() for node in nodes]}))
     else:
         show(nodes)
-    return Status.DIFFER if any(node["problems"] for node in nodes) else Status.AGREE
-
-
-def show(nodes: list[dict[str, Any]]) -> None:
-    """What fsck found, for people."""
-    for node in nodes:
-        for problem in node["problems"]:
-            click.echo(f"node {node['node']}: {problem}")
-        for slot in node["damaged_headers"]:
-            click.echo(f"node {node['node']}: volume header {slot} is not valid; others are, no harm is done")
-        click.echo(f"node {node['node']}: {node['blocks']} blocks, {len(node['problems'])} problems")
+    return Status.DIFFER if any(node.problems for node in nodes) else Status.AGREE
