@@ -270,7 +270,7 @@ def test_a_disk_that_is_full_below_the_images_is_one_line_and_loses_nothing(stor
 def test_a_put_that_is_interrupted_says_so_and_changes_nothing(store: Path, tmp_path: Path) -> None:
     good("put", store, "-", "a", stdin=b"before")
     os.mkfifo(tmp_path / "pipe")
-    command = [COMMAND, "store", "put", store, tmp_path / "pipe", "a"]
+    command: list[str | Path] = [COMMAND, "store", "put", store, tmp_path / "pipe", "a"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process, (tmp_path / "pipe").open("wb") as pipe:
         pipe.write(b"half")
         pipe.flush()
@@ -289,7 +289,12 @@ def test_what_is_interrupted_tells_what_became_of_it(store: Path) -> None:
 
 def test_a_terminal_sees_how_far_it_is(store: Path, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(1 << 20))
-    for arguments in (["put", store, tmp_path / "big"], ["get", store, "big", tmp_path / "copy"], ["fsck", store]):
+    commands: list[list[str | Path]] = [
+        ["put", store, tmp_path / "big"],
+        ["get", store, "big", tmp_path / "copy"],
+        ["fsck", store],
+    ]
+    for arguments in commands:
         ours, theirs = pty.openpty()
         with subprocess.Popen([COMMAND, "store", *arguments], stderr=theirs, stdout=subprocess.DEVNULL) as process:
             os.close(theirs)
