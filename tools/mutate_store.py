@@ -5,7 +5,7 @@ Usage: mutate_store.py [--sample N] [--seed N] [MODULE...]
 Each mutant runs in a process of its own, which takes it for the original and runs the tests until the first one fails.
 A survivor is listed with its place and what was done to it; one whose tests do not end in time counts as noticed.
 """
-# ruff: noqa: PLC0415, S311 - a process imports the store when it is mutated; the sample is seeded, not secret
+# ruff: noqa: S311 - the sample is seeded, not secret
 
 import argparse
 import importlib
@@ -18,6 +18,9 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+
+import hypothesis  # noqa: F401 - once, for all processes
+import pytest
 
 from hammer2_cluster.store import chain
 from hammer2_cluster.store.volume import Volume
@@ -72,8 +75,6 @@ def sampled(mutants: Sequence[Mutant], count: int, chance: random.Random) -> Seq
 
 def run_tests(mutant: Mutant) -> int:
     """In a process that will end: whether a test fails."""
-    import pytest
-
     for name in [name for name in sys.modules if name.startswith(OURS)]:
         del sys.modules[name]
     sys.meta_path.insert(0, Mutated(mutant))
