@@ -5,27 +5,49 @@ All but setflush look at memory only, so they are plain functions: nothing can w
 
 from dataclasses import replace
 
-from hammer2_cluster.objects import Blockref, Cluster
+from hammer2_cluster.contracts import always, before, cluster_must_be
+from hammer2_cluster.objects import Blockref, Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
+from hammer2_spec import cluster_rules as rules
 from hammer2_spec.vocabulary import OFF_MASK_RADIX, ChainFlag, enc_check
 
 
+def _members(cluster: Cluster) -> list[Chain]:
+    return [chain for _, chain in cluster.members()]
+
+
+def _flags(cluster: Cluster | None) -> list[int]:
+    return [] if cluster is None else [chain.flags for chain in _members(cluster)]
+
+
+@always(
+    lambda cluster, bytes, result: result == (0 if all(chain.bytes == bytes for chain in _members(cluster)) else 1),
+    "0 if every chain has the size, else 1",
+)
 def need_resize(cluster: Cluster | None, bytes: int) -> int:
     """1 if the size of some present chain is not so many bytes, else 0 (L118-133)."""
     return int(any(chain.bytes != bytes for _, chain in deref(cluster).members()))
 
 
+@always(lambda cluster, result: result == cluster.focus.bref.type, "the focus tells")
 def type(cluster: Cluster | None) -> int:
     """The focus's BrefType (L135-139). Raises NullDereference without a focus."""
     return deref(deref(cluster).focus).bref.type
 
 
+@always(lambda cluster, result: result == cluster.focus.flags % 2, "the lowest of the focus's flags, MODIFIED")
 def modified(cluster: Cluster | None) -> int:
     """1 if the focus is MODIFIED, else 0 (L141-145). Raises NullDereference without a focus."""
     return int(deref(deref(cluster).focus).flags & ChainFlag.MODIFIED != 0)
 
 
+@always(lambda result: 0 <= result.data_off <= OFF_MASK_RADIX, "no media offset: it is a node's own")
+@always(
+    lambda cluster, result: replace(result, data_off=0) == replace(cluster.focus.bref, data_off=0),
+    "all else is the focus's",
+)
+@always(lambda cluster, result: result is not cluster.focus.bref, "a copy, which the caller may change")
 def bref(cluster: Cluster | None) -> Blockref:
     """The focus's blockref with the size radix, but without the media offset, a node's own (L147-159).
 
@@ -35,6 +57,12 @@ def bref(cluster: Cluster | None) -> Blockref:
     return replace(focus.bref, data_off=focus.bref.data_off & OFF_MASK_RADIX)
 
 
+@always(
+    lambda cluster, result: (
+        result == (ChainFlag.UNLINKED if any(flags & ChainFlag.UNLINKED for flags in _flags(cluster)) else 0)
+    ),
+    "UNLINKED if one of the chains is, else 0",
+)
 def isunlinked(cluster: Cluster | None) -> int:
     """The UNLINKED bit (8) if it is set on any present chain, else 0 (L161-181). The cluster need not be locked."""
     flags = 0
@@ -43,18 +71,29 @@ def isunlinked(cluster: Cluster | None) -> int:
     return flags & ChainFlag.UNLINKED
 
 
+@before("flags", _flags)
+@always(
+    lambda cluster, flags, OLD: _flags(cluster) == [was | flags for was in OLD.flags],
+    "every chain has the flags, and those that it had",
+)
 def set_chainflags(cluster: Cluster | None, flags: int) -> None:
     """Set flags (unsigned 32-bit) on every present chain (L183-194)."""
     for _, chain in deref(cluster).members():
         chain.flags |= flags
 
 
+@before("flags", _flags)
+@always(
+    lambda cluster, flags, OLD: _flags(cluster) == [was & ~flags for was in OLD.flags],
+    "no chain has the flags, and all keep their others",
+)
 def clr_chainflags(cluster: Cluster | None, flags: int) -> None:
     """Clear flags (unsigned 32-bit) on every present chain (L196-207)."""
     for _, chain in deref(cluster).members():
         chain.flags &= ~flags
 
 
+@cluster_must_be(rules.is_referenced)
 async def setflush(on: Runner, cluster: Cluster | None) -> None:
     """Schedule every present chain for the next flush (L209-220)."""
     cluster = deref(cluster)
@@ -66,6 +105,14 @@ async def setflush(on: Runner, cluster: Cluster | None) -> None:
     await on.tell(cluster, setflush_member)
 
 
+@before("compression", lambda cluster: [chain.bref.methods & 0x0F for chain in _members(deref(cluster))])
+@always(
+    lambda cluster, check_algo, OLD: (
+        [chain.bref.methods for chain in _members(cluster)]
+        == [enc_check(check_algo) + compression for compression in OLD.compression]
+    ),
+    "every chain has the check algorithm, and keeps its compression",
+)
 def setmethod_check(cluster: Cluster | None, check_algo: int) -> None:
     """Set the check algorithm of every present chain (L222-238); only its low four bits count.
 

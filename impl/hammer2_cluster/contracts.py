@@ -37,6 +37,21 @@ def cluster_must_be(*rules: Rule) -> Callable[[Operation], Operation]:
     return decorate
 
 
+def ocluster_must_be(*rules: Rule) -> Callable[[Operation], Operation]:
+    """The caller sees to it that the original cluster obeys these rules."""
+
+    def decorate(operation: Operation) -> Operation:
+        for rule in reversed(rules):
+
+            def holds(on: Runner, ocluster: Cluster | None, rule: Rule = rule) -> bool:
+                return on.semantics != REPAIRED or ocluster is None or rule(ocluster)
+
+            operation = icontract.require(holds, description=_sentence(rule), enabled=True)(operation)
+        return operation
+
+    return decorate
+
+
 def cparent_must_be(*rules: Rule) -> Callable[[Operation], Operation]:
     """The caller sees to it that the parent obeys these rules."""
 
@@ -80,6 +95,46 @@ def failure_means(*rules: Rule) -> Callable[[Operation], Operation]:
         return operation
 
     return decorate
+
+
+def a_chain_means(*rules: Rule) -> Callable[[Operation], Operation]:
+    """Where the operation returns a chain, and not None, the cluster obeys these rules."""
+
+    def decorate(operation: Operation) -> Operation:
+        for rule in reversed(rules):
+
+            def holds(on: Runner, cluster: Cluster | None, result: object, rule: Rule = rule) -> bool:
+                return on.semantics != REPAIRED or result is None or cluster is None or rule(cluster)
+
+            operation = icontract.ensure(holds, description=_sentence(rule), enabled=True)(operation)
+        return operation
+
+    return decorate
+
+
+def leaves_a_cluster_that(*rules: Rule) -> Callable[[Operation], Operation]:
+    """Whenever the operation returns, the cluster obeys these rules."""
+
+    def decorate(operation: Operation) -> Operation:
+        for rule in reversed(rules):
+
+            def holds(on: Runner, cluster: Cluster | None, rule: Rule = rule) -> bool:
+                return on.semantics != REPAIRED or cluster is None or rule(cluster)
+
+            operation = icontract.ensure(holds, description=_sentence(rule), enabled=True)(operation)
+        return operation
+
+    return decorate
+
+
+def always(condition: Callable[..., bool], sentence: str) -> Callable[[Operation], Operation]:
+    """Whenever the operation returns, the condition holds, under the seed's semantics too."""
+    return icontract.ensure(condition, description=sentence, enabled=True)
+
+
+def before(name: str, value: Callable[..., Any]) -> Callable[[Operation], Operation]:
+    """Let the conditions of ``always`` know as ``OLD.name`` what this was when the operation began."""
+    return icontract.snapshot(value, name=name, enabled=True)
 
 
 def returns_a_cluster_that(*rules: Rule) -> Callable[[Operation], Operation]:

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 from hammer2_cluster import accessors
+from hammer2_cluster.contracts import always, cluster_must_be
 from hammer2_cluster.objects import Chain, Cluster, Iocb
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import believed
-from hammer2_spec.vocabulary import Error
+from hammer2_spec import cluster_rules as rules
+from hammer2_spec.vocabulary import ChainFlag, Error
 
 
+@always(lambda cluster, result: result is cluster.focus, "the focus")
 def rdata(cluster: Cluster | None) -> Chain:
     """The chain whose data is to be read: the focus (L1265-1269). Its data may be NULL.
 
@@ -18,6 +21,8 @@ def rdata(cluster: Cluster | None) -> Chain:
     return deref(deref(cluster).focus)
 
 
+@always(lambda cluster, result: result is cluster.focus, "the focus")
+@always(lambda result: result.flags & ChainFlag.MODIFIED != 0, "only what is MODIFIED is written to")
 def wdata(cluster: Cluster | None) -> Chain:
     """The chain whose data is to be written: the focus (L1271-1276).
 
@@ -38,6 +43,11 @@ def members_to_load(on: Runner, cluster: Cluster) -> list[int]:
     return [next((i for i, chain in cluster.members() if chain.data is not None), 0)]
 
 
+@cluster_must_be(rules.is_referenced)
+@always(
+    lambda cluster, ptr: cluster.iocb is not None and cluster.iocb.cluster is cluster and cluster.iocb.ptr is ptr,
+    "the cluster's control block is this caller's",
+)
 def load_async(on: Runner, cluster: Cluster | None, callback: Callable[[Iocb], None], ptr: object) -> None:
     """Load the cluster's data and call back once (L1278-1372): at once if some member has it, else after reading one.
 

@@ -1,6 +1,6 @@
 """Making, sharing and releasing clusters (L240-325, L556-584)."""
 
-from hammer2_cluster.contracts import cluster_must_be, returns_a_cluster_that
+from hammer2_cluster.contracts import cluster_must_be, ocluster_must_be, returns_a_cluster_that
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
@@ -63,11 +63,13 @@ async def drop(on: Runner, cluster: Cluster | None) -> None:
         on.chains.kfree(cluster)
 
 
+@cluster_must_be(rules.is_referenced)
 def wait(on: Runner, cluster: Cluster | None) -> None:
     """Sleep for a clock tick, on the focus (L321-325)."""
     on.chains.tsleep(deref(cluster).focus, 1)
 
 
+@ocluster_must_be(rules.is_referenced)
 @returns_a_cluster_that(rules.is_not_locked, rules.an_unlocked_cluster_has_no_focus)
 async def copy(on: Runner, ocluster: Cluster | None) -> Cluster:
     """A referenced, unlocked cluster of the same chains, each referenced, without a focus (L556-584)."""

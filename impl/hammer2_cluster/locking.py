@@ -1,6 +1,6 @@
 """Locking, and the decision that locking ends in (L327-554, L586-618)."""
 
-from hammer2_cluster.contracts import cluster_must_be, failure_means, success_means
+from hammer2_cluster.contracts import cluster_must_be, failure_means, leaves_a_cluster_that, success_means
 from hammer2_cluster.life_cycle import ref
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import KernelAssert, deref, kkassert
@@ -30,6 +30,7 @@ def slots_of(on: Runner, cluster: Cluster) -> list[Slot]:
     ]
 
 
+@leaves_a_cluster_that(rules.the_focus_is_none_or_a_member, rules.without_an_error_there_is_a_focus_without_error)
 def resolve(on: Runner, cluster: Cluster | None) -> None:
     """Decide which members may be believed: sets focus, error and the six ZFLAGS (L379-554).
 

@@ -35,6 +35,7 @@ async def lookup_init(on: Runner, cparent: Cluster | None, flags: int) -> Cluste
     return cluster
 
 
+@cparent_must_be(rules.is_locked, rules.is_referenced)
 async def lookup_done(on: Runner, cparent: Cluster | None) -> None:
     """Release what lookup_init returned; NULL is fine (L787-792)."""
     if cparent is not None:

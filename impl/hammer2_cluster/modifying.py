@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, success_means
+from hammer2_cluster.contracts import a_chain_means, always, cluster_must_be, cparent_must_be, success_means
 from hammer2_cluster.data import wdata
 from hammer2_cluster.locking import resolve
 from hammer2_cluster.objects import Chain, Cluster, Inode
@@ -87,6 +87,10 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
     return 0 if may_write(cluster) or not on.semantics.rechecked_write else cluster.error or Error.INCOMPLETE
 
 
+@cluster_must_be(rules.is_locked)
+@a_chain_means(rules.can_be_written, rules.the_focus_can_be_written)
+@always(lambda cluster, result: result is None or result is cluster.focus, "the focus, or no chain")
+@always(lambda ip: ip.flags & InodeFlag.MODIFIED != 0, "the inode is marked whatever becomes of the chains (L659)")
 async def modify_ip(on: Runner, ip: Inode | None, cluster: Cluster | None, flags: int) -> Chain | None:
     """Mark the inode modified, modify its cluster, repoint the inode to it (L646-666).
 

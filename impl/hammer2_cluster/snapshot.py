@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from hammer2_cluster.contracts import always, ocluster_must_be
 from hammer2_cluster.data import rdata
 from hammer2_cluster.locking import unlock
 from hammer2_cluster.modifying import (
@@ -18,6 +19,8 @@ from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import settle_write, writable
+from hammer2_spec import cluster_rules as rules
+from hammer2_spec.semantics import REPAIRED
 from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefFlag, Error, Insert, OpFlag, PfsSubtype, PfsType
 
 TABLE = slice(INODE_U, INODE_U + EMBEDDED_BYTES)
@@ -79,6 +82,11 @@ async def _snapshot_at(
     return error if chain is not None else Error.IO, ids
 
 
+@ocluster_must_be(rules.is_locked)
+@always(
+    lambda on, ocluster, result: on.semantics != REPAIRED or result != 0 or rules.can_be_written(ocluster),
+    "without an Error, enough nodes have it: those that do not are removed",
+)
 async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     """A new PFS under the super-root with the flushed contents of the cluster (L1095-1203). Returns an Error.
 
