@@ -77,8 +77,6 @@ class Model(Generic[Setup, State]):
         alike: groups of nodes (indices into ``symmetric``) that may change places.
         symmetric: the tuple of the state whose members may change places.
         goal: what must be reached once faults stop.
-        capacity: the most members that each tuple of the state ever has, for code that serves all sizes up to that;
-            without it the sizes are compiled in, which is faster and compiled anew for each.
     """
 
     name: str
@@ -94,4 +92,3 @@ class Model(Generic[Setup, State]):
     alike: tuple[tuple[int, ...], ...] = ()
     symmetric: str = ""
     goal: Callable[[Setup, State], bool] | None = None
-    capacity: Mapping[str, int] | None = None

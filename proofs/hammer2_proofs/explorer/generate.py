@@ -1,18 +1,18 @@
-"""The source text of a model's kernels: unpack, act, check, normalize, pack, and the table of known states.
+"""The text of a model's kernels: unpack, act, check, normalize, pack, and the table of known states.
 
-Everything that the machine code depends on is in the text, and the file is named after a hash of the text, so that a
-kernel on disk can never answer for another model. Bounds and switches (the setup) are arguments, not constants.
+Everything that the machine code depends on is in the text, and machine code is kept under a hash of its text, so that
+it can never answer for another model. Sizes, bounds and switches are numbers in the text: what they rule out costs
+nothing, to compile or to run.
 """
 
 import ast
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from types import ModuleType
 from typing import Any
 
-from hammer2_proofs.explorer.compiled import load, module_name
 from hammer2_proofs.explorer.layout import WORD_BITS, Layout, alike_keys
-from hammer2_proofs.explorer.translate import Translator, Unit
+from hammer2_proofs.explorer.machine import Machine
+from hammer2_proofs.explorer.translate import Translator
 from hammer2_spec.transition_system import Action, Model
 
 SEED = 0x9E3779B97F4A7C15
@@ -29,12 +29,7 @@ LOG_ROWS = 35
 """For each successor the action and the index in its fair domain."""
 MOST_STEP_INVARIANTS = LOG_ROWS - LOG_STEPS
 
-HEADER = '''"""Generated from a model; see hammer2_proofs.explorer. Do not edit."""
-import numpy as np
-
-from hammer2_proofs.explorer.jit import inlined, inner, outer
-from hammer2_proofs.explorer.prefetch import prefetch
-'''
+ACT_PARAMETERS = "m: ints, s: values, w: values, rows: words, log: ints, symmetry: int, me: int"
 
 
 def mix(words: tuple[int, ...]) -> int:
@@ -55,28 +50,27 @@ def contribution(h: int) -> int:
 
 def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
     """Pack a flat vector into words; like keys put in order if asked to. False if a field is out of range."""
-    lines = ["@inlined", "def pack(s, base, symmetry, out, at):", "    bad = 0"]
-    for key in layout.keys:
+    lines = ["def pack(s: values, symmetry: int, out: words, at: int) -> bool:", "    bad = 0"]
+    for number, key in enumerate(layout.keys):
         parts = []
         for field in key.fields:
-            lines.append(f"    x{field.slot} = s[base + {field.slot}]")
+            lines.append(f"    x{field.slot} = s[{field.slot}]")
             lines.append(f"    bad |= x{field.slot} | ({field.high} - x{field.slot})")
             parts.append(f"x{field.slot} << {field.shift}" if field.shift else f"x{field.slot}")
-        lines.append(f"    k{layout.keys.index(key)} = {' | '.join(parts)}")
+        lines.append(f"    k{number} = {' | '.join(parts)}")
     if any(len(group) > 1 for group in alike):
-        lines.append("    if symmetry:")
+        lines.append("    if symmetry != 0:")
         for group in alike:
             for end in range(len(group), 1, -1):
                 for one, other in pairwise(group[:end]):
-                    lines.append(f"        if k{one} > k{other}:")
-                    lines.append(f"            k{one}, k{other} = k{other}, k{one}")
+                    lines.append(f"        k{one}, k{other} = min(k{one}, k{other}), max(k{one}, k{other})")
     parts_of: list[list[str]] = [[] for _ in range(layout.words)]
     for number, key in enumerate(layout.keys):
-        lines.append(f"    u{number} = np.uint64(k{number})")
+        lines.append(f"    u{number} = u64(k{number})")
         word, shift = divmod(key.offset, WORD_BITS)
-        parts_of[word].append(f"u{number} << np.uint64({shift})" if shift else f"u{number}")
+        parts_of[word].append(f"u{number} << {shift}" if shift else f"u{number}")
         if shift + key.bits > WORD_BITS:
-            parts_of[word + 1].append(f"u{number} >> np.uint64({WORD_BITS - shift})")
+            parts_of[word + 1].append(f"u{number} >> {WORD_BITS - shift}")
     for word, parts in enumerate(parts_of):
         lines.append(f"    out[at + {word}] = {' | '.join(f'({part})' for part in parts)}")
     lines.append("    return bad >= 0")
@@ -85,14 +79,14 @@ def pack_text(layout: Layout, alike: tuple[tuple[int, ...], ...]) -> str:
 
 def unpack_text(layout: Layout) -> str:
     """Unpack words into a flat vector."""
-    lines = ["@inlined", "def unpack(words, at, s):"]
-    lines.extend(f"    w{word} = words[at + {word}]" for word in range(layout.words))
+    lines = ["def unpack(store: words, at: int, s: values):"]
+    lines.extend(f"    w{word} = store[at + {word}]" for word in range(layout.words))
     for number, key in enumerate(layout.keys):
         word, shift = divmod(key.offset, WORD_BITS)
-        text = f"w{word} >> np.uint64({shift})" if shift else f"w{word}"
+        text = f"w{word} >> {shift}" if shift else f"w{word}"
         if shift + key.bits > WORD_BITS:
-            text = f"({text}) | (w{word + 1} << np.uint64({WORD_BITS - shift}))"
-        lines.append(f"    k{number} = np.int64(({text}) & np.uint64({2**key.bits - 1}))")
+            text = f"({text}) | (w{word + 1} << {WORD_BITS - shift})"
+        lines.append(f"    k{number} = int(({text}) & {2**key.bits - 1})")
         for field in key.fields:
             shifted = f"(k{number} >> {field.shift})" if field.shift else f"k{number}"
             lines.append(f"    s[{field.slot}] = {shifted} & {2**field.bits - 1}")
@@ -101,102 +95,94 @@ def unpack_text(layout: Layout) -> str:
 
 def hash_text(words: int) -> str:
     """The hash of a packed state, as in ``mix``."""
-    lines = ["@inlined", "def mix(words, at):", f"    h = np.uint64({SEED})"]
+    lines = ["def mix(store: words, at: int) -> u64:", f"    h = u64({SEED})"]
     for word in range(words):
-        lines.append(f"    h = (h ^ words[at + {word}]) * np.uint64({FIRST})")
-        lines.append("    h ^= h >> np.uint64(32)")
-    lines += [f"    h *= np.uint64({SECOND})", "    return h ^ (h >> np.uint64(29))"]
+        lines.append(f"    h = (h ^ store[at + {word}]) * {FIRST}")
+        lines.append("    h ^= h >> 32")
+    lines += [f"    h *= {SECOND}", "    return h ^ (h >> 29)"]
     return "\n".join(lines)
 
 
-def insert_text(words: int) -> str:
-    """Insert packed states into the table: entry = high half of the hash, index + 1 in the low half."""
+def table_text(words: int) -> str:
+    """The table of known states: entry = high half of the hash, index + 1 in the low half."""
     same = " and ".join(f"store[old * {words} + {word}] == out[j * {words} + {word}]" for word in range(words))
     copy = "\n".join(
         f"            store[known * {words} + {word}] = out[j * {words} + {word}]" for word in range(words)
     )
-    return f'''@outer
-def insert(table, store, parents, known, out, hashes, sources, begin, many, total):
+    return f'''@entry
+def insert(table: words, size: int, store: words, parents: links, known: int, out: words, hashes: words,
+           sources: links, begin: int, many: int, total: words) -> int:
     """Returns how many states are known now; adds to total[0] what the new ones contribute to the hash of the set."""
-    mask = np.uint64(len(table) - 1)
-    low = np.uint64(0xFFFFFFFF)
+    mask = u64(size - 1)
+    low = u64({2**32 - 1})
     high = ~low
-    one = np.uint64(1)
-    added = np.uint64(0)
+    added = u64(0)
     many += begin
     for j in range(begin, many):
         if j + 12 < many:
-            prefetch(table, np.int64(hashes[j + 12] & mask))
+            prefetch(table, hashes[j + 12] & mask)
         if j + 5 < many:
-            entry = table[np.int64(hashes[j + 5] & mask)]
-            if entry:
-                prefetch(store, (np.int64(entry & low) - 1) * {words})
+            entry = table[hashes[j + 5] & mask]
+            if entry != 0:
+                prefetch(store, (int(entry & low) - 1) * {words})
         h = hashes[j]
         tag = h & high
         at = h & mask
         fresh = True
-        entry = table[np.int64(at)]
-        while entry:
+        entry = table[at]
+        while entry != 0:
             if entry & high == tag:
-                old = np.int64(entry & low) - 1
+                old = int(entry & low) - 1
                 if {same}:
                     fresh = False
                     break
-            at = (at + one) & mask
-            entry = table[np.int64(at)]
+            at = (at + 1) & mask
+            entry = table[at]
         if fresh:
 {copy}
             parents[known] = sources[j]
             known += 1
-            table[np.int64(at)] = tag | np.uint64(known)
-            z = (h ^ np.uint64({SEED})) * np.uint64({FIRST})
-            added += z ^ (z >> np.uint64(31))
+            table[at] = tag | u64(known)
+            z = (h ^ {SEED}) * {FIRST}
+            added += z ^ (z >> 31)
     total[0] += added
     return known
 
 
-@outer
-def refill(table, store, known):
+@entry
+def refill(table: words, size: int, store: words, known: int):
     """Fill an empty table with the states that are known."""
-    mask = np.uint64(len(table) - 1)
-    high = ~np.uint64(0xFFFFFFFF)
-    one = np.uint64(1)
+    mask = u64(size - 1)
+    high = ~u64({2**32 - 1})
     for j in range(known):
         if j + 12 < known:
-            prefetch(table, np.int64(mix(store, (j + 12) * {words}) & mask))
+            prefetch(table, mix(store, (j + 12) * {words}) & mask)
         h = mix(store, j * {words})
         at = h & mask
-        while table[np.int64(at)]:
-            at = (at + one) & mask
-        table[np.int64(at)] = (h & high) | np.uint64(j + 1)
+        while table[at] != 0:
+            at = (at + 1) & mask
+        table[at] = (h & high) | u64(j + 1)
 
 
-@inner
-def find(table, store, out, at, h):
+def find(table: words, size: int, store: words, out: words, j: int, h: u64) -> int:
     """The index of a packed state, or -1."""
-    mask = np.uint64(len(table) - 1)
-    low = np.uint64(0xFFFFFFFF)
+    mask = u64(size - 1)
+    low = u64({2**32 - 1})
     high = ~low
-    slot = h & mask
-    j = at // {words}
-    entry = table[np.int64(slot)]
-    while entry:
+    at = h & mask
+    entry = table[at]
+    while entry != 0:
         if entry & high == h & high:
-            old = np.int64(entry & low) - 1
+            old = int(entry & low) - 1
             if {same}:
                 return old
-        slot = (slot + np.uint64(1)) & mask
-        entry = table[np.int64(slot)]
+        at = (at + 1) & mask
+        entry = table[at]
     return -1'''
 
 
-ACT_HEADER = '''"""Generated: {what}; see hammer2_proofs.explorer. Do not edit."""
-from hammer2_proofs.explorer.jit import inner
-'''
-
-
 class Kernels:
-    """The generated texts of one model: a unit per function and action, and the kernels that know its layout.
+    """The generated text of one model.
 
     Args:
         model: the model.
@@ -213,41 +199,24 @@ class Kernels:
         self._translator = Translator(model, self.layout)
         for function, tree in (replacements or {}).items():
             self._translator.parsed(function, tree, f"<mutant of {function.__name__}>", 1)
-        judge = self._judge()
-        imports, successors = self._successors()
-        self.units = self._translator.units
         words = self.layout.words
-        self.table_text = "\n\n\n".join(
-            [
-                HEADER.rstrip(),
-                pack_text(self.layout, self.alike),
-                unpack_text(self.layout),
-                hash_text(words),
-                insert_text(words),
-                "",
-            ]
-        )
-        table = f"from {module_name(self.table_text)} import find, mix, pack, unpack"
-        self.text = "\n\n\n".join(
-            [
-                HEADER + "\n".join([table, f"from {judge} import judge", *imports]),
-                successors,
-                self._expand(),
-                self._edges(),
-                "",
-            ]
-        )
+        own = [
+            pack_text(self.layout, self.alike),
+            unpack_text(self.layout),
+            hash_text(words),
+            table_text(words),
+            self._note(),
+            *self._acts(),
+            self._judge(),
+            self._successors(),
+            self._expand(),
+            self._edges(),
+        ]
+        self.text = "\n\n\n".join([*self._translator.texts, *own])
 
-    def load_table(self) -> ModuleType:
-        """The compiled table of known states, which depends on the layout only."""
-        return load(self.table_text)
-
-    def load(self) -> ModuleType:
-        """The compiled module, from the disk if it has been there before."""
-        self.load_table()
-        for unit in self.units:
-            load(unit.text)
-        return load(self.text)
+    def load(self, *, keep: bool = True) -> Machine:
+        """The machine code, from the disk if it has been there before; without ``keep`` it is never put there."""
+        return Machine(self.text, keep=keep)
 
     @staticmethod
     def _count(model: Model[Any, Any], over: tuple[str, ...]) -> int:
@@ -256,116 +225,86 @@ class Kernels:
             product *= model.sizes[domain]
         return product
 
-    def _unit(self, what: str, callees: set[str], lines: list[str]) -> str:
-        """Add a unit; returns its module."""
-        imports = [f"from {self._translator.modules[name]} import {name}" for name in sorted(callees)]
-        text = ACT_HEADER.format(what=what) + "\n".join([*imports, "", "", "@inner", *lines, ""])
-        unit = Unit(module_name(text), text)
-        self._translator.units.append(unit)
-        return unit.module
+    def _note(self) -> str:
+        """One successor becomes a packed row; what led to it is logged."""
+        return f'''@apart
+def note(w: values, rows: words, n: int, log: ints, symmetry: int, action: int, lane: int, me: int):
+    """Pack a successor into row n, and write down what led to it."""
+    if not pack(w, symmetry, rows, n * {self.layout.words}) and log[{LOG_OVERFLOW}] < 0:
+        log[{LOG_OVERFLOW}] = me
+        log[{LOG_CULPRIT}] = action
+    log[{LOG_ROWS} + 2 * n] = action
+    log[{LOG_ROWS + 1} + 2 * n] = lane'''
 
-    def _size(self, domain: str) -> str:
-        """How many members a domain has: from the state's vector, or compiled in."""
-        if domain in self.layout.size_slots:
-            return f"s[{self.layout.size_slots[domain]}]"
-        return str(self._model.sizes[domain])
+    def _acts(self) -> list[str]:
+        return [self._act(number, action) for number, action in enumerate(self._model.actions)]
 
-    def _act(self, action: Action[Any, Any]) -> tuple[list[str], set[str]]:
-        """The text that takes an action with every index: each successor is a row of ``rows``; and what it calls."""
+    def _act(self, number: int, action: Action[Any, Any]) -> str:
+        """A function that takes an action with every index and makes a row of each successor."""
         step = self._translator.function(action.step).name
-        callees = {step}
-        lines = []
+        lines = [f"def act{number}({ACT_PARAMETERS}, n: int) -> int:"]
         pad = "    "
         names: list[str] = []
         for domain in action.over:
             names.append(f"i{len(names)}")
-            lines.append(f"{pad}for {names[-1]} in range({self._size(domain)}):")
+            lines.append(f"{pad}for {names[-1]} in range({self._model.sizes[domain]}):")
             pad += "    "
         lines.append(f"{pad}if {step}(m, w{''.join(f', {name}' for name in names)}):")
         inner = pad + "    "
         for index, invariant in enumerate(self._model.step_invariants):
             if invariant.covers(action.name):
                 holds = self._translator.function(invariant.holds).name
-                callees.add(holds)
                 lines.append(f"{inner}if log[{LOG_STEPS + index}] < 0 and not {holds}(m, s, w):")
                 lines.append(f"{inner}    log[{LOG_STEPS + index}] = me")
         keep = inner
         if self._model.normalize is not None:
             normalize = self._translator.function(self._model.normalize).name
-            callees.add(normalize)
             lines += [f"{inner}if not {normalize}(m, w):", f"{inner}    log[{LOG_OUTSIDE}] += 1", f"{inner}else:"]
             keep = inner + "    "
         lane = f"i{action.over.index(action.fair_over)}" if action.fair_over else "0"
-        slots = self.layout.slots
         lines += [
-            f"{keep}log[{LOG_ROWS} + 2 * n] = number",
-            f"{keep}log[{LOG_ROWS + 1} + 2 * n] = {lane}",
-            f"{keep}for x in range({slots}):",
-            f"{keep}    rows[n * {slots} + x] = w[x]",
+            f"{keep}note(w, rows, n, log, symmetry, {number}, {lane}, me)",
             f"{keep}n += 1",
-            f"{inner}for x in range({slots}):",
+            f"{inner}for x in range({self.layout.slots}):",
             f"{inner}    w[x] = s[x]",
         ]
-        return lines, callees
-
-    def _act_unit(self, action: Action[Any, Any]) -> tuple[str, str]:
-        """A unit of its own for an action: its name here, its module."""
-        lines, callees = self._act(action)
-        lines = ["def act(m, s, w, rows, log, n, number, me):", *lines, "    return n"]
-        return f"act_{action.name}", self._unit(f"the action {action.name}", callees, lines)
+        return "\n".join([*lines, "    return n"])
 
     def _judge(self) -> str:
-        """The unit that looks at one state."""
-        callees = set()
-        lines = ["def judge(m, s, broken, reached, me):"]
+        """The function that looks at one state; it says whether the goal is reached."""
+        lines = ["def judge(m: ints, s: values, broken: ints, reached: ints, me: int) -> bool:"]
         for array, sentences, negation in (
             ("broken", self._model.invariants, "not "),
             ("reached", self._model.witnesses, ""),
         ):
             for number, function in enumerate(sentences):
                 name = self._translator.function(function).name
-                callees.add(name)
                 lines.append(f"    if {array}[{number}] < 0 and {negation}{name}(m, s):")
                 lines.append(f"        {array}[{number}] = me")
-        if self._model.goal is not None:
-            goal = self._translator.function(self._model.goal).name
-            callees.add(goal)
-            lines.append(f"    return {goal}(m, s)")
-        else:
-            lines.append("    return False")
-        return self._unit("the sentences", callees, lines)
+        goal = "False" if self._model.goal is None else f"{self._translator.function(self._model.goal).name}(m, s)"
+        return "\n".join([*lines, f"    return {goal}"])
 
-    def _successors(self) -> tuple[list[str], str]:
-        """What to import, and the text that makes all successors of a state.
-
-        With sizes compiled in, the actions are part of the text, which is faster; else each is a unit, which serves
-        all sizes and is compiled once.
-        """
+    def _successors(self) -> str:
+        """The function that makes all successors of a state."""
         lines = [
-            "@inner",
-            "def successors(m, s, w, rows, log, me):",
-            '    """All successors of a state, as rows; returns how many."""',
+            f"def successors({ACT_PARAMETERS}) -> int:",
+            '    """All successors of a state, as packed rows; returns how many."""',
             f"    for x in range({self.layout.slots}):",
             "        w[x] = s[x]",
             "    n = 0",
         ]
-        imports = []
-        for number, action in enumerate(self._model.actions):
-            if self._model.capacity is None:
-                text, callees = self._act(action)
-                lines += [f"    number = {number}", *text]
-                imports += [f"from {self._translator.modules[name]} import {name}" for name in callees]
-            else:
-                name, module = self._act_unit(action)
-                lines.append(f"    n = {name}(m, s, w, rows, log, n, {number}, me)")
-                imports.append(f"from {module} import act as {name}")
-        return sorted(set(imports)), "\n".join([*lines, "    return n"])
+        lines += [
+            f"    n = act{number}(m, s, w, rows, log, symmetry, me, n)" for number in range(len(self._model.actions))
+        ]
+        return "\n".join([*lines, "    return n"])
 
     def _expand(self) -> str:
-        words, slots = self.layout.words, self.layout.slots
-        return f'''@outer
-def expand(m, store, first, last, stride, worker, symmetry, limit, s, w, rows, log, outs, hashes, sources, filled,
-           counts, broken, reached):
+        words = self.layout.words
+        move = "\n".join(f"            outs[at * {words} + {x}] = rows[j * {words} + {x}]" for x in range(words))
+        return f'''@entry
+def expand(m: ints, store: words, first: int, last: int, stride: int, worker: int, symmetry: int, limit: int,
+           s: values, w: values, rows: words, log: ints, outs: words, hashes: words, sources: links, filled: ints,
+           counts: ints, broken: ints, reached: ints) -> int:
     """Expand the states first..last, as far as there is room in the buffers; returns where it stopped."""
     n0 = filled[0]
     n1 = filled[1]
@@ -376,24 +315,18 @@ def expand(m, store, first, last, stride, worker, symmetry, limit, s, w, rows, l
         unpack(store, k * {words}, s)
         me = k * stride + worker
         judge(m, s, broken, reached, me)
-        n = successors(m, s, w, rows, log, me)
+        n = successors(m, s, w, rows, log, symmetry, me)
         for j in range(n):
-            action = log[{LOG_ROWS} + 2 * j]
-            counts[action] += 1
-            # Pack into the place of worker 0, move if worker 1 owns it.
-            good = pack(rows, j * {slots}, symmetry, outs, n0 * {words})
-            if not good and log[{LOG_OVERFLOW}] < 0:
-                log[{LOG_OVERFLOW}] = me
-                log[{LOG_CULPRIT}] = action
-            h = mix(outs, n0 * {words})
-            at = n0
-            if stride == 2 and h >> np.uint64(63):
+            counts[log[{LOG_ROWS} + 2 * j]] += 1
+            h = mix(rows, j * {words})
+            # To the buffer of the worker that owns it.
+            if stride == 2 and h >> 63 != 0:
                 at = limit + n1
                 n1 += 1
-                for x in range({words}):
-                    outs[at * {words} + x] = outs[n0 * {words} + x]
             else:
+                at = n0
                 n0 += 1
+{move}
             hashes[at] = h
             sources[at] = me
     filled[0] = n0
@@ -402,26 +335,30 @@ def expand(m, store, first, last, stride, worker, symmetry, limit, s, w, rows, l
 
     def _edges(self) -> str:
         """The graph of the fault-free actions, for progress: for each state its successors and what leads to them."""
-        return f'''@outer
-def edges(m, table, store, first, last, symmetry, s, w, rows, log, out, starts, targets, labels, label_of, goals, room,
-          broken, reached):
+        words = self.layout.words
+        return f'''@entry
+def edges(m: ints, table: words, size: int, store: words, first: int, last: int, symmetry: int, s: values, w: values,
+          rows: words, log: ints, starts: ints, targets: links, labels: marks, label_of: ints, goals: marks, room: int,
+          broken: ints, reached: ints) -> int:
     """Note the edges of the states first..last; returns where it stopped because the room was used up."""
     at = starts[first]
     for k in range(first, last):
         if at + {self.instances} > room:
             return k
-        unpack(store, k * {self.layout.words}, s)
+        unpack(store, k * {words}, s)
         goals[k] = judge(m, s, broken, reached, 0)
-        n = successors(m, s, w, rows, log, 0)
+        n = successors(m, s, w, rows, log, symmetry, 0)
         for j in range(n):
             label = label_of[log[{LOG_ROWS} + 2 * j]]
             if label == -2:
                 continue
-            pack(rows, j * {self.layout.slots}, symmetry, out, 0)
-            target = find(table, store, out, 0, mix(out, 0))
+            target = find(table, size, store, rows, j, mix(rows, j * {words}))
             if target >= 0:
                 targets[at] = target
-                labels[at] = label + log[{LOG_ROWS} + 2 * j + 1] if label >= 0 else 255
+                if label >= 0:
+                    labels[at] = label + log[{LOG_ROWS + 1} + 2 * j]
+                else:
+                    labels[at] = 255
                 at += 1
         starts[k + 1] = at
     return last'''

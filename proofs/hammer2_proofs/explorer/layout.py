@@ -84,18 +84,13 @@ class Layout:
     def __init__(self, model: Model[Any, Any]) -> None:
         self.state_class: type = type(model.initial[0])
         self.sizes = dict(model.sizes)
-        self.capacity = model.capacity
         self.records: dict[str, type] = {}
         self.flags: set[tuple[type, str]] = set()
-        self.size_slots: dict[str, int] = {}
         self.slots = 0
         self._offset = 0
         self.keys: list[Key] = []
         self.tuples: dict[str, list[int]] = {}
         hints = get_type_hints(self.state_class)
-        if self.capacity is not None:
-            self.size_slots = {name: slot for slot, name in enumerate(sorted(self.sizes))}
-            self.slots = len(self.size_slots)
         scalars = []
         for name in self.state_class._fields:
             record = record_of(hints[name])
@@ -109,8 +104,6 @@ class Layout:
             for index in range(self.sizes[name]):
                 self.tuples[name].append(len(self.keys))
                 self._add_key(f"{name}[{index}]", record, fields, model.ranges)
-            if self.capacity is not None:
-                self.slots += (self.capacity[name] - self.sizes[name]) * len(fields)
         self.globals = len(self.keys)
         if scalars:
             self._add_key("", self.state_class, [(f, hint, f) for f, hint in scalars], model.ranges)
@@ -135,13 +128,6 @@ class Layout:
         self._offset += key.bits
         self.keys.append(key)
 
-    def blank(self) -> list[int]:
-        """A flat vector with nothing in it but the sizes."""
-        flat = [0] * self.slots
-        for name, slot in self.size_slots.items():
-            flat[slot] = self.sizes[name]
-        return flat
-
     def path(self, slot: int) -> str:
         """The name of the field in this place of the flat vector."""
         for key in self.keys:
@@ -152,7 +138,7 @@ class Layout:
 
     def flatten(self, state: Any) -> list[int]:  # noqa: ANN401  # a state of any model
         """The state as a flat vector."""
-        flat = self.blank()
+        flat = [0] * self.slots
         for name, indices in self.tuples.items():
             for index, record in zip(indices, getattr(state, name), strict=True):
                 for field in self.keys[index].fields:
@@ -206,7 +192,7 @@ class Layout:
     def unpack(self, words: Sequence[int]) -> Any:  # noqa: ANN401  # a state of any model
         """The state in these words."""
         whole = sum(int(word) << (WORD_BITS * i) for i, word in enumerate(words))
-        flat = self.blank()
+        flat = [0] * self.slots
         for key in self.keys:
             for field in key.fields:
                 flat[field.slot] = whole >> (key.offset + field.shift) & (2**field.bits - 1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hammer2_proofs.explorer.graph import components, fair_cycles, reaching, reverse
+from hammer2_proofs.explorer.graph import Graph
 from hammer2_proofs.explorer.report import violation
 from hammer2_proofs.explorer.search import Found, Notes
 from hammer2_proofs.explorer.trace import Trace, trace_to
@@ -47,17 +47,15 @@ def check(found: Found) -> list[Stuck]:
         raise ValueError("progress needs a model with a goal, completely searched by one worker")
     goal = sentence(found.model.goal)
     starts, targets, labels, goals = edges(found)
-    begins, sources = reverse(starts, targets, found.states)
-    good = reaching(begins, sources, goals)
+    graph = Graph(starts, targets, goals)
+    good = graph.reaching()
     failures = []
     dead = np.flatnonzero(good == 0)
     if len(dead):
         failures.append(Stuck(f"no way leads to: {goal}", len(dead), trace_to(found, int(dead[0]))))
     if not found.symmetry:
-        del begins, sources
-        component, many = components(starts, targets, goals)
-        cyclic, starved = fair_cycles(starts, targets, labels, component, many)
-        bad = np.flatnonzero((cyclic != 0) & (starved == 0))
+        component, many = graph.components()
+        bad = graph.fair_cycles(labels, component, many)
         if len(bad):
             members = np.flatnonzero(np.isin(component, bad))
             failures.append(
@@ -90,15 +88,14 @@ def edges(found: Found) -> tuple[Any, Any, Any, Any]:
     targets = np.empty(room, dtype=np.uint32)
     labels = np.empty(room, dtype=np.uint8)
     goals = np.zeros(found.states, dtype=np.uint8)
-    out = np.empty(found.layout.words, dtype=np.uint64)
     notes = Notes(found.model, found.kernels.instances)
+    numbers = np.array(label_of, dtype=np.int64)
     done = 0
     while done < found.states:
-        done = found.module.edges(
-            found.setup, pool.table, pool.store, done, found.states, found.symmetry,
-            pool.vector, pool.next, pool.rows, notes.log, out,
-            starts, targets, labels, np.array(label_of, dtype=np.int64), goals, len(targets),
-            notes.broken, notes.reached,
+        done = found.machine.edges(
+            found.setup, pool.table, len(pool.table), pool.store, done, found.states, found.symmetry,
+            pool.vector, pool.next, pool.rows, notes.log,
+            starts, targets, labels, numbers, goals, len(targets), notes.broken, notes.reached,
         )  # fmt: skip
         if done < found.states:
             targets = np.resize(targets, 2 * len(targets))

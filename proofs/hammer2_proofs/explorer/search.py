@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,8 @@ from hammer2_proofs.explorer.generate import (
     mix,
 )
 from hammer2_proofs.explorer.layout import FieldOverflow, Layout
-from hammer2_proofs.explorer.translate import setup_slots
+from hammer2_proofs.explorer.machine import Machine
+from hammer2_proofs.explorer.translate import setup_vector
 from hammer2_spec.transition_system import Action, Model, sentence
 
 MEBIBYTE = 2**20
@@ -38,6 +38,7 @@ INDEX_LIMIT = 2**31
 
 Words = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
+Values = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ class Found:
     model: Model[Any, Any]
     layout: Layout
     kernels: Kernels
-    module: ModuleType
-    table: ModuleType
+    machine: Machine
     workers: int
     symmetry: bool
     setup: Numbers
@@ -115,7 +115,8 @@ class Found:
 class Pool:
     """The states that one worker owns, its table, and the buffers it fills while expanding."""
 
-    def __init__(self, words: int, blank: Sequence[int], most: int, instances: int) -> None:
+    def __init__(self, layout: Layout, most: int, instances: int) -> None:
+        words = layout.words
         self.words = words
         self.most = most
         # Memory is only taken as it is written to.
@@ -130,15 +131,15 @@ class Pool:
         self.hashes: Words = np.empty(2 * BUFFER, dtype=np.uint64)
         self.sources: npt.NDArray[np.uint32] = np.empty(2 * BUFFER, dtype=np.uint32)
         self.filled: Numbers = np.zeros(2, dtype=np.int64)
-        self.vector: Numbers = np.array(blank, dtype=np.int64)
-        self.next: Numbers = np.array(blank, dtype=np.int64)
-        self.rows: Numbers = np.zeros(instances * len(blank), dtype=np.int64)
+        self.vector: Values = np.zeros(layout.slots, dtype=np.int32)
+        self.next: Values = np.zeros(layout.slots, dtype=np.int32)
+        self.rows: Words = np.zeros(instances * words, dtype=np.uint64)
 
     def bytes(self) -> int:
         """Memory in use."""
         return self.known * (8 * self.words + 4) + 8 * len(self.table)
 
-    def make_room(self, module: ModuleType, coming: int) -> None:
+    def make_room(self, machine: Machine, coming: int) -> None:
         """Double the table until that many more states fit in."""
         size = len(self.table)
         while self.known + coming > FULLEST * size:
@@ -146,7 +147,7 @@ class Pool:
         if size > len(self.table):
             self.table = np.zeros(1, dtype=np.uint64)
             self.table = np.zeros(size, dtype=np.uint64)
-            module.refill(self.table, self.store, self.known)
+            machine.refill(self.table, size, self.store, self.known)
 
 
 class Notes:
@@ -205,14 +206,13 @@ def search(
         raise ValueError(f"workers is 1 or 2, not {workers}")
     kernels = kernels or Kernels(model)
     layout = kernels.layout
-    module = kernels.load()
-    setup = np.array([*setup_slots(model.setup)[1], 0], dtype=np.int64)
-    found = Found(model, layout, kernels, module, kernels.load_table(), workers, symmetry, setup)
+    machine = kernels.load()
+    setup = np.array([*setup_vector(model.setup)[1], 0], dtype=np.int64)
+    found = Found(model, layout, kernels, machine, workers, symmetry, setup)
     most = most_states(layout, workers, memory)
-    found.pools = [Pool(layout.words, layout.blank(), most, kernels.instances) for _ in range(workers)]
+    found.pools = [Pool(layout, most, kernels.instances) for _ in range(workers)]
     notes = [Notes(model, kernels.instances) for _ in range(workers)]
     _insert_initial(found)
-    _warm(found, notes)
     began = time.perf_counter()
     run = _Run(found, notes, began, progress)
     try:
@@ -247,25 +247,10 @@ def _insert_initial(found: Found) -> None:
         pool.parents[pool.known] = INDEX_LIMIT * 2 - 1
         pool.known += 1
         pool.total[0] = (int(pool.total[0]) + contribution(h)) % WORD
-        found.table.refill(pool.table, pool.store, pool.known) if pool.known == 1 else _refilled(found, pool)
+        pool.table[:] = 0
+        found.machine.refill(pool.table, len(pool.table), pool.store, pool.known)
     for pool in found.pools:
         pool.level = pool.known
-
-
-def _warm(found: Found, notes: list[Notes]) -> None:
-    """Compile, or load, what the search calls, so that its time is its own."""
-    run = _Run(found, notes, time.perf_counter(), None)
-    pool = found.pools[0]
-    level, pool.level = pool.level, 0
-    run._expand(0)  # noqa: SLF001  # of the same file
-    run._insert(0)  # noqa: SLF001  # of the same file
-    pool.level = level
-    run.close()
-
-
-def _refilled(found: Found, pool: Pool) -> None:
-    pool.table[:] = 0
-    found.table.refill(pool.table, pool.store, pool.known)
 
 
 class _Run:
@@ -327,7 +312,7 @@ class _Run:
     def _expand(self, worker: int) -> None:
         found, note = self.found, self.notes[worker]
         pool = found.pools[worker]
-        pool.done = found.module.expand(
+        pool.done = found.machine.expand(
             found.setup, pool.store, pool.done, pool.level, found.workers, worker, found.symmetry, BUFFER,
             pool.vector, pool.next, pool.rows, note.log, pool.outs, pool.hashes, pool.sources, pool.filled,
             note.counts, note.broken, note.reached,
@@ -338,9 +323,9 @@ class _Run:
         pool = found.pools[worker]
         for other in found.pools:
             many = int(other.filled[worker])
-            pool.make_room(found.table, many)
-            pool.known = found.table.insert(
-                pool.table, pool.store, pool.parents, pool.known,
+            pool.make_room(found.machine, many)
+            pool.known = found.machine.insert(
+                pool.table, len(pool.table), pool.store, pool.parents, pool.known,
                 other.outs, other.hashes, other.sources, worker * BUFFER, many, pool.total,
             )  # fmt: skip
 

@@ -53,9 +53,7 @@ def notices(model: Model[Any, Any], base: Found, replaced: dict[Callable[..., ob
     live = model is PROGRESS
     try:
         kernels = Kernels(model, replaced)
-        if kernels.text == base.kernels.text and [u.text for u in kernels.units] == [
-            u.text for u in base.kernels.units
-        ]:
+        if kernels.text == base.kernels.text:
             return ""
         found = search(model, symmetry=not live, kernels=kernels, memory=MEMORY)
     except NotInDialect:

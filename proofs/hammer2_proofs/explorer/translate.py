@@ -1,4 +1,4 @@
-"""From the dialect of the models to source text that numba compiles.
+"""From the dialect of the models to the text of kernels.
 
 A state becomes one flat vector of integers, a record one local variable per field, and ``s = ...`` or ``return ...``
 with a changed state becomes stores into the vector. That is the same thing because a changed state always takes the
@@ -13,23 +13,17 @@ the records of a state or an enumerate of them, continue, break, return; any, al
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from hammer2_proofs.explorer.compiled import module_name
 from hammer2_proofs.explorer.layout import Layout, is_flag
 from hammer2_spec.transition_system import Model, replaced
 
 INDENT = "    "
 POPCOUNT = "popcount"
-TUPLE_ROOM = 8
-"""Room in the setup's vector for each tuple, so that its length changes nothing."""
-UNIT_HEADER = '''"""Generated from {origin}; see hammer2_proofs.explorer. Do not edit."""
-from hammer2_proofs.explorer.jit import {how}, popcount
-'''
 REDUCTIONS = ("any", "all", "sum", "max", "min")
 OPERATORS: dict[type, str] = {
     ast.Add: "+",
@@ -82,7 +76,7 @@ class StateValue:
 
 @dataclass(frozen=True)
 class SetupValue:
-    """The setup: the vector of its numbers."""
+    """The setup: the vector of its tuples' members."""
 
     vector: str
 
@@ -125,14 +119,6 @@ class Translated:
     result: Result
 
 
-@dataclass(frozen=True)
-class Unit:
-    """The generated text of one function, to be compiled by itself, and the module that it becomes."""
-
-    module: str
-    text: str
-
-
 @dataclass
 class Scope:
     """One function while it is translated."""
@@ -150,7 +136,6 @@ class Scope:
     temporaries: int = 0
     updated: bool = False
     over_records: int = 0
-    callees: set[str] = field(default_factory=set)
     helpers: list[str] = field(default_factory=list)
 
     def emit(self, text: str) -> None:
@@ -168,23 +153,15 @@ class Scope:
         return NotInDialect(f"{self.path}:{line}: {why}: {ast.unparse(node).splitlines()[0]}")
 
 
-def setup_slots(setup: Any) -> tuple[dict[str, tuple[int, int, bool]], list[int]]:  # noqa: ANN401  # of any model
-    """Where each field of the setup lies in its vector: first, length or 0 for a scalar, is it a bool; the numbers."""
-    slots: dict[str, tuple[int, int, bool]] = {}
+def setup_vector(setup: Any) -> tuple[dict[str, int], list[int]]:  # noqa: ANN401  # of any model
+    """The members of the setup's tuples, one tuple after the other, and where each begins."""
+    places: dict[str, int] = {}
     numbers: list[int] = []
-    hints = get_type_hints(type(setup))
-    named = list(zip(setup._fields, setup, strict=True))
-    for name, value in named:
-        if not isinstance(value, tuple):
-            slots[name] = (len(numbers), 0, is_flag(hints[name]))
-            numbers.append(int(value))
-    for name, value in named:
+    for name, value in zip(setup._fields, setup, strict=True):
         if isinstance(value, tuple):
-            if len(value) > TUPLE_ROOM:
-                raise NotInDialect(f"{name} has more than {TUPLE_ROOM} members")
-            slots[name] = (len(numbers), len(value), False)
-            numbers.extend([*(int(number) for number in value), *[0] * (TUPLE_ROOM - len(value))])
-    return slots, numbers
+            places[name] = len(numbers)
+            numbers.extend(int(number) for number in value)
+    return places, numbers
 
 
 def attribute_uses(tree: ast.AST) -> dict[str, set[str] | None]:
@@ -210,13 +187,14 @@ class Translator:
 
     def __init__(self, model: Model[Any, Any], layout: Layout) -> None:
         self.layout = layout
+        self.setup = model.setup
         self.state_class = layout.state_class
         self.setup_class = type(model.setup)
         self.record_classes = set(layout.records.values())
-        self.setup_slots, _ = setup_slots(model.setup)
-        self.how = "inlined" if model.capacity is None else "inner"
-        self.units: list[Unit] = []
-        self.modules: dict[str, str] = {}
+        self.setup_hints = get_type_hints(self.setup_class)
+        self.setup_places, _ = setup_vector(model.setup)
+        self.texts: list[str] = []
+        """The functions so far, each after those that it calls."""
         self._done: dict[Callable[..., object], Translated] = {}
         self._names: set[str] = set()
 
@@ -253,17 +231,39 @@ class Translator:
         name = self._name(function.__name__)
         done = Translated(name, tuple(parameters), scope.result)
         self._done[function] = done
+        head = self._head(scope, name, [name for name, _, _ in parameters], self._given(done.result))
         self._body(scope, tree.body)
-        signature = ", ".join(text for parameter in parameters for text in self._arguments(parameter))
-        imports = [f"from {self.modules[callee]} import {callee}" for callee in sorted(scope.callees)]
-        text = "\n".join([f"@{self.how}", f"def {name}({signature}):", *scope.lines, ""])
-        origin = f"{function.__module__}.{function.__qualname__}"
-        whole = "\n\n\n".join(
-            [UNIT_HEADER.format(origin=origin, how=self.how) + "\n".join(imports), *scope.helpers, text]
-        )
-        self.modules[name] = module_name(whole)
-        self.units.append(Unit(self.modules[name], whole))
+        self.texts += [*scope.helpers, "\n".join([head, *scope.lines])]
         return done
+
+    def _head(self, scope: Scope, name: str, parameters: Iterable[str], result: str) -> str:
+        """The first line of a function in the text."""
+        typed = [part for parameter in parameters for part in self._typed(scope, parameter)]
+        return f"def {name}({', '.join(typed)}) -> {result}:"
+
+    def _given(self, result: Result) -> str:
+        """The type of a result in the text."""
+        if result.record is None:
+            return "int" if result.kind == "int" else "bool"
+        fields: tuple[str, ...] = result.record._fields  # type: ignore[attr-defined]  # a NamedTuple
+        return "(" + ", ".join(self._field_type(result.record, name) for name in fields) + ")"
+
+    def _field_type(self, record: type, name: str) -> str:
+        return "bool" if (record, name) in self.layout.flags else "int"
+
+    def _typed(self, scope: Scope, name: str) -> list[str]:
+        """A local name as parameters in the text: a record is one for each of its fields."""
+        match scope.locals[name]:
+            case Scalar(text=text, flag=flag):
+                return [f"{text}: {'bool' if flag else 'int'}"]
+            case RecordValue(record=record, fields=fields):
+                return [f"{text}: {self._field_type(record, field)}" for field, text in fields.items()]
+            case StateValue(vector=vector):
+                return [f"{vector}: values"]
+            case SetupValue(vector=vector):
+                return [f"{vector}: ints"]
+            case other:
+                raise TypeError(other)
 
     def _name(self, wanted: str) -> str:
         name = f"f_{wanted}"
@@ -308,11 +308,6 @@ class Translator:
             scope.locals[name] = RecordValue(annotation, {f: f"{name}__{f}" for f in fields})
             return name, "record", fields
         raise scope.refusal(node, f"an argument of type {annotation} is not of the dialect")
-
-    @staticmethod
-    def _arguments(parameter: tuple[str, str, tuple[str, ...]]) -> tuple[str, ...]:
-        name, kind, fields = parameter
-        return tuple(f"{name}__{f}" for f in fields) if kind == "record" else (name,)
 
     @staticmethod
     def _used(scope: Scope, name: str, record: type) -> tuple[str, ...]:
@@ -424,10 +419,7 @@ class Translator:
                 records = self._expression(scope, source)
         if not isinstance(records, RecordTuple):
             raise scope.refusal(source, "a loop over something else than range or records")
-        size: int | str = len(self.layout.tuples[records.name])
-        if records.name in self.layout.size_slots:
-            size = f"{records.vector}[{self.layout.size_slots[records.name]}]"
-        scope.emit(f"for {index} in range({size}):")
+        scope.emit(f"for {index} in range({len(self.layout.tuples[records.name])}):")
         scope.locals[index] = Scalar(index, False)
         value = self._element(records, index)
         scope.depth += 1
@@ -731,12 +723,14 @@ class Translator:
                 flag = (self.state_class, node.attr) in self.layout.flags
                 return Scalar(f"({text} != 0)" if flag else text, flag)
             case SetupValue(vector=vector):
-                if node.attr not in self.setup_slots:
+                if node.attr not in self.setup_hints:
                     raise scope.refusal(node, f"the setup has no field {node.attr}")
-                first, length, flag = self.setup_slots[node.attr]
-                if length:
-                    return NumberTuple(vector, first)
-                return Scalar(f"({vector}[{first}] != 0)" if flag else f"{vector}[{first}]", flag)
+                if node.attr in self.setup_places:
+                    return NumberTuple(vector, self.setup_places[node.attr])
+                # A bound or a switch is a number in the text, so that what it leaves out costs nothing.
+                value = getattr(self.setup, node.attr)
+                flag = is_flag(self.setup_hints[node.attr])
+                return Scalar(str(bool(value) if flag else int(value)), flag)
             case _:
                 raise scope.refusal(node, "no attribute of the dialect")
 
@@ -785,7 +779,10 @@ class Translator:
                 scope.constants.get(name) in self.record_classes
             ):
                 record: Any = scope.constants[name]
-                defaults = {f: str(int(value)) for f, value in record._field_defaults.items()}
+                defaults = {
+                    f: str(bool(value) if (record, f) in self.layout.flags else int(value))
+                    for f, value in record._field_defaults.items()
+                }
                 return self._changed_record(scope, node, record, defaults, keywords)
             case ast.Call(func=ast.Name()):
                 text = self._call(scope, node)
@@ -814,9 +811,7 @@ class Translator:
         function = scope.constants.get(node.func.id)
         if node.func.id in scope.locals or not inspect.isfunction(function):
             raise scope.refusal(node, "a call of something that is no function of the dialect")
-        callee = self.function(function)
-        scope.callees.add(callee.name)
-        return callee
+        return self.function(function)
 
     def _call(self, scope: Scope, node: ast.Call) -> str:
         callee = self._callee(scope, node)
@@ -859,16 +854,18 @@ class Translator:
         if len(keywords) != (default is not None) or (name in ("max", "min")) != (default is not None):
             raise scope.refusal(generator, "max and min over a generator take a default, nothing else does")
         inner = Scope(scope.function, scope.line, scope.path, scope.constants, Result("int"), uses=scope.uses)
-        inner.callees, inner.helpers = scope.callees, scope.helpers
+        inner.helpers = scope.helpers
         inner.locals = dict(scope.locals)
         bound = {n.id for loop in generator.generators for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-        parameters, arguments = self._captured(scope, generator, bound)
-        initial = {"any": "False", "all": "True", "sum": "0"}.get(name)
+        captured = self._captured(scope, generator, bound)
+        arguments = [part.partition(":")[0] for local in captured for part in self._typed(scope, local)]
+        initial = {"any": "False", "all": "True", "sum": "0"}.get(name, "_default")
         if default is not None:
-            initial = self._integer(scope, default)
-            parameters.append("_default")
-            arguments.append(initial)
-            initial = "_default"
+            inner.locals["_default"] = Scalar("_default", False)
+            captured.append("_default")
+            arguments.append(self._integer(scope, default))
+        function = self._name(f"{scope.function.__name__}_{name}")
+        head = self._head(inner, function, captured, "bool" if name in ("any", "all") else "int")
         if name in ("sum", "max", "min"):
             inner.emit(f"_result = {initial}")
             if default is not None:
@@ -881,9 +878,8 @@ class Translator:
                 inner.emit(INDENT + "continue")
         self._accumulate(inner, name, generator.elt)
         inner.depth = 1
-        inner.emit("return " + (initial if name in ("any", "all") else "_result"))  # type: ignore[operator]  # set above
-        function = f"g{len(scope.helpers) + 1}_{name}"
-        scope.helpers.append("\n".join([f"@{self.how}", f"def {function}({', '.join(parameters)}):", *inner.lines]))
+        inner.emit("return " + (initial if name in ("any", "all") else "_result"))
+        scope.helpers.append("\n".join([head, *inner.lines]))
         return Scalar(f"{function}({', '.join(arguments)})", name in ("any", "all"))
 
     def _accumulate(self, inner: Scope, name: str, element: ast.expr) -> None:
@@ -899,21 +895,8 @@ class Translator:
             inner.emit(INDENT + f"_result = {text}")
             inner.emit("_some = True")
 
-    def _captured(self, scope: Scope, generator: ast.GeneratorExp, bound: set[str]) -> tuple[list[str], list[str]]:
-        """The local names that a generator reads: as parameters of its function, and as arguments."""
-        names = {n.id for n in ast.walk(generator) if isinstance(n, ast.Name) and n.id not in bound}
-        parameters = list(self._vectors_and_locals(scope, names))
-        return parameters, list(parameters)
-
     @staticmethod
-    def _vectors_and_locals(scope: Scope, names: set[str]) -> Iterator[str]:
-        for name in sorted(names):
-            match scope.locals.get(name):
-                case Scalar(text=text):
-                    yield text
-                case RecordValue(fields=fields):
-                    yield from fields.values()
-                case StateValue(vector=vector) | SetupValue(vector=vector):
-                    yield vector
-                case _:
-                    continue
+    def _captured(scope: Scope, generator: ast.GeneratorExp, bound: set[str]) -> list[str]:
+        """The local names that a generator reads."""
+        names = {n.id for n in ast.walk(generator) if isinstance(n, ast.Name) and n.id not in bound}
+        return sorted(name for name in names if name in scope.locals)

@@ -358,5 +358,4 @@ def protocol(setup: Setup, slaves: int = 0, *, warm: bool = True) -> Model[Setup
         alike=groups(setup.masters, nodes, setup.views),
         symmetric=NODES,
         goal=all_nodes_are_synchronized,
-        capacity={NODES: 5, CLIENTS: 2},
     )
