@@ -49,6 +49,7 @@ def resolve(on: Runner, cluster: Cluster | None) -> None:
     cluster.flags = verdict.flags
     if verdict.outcome is not Outcome.OK:
         raise KernelAssert(f"L{verdict.outcome.value}")
+    on.decided(cluster)
 
 
 @cluster_must_be(rules.is_a_copy, rules.is_not_locked)

@@ -1,7 +1,7 @@
 """Finding elements under a parent, scanning them, and the way up (L757-970, L1205-1248)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, returns_a_cluster_that
@@ -25,9 +25,12 @@ async def lookup_init(on: Runner, cparent: Cluster | None, flags: int) -> Cluste
     cluster = on.chains.kmalloc()
     parent = deref(cparent)
     cluster.pmp = parent.pmp
-    for mine, its in zip(cluster.array, parent.array[: parent.nchains], strict=False):
-        mine.chain = its.chain
     cluster.nchains = parent.nchains
+
+    async def take(i: int) -> None:
+        cluster.array[i].chain = parent.array[i].chain
+
+    await on.tell(parent, take, fills=cluster)
     error = await lock(on, cluster, Resolve.ALWAYS | Resolve.SHARED if flags & Lookup.SHARED else Resolve.ALWAYS)
     if error:
         parent.error = error
@@ -130,6 +133,21 @@ class Match:
             found[i] = None
         return outvoted
 
+    def decided(self, _answered: Collection[int]) -> bool:
+        """Whether enough masters have found the same to know what holds, or it cannot become known any more."""
+        cparent, cluster = self._cparent, self._cluster
+        late = [i for i in cluster.late() if i not in self._found]
+        if any(type_of(cparent, i) in SOFT_AND_SUPROOT for i in (*late, *self._found)):
+            return not late
+        votes: Counter[tuple[Element | None, int]] = Counter()
+        for i, what in self._found.items():
+            chain = cluster.array[i].chain
+            if type_of(cparent, i) == PfsType.MASTER and (chain is None or not chain.error):
+                votes[what, 0 if chain is None else chain.bref.mirror_tid] += 1
+        most = max(votes.values(), default=0)
+        needed = majority(None if cparent.pmp is None else cparent.pmp.pfs_nmasters)
+        return most >= needed or most + len(late) < needed
+
     def holds_something(self) -> bool:
         """Whether any member found something that holds."""
         return any(what is not None for what in self._found.values())
@@ -149,6 +167,8 @@ async def _settle(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) 
         resolve(on, cparent)
     resolve(on, cluster)
     if outvoted is None or not match.holds_something():
+        for i in cluster.late():
+            await remove(on, cluster, i)  # whatever it finds, locked
         await drop(on, cluster)
         return None
     follow(on, cluster, match.focus_slot)
@@ -181,7 +201,7 @@ async def lookup(
         return Answer(was, item.chain, member_next)
 
     slots = readable(on, parent)
-    async for i, answer in on.ask(parent, find, slots=slots, fills=cluster, until=on.quorum_of(cluster)):
+    async for i, answer in on.ask(parent, find, slots=slots, fills=cluster, until=match.decided):
         match.take(i, answer)
     return await _settle(on, parent, cluster, match), match.key_next()
 
@@ -220,7 +240,7 @@ async def next(  # noqa: A001 - the original's name
         return Answer(was, item.chain, member_next)
 
     slots = range(parent.nchains)
-    async for i, answer in on.ask(cluster, find_next, slots=slots, until=on.quorum_of(cluster)):
+    async for i, answer in on.ask(cluster, find_next, slots=slots, fills=parent, until=match.decided):
         if answer is not None:
             match.take(i, answer)
     found = await _settle(on, parent, cluster, match)
@@ -254,10 +274,10 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
         on.chains.drop(chain)
         return chain, above
 
-    async for _, (chain, above) in on.ask(cparent, climb, until=on.quorum_of(cparent)):
+    cparent.flags |= ClusterFlag.LOCKED
+    async for _, (chain, above) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
         if child.focus is chain:
             cparent.focus = above
-    cparent.flags |= ClusterFlag.LOCKED
     slot = child.slot_of(child.focus)
     resolve(on, cparent)
     follow(on, cparent, slot)

@@ -47,17 +47,21 @@ async def resize(
     if on.semantics.rechecked_write and not may_write(cluster):
         return cluster.error or Error.INCOMPLETE
 
-    async def resize_member(i: int) -> None:
+    async def resize_member(i: int) -> bool:
         above = parents.array[i].chain
+        if above is None and on.semantics.believed_writes:
+            return False  # it was late, and left the parents when it turned out not to be in step
         kkassert(above is not None, "L638")
         await on.chains.resize(ip, deref(above), deref(items[i].chain), nradix, flags)
+        return True
 
     slots = writable(on, cluster, parents)
-    async for _ in on.ask(cluster, resize_member, slots=slots, until=on.quorum_of(cluster)):
-        pass
-    if not on.semantics.rechecked_write:
-        return 0
-    return await settle_write(on, [i for i in writable(on, cluster) if i not in slots], cluster)
+    failed = [i for i in writable(on, cluster) if i not in slots]
+    until = on.quorum_of(cluster, failed)
+    async for i, resized in on.ask(cluster, resize_member, slots=slots, until=until):
+        if not resized:
+            failed.append(i)
+    return await settle_write(on, failed, cluster) if on.semantics.rechecked_write else 0
 
 
 @cluster_must_be(rules.is_locked)
@@ -82,7 +86,7 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
         if chain.error and (cluster.focus is chain or on.semantics.rechecked_write):
             cluster.error = chain.error
             resolve_again = True
-    if resolve_again:
+    if resolve_again or cluster.late():
         resolve(on, cluster)
     return 0 if may_write(cluster) or not on.semantics.rechecked_write else cluster.error or Error.INCOMPLETE
 
@@ -173,7 +177,7 @@ async def modsync(on: Runner, cluster: Cluster | None) -> int:
         return True
 
     slots = [i for i in writable(on, cluster) if items[i].chain is not focus]
-    async for i, copied in on.ask(cluster, copy_to_member, slots=slots):
+    async for i, copied in on.ask(cluster, copy_to_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not copied:
             failed.append(i)
-    return await settle_write(on, failed, cluster) if failed else 0
+    return await settle_write(on, failed, cluster) if failed or cluster.late() else 0

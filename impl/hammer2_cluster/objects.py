@@ -123,6 +123,10 @@ class Cluster:
             if item.chain is not None and not item.owes:
                 yield i, item.chain
 
+    def late(self) -> list[int]:
+        """The slots that owe an answer."""
+        return [i for i, item in enumerate(self.array) if item.owes]
+
     def slot_of(self, chain: Chain | None) -> int | None:
         """The first member slot that holds this chain."""
         return next((i for i, member in self.members() if member is chain), None)

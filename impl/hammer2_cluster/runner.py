@@ -12,11 +12,13 @@ told: ``await on.tell(cluster, step)``. The rules that let one body serve every 
 - the straight runner performs step i when the loop asks for the i-th answer, so that an assertion in the fold stops
   the later calls as it does in C; a body never leaves its loop early;
 - ``until`` is a licence to go on without the answers that are missing, never an order;
+- a member that owes an answer counts as absent when something is decided; steps are sent to it all the same;
+- ``decided`` follows every decision, so that members that are late can be told;
 - a step may outlive the operation that sent it: a name that it captures is assigned once, and it reads of another
   node's chains only what was taken when it was sent.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from typing import Protocol, TypeVar
 
 from hammer2_cluster.chain_layer import ChainLayer
@@ -25,7 +27,8 @@ from hammer2_spec.semantics import Semantics
 
 Answer = TypeVar("Answer")
 Step = Callable[[int], Awaitable[Answer]]
-Until = Callable[[], bool]
+Until = Callable[[Collection[int]], bool]
+"""Given the slots that have answered: whether that is enough."""
 
 
 class Runner(Protocol):
@@ -51,8 +54,8 @@ class Runner(Protocol):
     ) -> AsyncIterator[tuple[int, Answer]]:
         """Perform the step at slots of the cluster; yield (slot, answer) as answers come.
 
-        slots: which ones, in ascending order; all of the cluster's if None. even_empty: at empty ones too. fills: the
-        cluster whose slots the step writes, if it is another one. until: the fold may stop asking once this holds.
+        slots: which ones, in ascending order; all of the cluster's if None. even_empty: at empty ones too. fills:
+        another cluster whose slots the step writes. until: the fold may stop asking once this holds of what answered.
         """
 
     async def tell(
@@ -65,5 +68,11 @@ class Runner(Protocol):
     ) -> None:
         """Perform the step at those slots, all if None, that hold a chain; nobody waits for it."""
 
-    def quorum_of(self, cluster: Cluster) -> Until | None:
-        """The licence to go on once a quorum of this cluster's members has answered alike."""
+    def quorum_of(self, cluster: Cluster, without: Collection[int] = ()) -> Until | None:
+        """The licence to go on once a quorum of this cluster's members has answered alike, or none can any more.
+
+        without: the members whose answer was that they failed; it may grow meanwhile.
+        """
+
+    def decided(self, cluster: Cluster) -> None:
+        """Who may be believed was decided for this cluster; its references and LOCKED are what was asked for so far."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hammer2_cluster.locking import resolve, slots_of
-from hammer2_cluster.objects import Chain, Cluster
+from hammer2_cluster.objects import Chain, Cluster, ClusterItem
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.resolve import quorum
 from hammer2_cluster.runner import Runner
@@ -41,8 +41,14 @@ def type_of(cluster: Cluster, i: int) -> int:
 
 
 def readable(on: Runner, cluster: Cluster) -> Sequence[int]:
-    """The slots that a lookup asks: all in the seed, those that may be believed when repaired."""
-    return believed(on, cluster) if on.semantics.believed_lookups else range(cluster.nchains)
+    """The slots that a lookup asks: all in the seed, those that may be believed when repaired.
+
+    Members that owe an answer are among them, here and in what is written: what is sent to them queues behind, and
+    whoever turns out not to be in step has left the cluster by then.
+    """
+    if not on.semantics.believed_lookups:
+        return range(cluster.nchains)
+    return sorted({*believed(on, cluster), *cluster.late()})
 
 
 def writable(on: Runner, cluster: Cluster, under: Cluster | None = None) -> Sequence[int]:
@@ -52,8 +58,18 @@ def writable(on: Runner, cluster: Cluster, under: Cluster | None = None) -> Sequ
     """
     if not on.semantics.believed_writes:
         return range(cluster.nchains)
-    slots = [i for i in believed(on, cluster) if type_of(cluster, i) in WRITABLE_TYPES]
-    return slots if under is None else sorted({*slots} & {*writable(on, under)})
+    slots = {i for i in (*believed(on, cluster), *cluster.late()) if type_of(cluster, i) in WRITABLE_TYPES}
+    return sorted(slots if under is None else slots & {*writable(on, under)})
+
+
+def release(on: Runner, item: ClusterItem, locked: bool, refs: int) -> None:
+    """Empty a slot: give back the lock that its cluster has on the chain, if any, and all its references."""
+    chain = deref(item.chain)
+    if locked:
+        on.chains.unlock(chain)
+    for _ in range(refs - locked):
+        on.chains.drop(chain)
+    item.chain = None
 
 
 async def remove(on: Runner, cluster: Cluster, i: int) -> None:
@@ -62,17 +78,12 @@ async def remove(on: Runner, cluster: Cluster, i: int) -> None:
     refs = cluster.refs
     item = cluster.array[i]
 
-    async def release(_: int) -> None:
-        chain: Chain = deref(item.chain)
-        if locked:
-            on.chains.unlock(chain)
-        for _ in range(refs - locked):
-            on.chains.drop(chain)
-        item.chain = None
+    async def release_member(_: int) -> None:
+        release(on, item, locked, refs)
 
     if cluster.focus is item.chain:
         cluster.focus = None
-    await on.tell(cluster, release, slots=[i])
+    await on.tell(cluster, release_member, slots=[i], fills=cluster)
 
 
 def may_write(cluster: Cluster) -> bool:

@@ -3,7 +3,7 @@
 That is the original's behaviour, call for call, and the short cut of a single-node filesystem (L105-107).
 """
 
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from typing import Any, Final, Generic, TypeVar
 
 from hammer2_cluster.chain_layer import ChainLayer
@@ -66,9 +66,12 @@ class Straight:
             if cluster.array[i].chain is not None:
                 await step(i)
 
-    def quorum_of(self, cluster: Cluster) -> Until | None:  # noqa: ARG002 - all answers are there anyway
-        """No licence is needed."""
+    def quorum_of(self, cluster: Cluster, without: Collection[int] = ()) -> Until | None:  # noqa: ARG002 - see below
+        """No licence is needed: all answers are there."""
         return None
+
+    def decided(self, cluster: Cluster) -> None:
+        """Nobody is late."""
 
     def run(self, operation: Coroutine[Any, Any, Result]) -> Result:
         """The operation's result. Raises RuntimeError if it waits: this runner is for layers that never do."""

@@ -52,14 +52,17 @@ async def create(
 
     async def create_member(i: int) -> tuple[Chain | None, int]:
         above = parent.array[i].chain
+        if above is None and repaired:
+            return None, Error.INCOMPLETE  # it was late, and left the parents when it turned out not to be in step
         return above, await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
 
     error: int | None = 0 if repaired else None
     created: list[int] = []
     failed: list[int] = []
     slots = writable(on, parent) if supplied is None else writable(on, parent, supplied)
+    until = on.quorum_of(cluster, failed)
     async for i, (above, answer) in on.ask(
-        cluster, create_member, slots=slots, even_empty=supplied is None, until=on.quorum_of(cluster)
+        cluster, create_member, slots=slots, even_empty=supplied is None, fills=parent, until=until
     ):
         follow_moved_parent(on, parent, above, i)
         if repaired and answer:
@@ -118,19 +121,21 @@ async def rename(
 
     async def rename_member(i: int) -> tuple[Chain | None, bool]:
         above, chain = parent.array[i].chain, deref(items[i].chain)
+        if above is None and on.semantics.believed_writes:
+            return None, False  # it was late, and left the parents when it turned out not to be in step
         bref = None if key is None else replace(chain.bref, key=key[0], keybits=key[1])
         await on.chains.rename(parent.array[i], chain, bref, flags)
         kkassert(items[i].chain is chain, "L1058")
         return above, chain.parent is parent.array[i].chain
 
-    renamed: list[int] = []
-    async for i, (above, attached) in on.ask(cluster, rename_member, slots=writable(on, cluster, parent)):
+    slots = writable(on, cluster, parent)
+    failed = [i for i in writable(on, cluster) if i not in slots]
+    until = on.quorum_of(cluster, failed)
+    async for i, (above, attached) in on.ask(cluster, rename_member, slots=slots, fills=parent, until=until):
         follow_moved_parent(on, parent, above, i)
-        if attached:
-            renamed.append(i)
-    if not on.semantics.reported_rename:
-        return 0
-    return await settle_write(on, [i for i in writable(on, cluster) if i not in renamed], cluster, parent)
+        if not attached:
+            failed.append(i)
+    return await settle_write(on, failed, cluster, parent) if on.semantics.reported_rename else 0
 
 
 @cluster_must_be(rules.is_locked)
@@ -162,7 +167,7 @@ async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, f
         return cluster.error or Error.INCOMPLETE
     failed: list[int] = []
     slots = writable(on, cluster)
-    async for i, deleted in on.ask(cluster, delete_member, slots=slots, until=on.quorum_of(cluster)):
+    async for i, deleted in on.ask(cluster, delete_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not deleted:
             failed.append(i)
     return await settle_write(on, failed, cluster) if reported else 0

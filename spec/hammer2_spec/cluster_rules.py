@@ -46,6 +46,8 @@ class ItemView(Protocol):
 
     @property
     def chain(self) -> ChainView | None: ...
+    @property
+    def owes(self) -> int: ...
 
 
 class ClusterView(Protocol):
@@ -66,8 +68,8 @@ class ClusterView(Protocol):
 
 
 def chains_of(cluster: ClusterView) -> list[ChainView]:
-    """The chains that its member slots hold."""
-    return [item.chain for item in cluster.array[: cluster.nchains] if item.chain is not None]
+    """The chains that its member slots hold. One that owes an answer counts as absent."""
+    return [item.chain for item in cluster.array[: cluster.nchains] if item.chain is not None and not item.owes]
 
 
 def is_locked(cluster: ClusterView) -> bool:
