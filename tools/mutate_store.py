@@ -3,8 +3,8 @@
 Usage: mutate_store.py [--sample N] [--seed N] [MODULE...]
 
 Each mutant runs in a process of its own, which takes it for the original and runs the tests until the first one fails.
-A survivor is listed with its place and what was done to it; one whose tests do not end in time counts as noticed. The exit status
-is 0, 1 if too few are noticed, 2 if the tests fail without any mutant, 3 if it was stopped.
+A survivor is listed with its place and what was done to it; one whose tests do not end in time counts as noticed.
+The exit status is 1 if too few are noticed, 2 if the tests fail without any mutant, 3 if it was stopped.
 """
 # ruff: noqa: S311 - the sample is seeded, not secret
 
