@@ -144,9 +144,14 @@ async def _walk(device: Device, walk: _Walk) -> AsyncIterator[Progress]:
         yield Progress(blocks, size, problems)
 
 
+def _empty_counts(header: VolumeHeader) -> bytearray:
+    """What the freemap of an empty volume says."""
+    return bytearray(b"".join(empty_leaf(zone, header.size) for zone in range(zones(header.size))))
+
+
 async def _counts(device: Device, header: VolumeHeader) -> bytearray:
     """What the freemap says. Raises ReadError, BadVolumeError."""
-    counts = bytearray(b"".join(empty_leaf(zone, header.size) for zone in range(zones(header.size))))
+    counts = _empty_counts(header)
     async for zone, leaf in leaves(device, header):
         counts[zone * LEAF_BYTES : (zone + 1) * LEAF_BYTES] = leaf
     return counts
@@ -166,20 +171,29 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
 def _compare(walk: _Walk, counts: bytearray) -> list[Problem]:
     """The freemap against the references found."""
     problems = []
+    expected = _empty_counts(walk.header)
     for data_off, references in sorted(walk.references.items()):
-        said = set(counts[units_of(data_off)])
+        units = units_of(data_off)
+        expected[units] = bytes((min(references, RESERVED),)) * (units.stop - units.start)
+        said = set(counts[units])
         if said != {references}:
             kind = Kind.DOUBLE_USE if 0 in said else Kind.COUNT
             text = f"{references} references, but the freemap says {' and '.join(map(str, sorted(said)))}"
             problems.append(Problem(kind, data_off & OFF_MASK, text))
-    leaked = [unit for unit, count in enumerate(counts) if 0 < count < RESERVED and unit not in walk.owner]
-    for first, length in _runs(leaked):
+    wrong = [
+        unit
+        for zone in range(0, len(counts), LEAF_BYTES)
+        if counts[zone : zone + LEAF_BYTES] != expected[zone : zone + LEAF_BYTES]
+        for unit in range(zone, zone + LEAF_BYTES)
+        if counts[unit] != expected[unit] and unit not in walk.owner
+    ]
+    for first, length in _runs([unit for unit in wrong if 0 < counts[unit] < RESERVED and not expected[unit]]):
         text = f"{length} KiB are counted and nothing refers to them"
         problems.append(Problem(Kind.LEAK, first * UNIT_BYTES, text))
-    empty = b"".join(empty_leaf(zone, walk.header.size) for zone in range(zones(walk.header.size)))
-    for unit, (count, reserved) in enumerate(zip(counts, empty, strict=True)):
-        if (count == RESERVED) != (reserved == RESERVED):
-            problems.append(Problem(Kind.COUNT, unit * UNIT_BYTES, f"the freemap says {count} at a reserved place"))
+    for unit in wrong:
+        if RESERVED in (counts[unit], expected[unit]):
+            text = f"the freemap says {counts[unit]} where {expected[unit]} is right"
+            problems.append(Problem(Kind.COUNT, unit * UNIT_BYTES, text))
     return problems
 
 
