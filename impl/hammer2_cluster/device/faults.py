@@ -120,9 +120,8 @@ class FaultyDevice:
         if not self.connected:
             raise DisconnectedError(f"{operation.value} of block {offset:#x}: disconnected")
         rest = []
-        for fault in self.faults:
-            if not fault.strikes(operation, offset, length):
-                continue
+        struck = [fault for fault in self.faults if fault.strikes(operation, offset, length)]  # now, not after a wait
+        for fault in struck:
             match fault.kind:
                 case Kind.READ_ERROR:
                     raise ReadError(f"block {offset:#x}: read error")
