@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "prove": "Ask the solvers for the proof obligations.",
     "findings": "Show what is wrong with the original, and what mends it.",
     "explore": "Visit every reachable state of a model.",
+    "conform": "Examine an implementation that answers over a pipe.",
     "store": "Run a real cluster on file-backed nodes.",
 }
 """Each is a function of the same name in a module of the same name under hammer2_oracle.commands."""

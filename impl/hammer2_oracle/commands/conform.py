@@ -1,0 +1,57 @@
+"""``hammer2-cluster conform``: examine an implementation that speaks JSON lines on its standard input and output."""
+
+import click
+
+from hammer2_oracle.options import json_option
+from hammer2_oracle.status import Status
+from hammer2_spec.semantics import parse
+
+
+@click.command("conform", context_settings={"ignore_unknown_options": True})
+@click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option(
+    "--semantics",
+    metavar="claimed|auto|seed|repaired|+NAME,..|-NAME,..",
+    default="claimed",
+    show_default=True,
+    help="Judge it by what it claims to have mended, by what its own answers say, or by these semantics.",
+)
+@click.option(
+    "--slots",
+    type=click.IntRange(0, 4),
+    default=2,
+    show_default=True,
+    help="Ask all clusters of so many members; each one more takes 25 times as long.",
+)
+@click.option(
+    "--lives",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Then so many random lives of a cluster, of up to 24 calls each; what goes wrong is shrunk.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=20150330, show_default=True, help="Of all random choices.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the implementation may be silent.",
+)
+@json_option
+def conform(
+    command: tuple[str, ...], semantics: str, slots: int, lives: int, seed: int, timeout: float, as_json: bool
+) -> Status:
+    """Examine the implementation that COMMAND starts. docs/reference/conform.md describes what the two say.
+
+    Nothing is expected of what COMMAND prints on standard error; it passes through.
+    """
+    from hammer2_oracle.conform.command import run
+    from hammer2_oracle.conform.run import Plan
+
+    try:
+        given = None if semantics in ("claimed", "auto") else parse(semantics)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--semantics") from None
+    return run(command, Plan(given, semantics == "auto", slots, lives, seed, timeout), as_json)

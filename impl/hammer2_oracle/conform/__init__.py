@@ -1,0 +1,1 @@
+"""``hammer2-cluster conform``: asks an implementation in any language, over its standard input and output."""

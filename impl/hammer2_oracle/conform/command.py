@@ -1,0 +1,66 @@
+"""What ``hammer2-cluster conform`` does and prints."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+from hammer2_oracle.conform import report as reports
+from hammer2_oracle.conform.implementation import Misbehaved
+from hammer2_oracle.conform.judging import described
+from hammer2_oracle.conform.report import Report
+from hammer2_oracle.conform.run import Plan, examine
+from hammer2_oracle.screen import Screen
+from hammer2_oracle.status import Status
+
+
+def run(command: Sequence[str], plan: Plan, as_json: bool) -> Status:
+    """Examine an implementation and print what was found. Raises click.ClickException where it cannot be examined."""
+    try:
+        with _progress() as tell:
+            report = examine(command, plan, tell)
+    except Misbehaved as misbehaved:
+        raise click.ClickException(f"{shlex.join(command)}: {misbehaved}") from None
+    except ValueError as error:
+        raise click.ClickException(f"{shlex.join(command)} introduces itself with {error}") from None
+    reproduce = reproduction(command, plan)
+    if as_json:
+        click.echo(json.dumps(reports.as_json(report, command, reproduce)))
+        return report.status
+    screen = Screen()
+    for line in reports.lines(report):
+        screen.line(line)
+    screen.line(report.sentence, "bold red" if report.status else "bold green")
+    if report.status:
+        screen.line(f"Reproduce with: {reproduce}")
+    return report.status
+
+
+def reproduction(command: Sequence[str], plan: Plan) -> str:
+    """The command line that asks the same again."""
+    default = Plan()
+    words = ["hammer2-cluster", "conform"]
+    if plan.infer:
+        words += ["--semantics", "auto"]
+    elif plan.semantics is not None:
+        words += ["--semantics", described(plan.semantics)]
+    for name in ("slots", "lives", "seed", "timeout"):
+        if getattr(plan, name) != getattr(default, name):
+            words += [f"--{name}", f"{getattr(plan, name):g}" if name == "timeout" else str(getattr(plan, name))]
+    return shlex.join([*words, "--", *command])
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Report], None]]:
+    """Show on a terminal how many decisions have been judged."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("starting the implementation") as status:
+        yield lambda report: status.update(report.sentence)

@@ -1,0 +1,133 @@
+"""Asking: questions go out in batches, several at a time, and what comes back is a reply to each, whatever happens."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from hammer2_oracle.conform.implementation import Implementation, Misbehaved, Misbehaviour, shown
+from hammer2_oracle.conform.messages import Answer, Answered, Introduction, RunResolve, question
+from hammer2_spec.configuration import Configuration
+
+BATCH: Final = 256
+"""Questions in one run."""
+AHEAD: Final = 4
+"""Runs that are under way at a time."""
+RESTARTS: Final = 20
+"""How often an implementation is started anew before it is given up."""
+
+DECODER: Final = msgspec.json.Decoder(Answered)
+
+
+class Skipped(NamedTuple):
+    """The implementation does not do this, and says why."""
+
+    reason: str
+
+
+class Failed(NamedTuple):
+    """The implementation could not do this, and says why."""
+
+    reason: str
+
+
+Reply: TypeAlias = Answer | Skipped | Failed | Misbehaved
+Batch: TypeAlias = Sequence[Configuration]
+
+
+class GivenUp(Exception):
+    """The implementation has been started anew too often."""
+
+
+class Examination:
+    """A conversation with an implementation, which is started anew where it breaks the protocol.
+
+    Args:
+        command: the program and its arguments.
+        timeout: seconds that it may be silent while it is asked.
+
+    Raises:
+        Misbehaved: it cannot even be started, or does not say who it is.
+        GivenUp: from ask and ask_all, once it has been started anew RESTARTS times.
+    """
+
+    def __init__(self, command: Sequence[str], timeout: float) -> None:
+        self.command, self.timeout = command, timeout
+        self.restarts = 0
+        self._number = 0
+        self._implementation = Implementation(command, timeout)
+        self.introduction: Introduction = self._implementation.introduction
+
+    def ask(self, configurations: Batch) -> list[Reply]:
+        """Ask all at once. What breaks the protocol then is found by asking one by one."""
+        return [reply for _, reply in self.ask_all(configurations)]
+
+    def ask_all(self, configurations: Iterable[Configuration]) -> Iterator[tuple[Configuration, Reply]]:
+        """Ask in batches, and give the replies in order."""
+        rest = iter(configurations)
+        batches: Iterator[Batch] = iter(lambda: list(islice(rest, BATCH)), [])
+        under_way: deque[tuple[int, Batch]] = deque()
+        while True:
+            for batch in islice(batches, AHEAD - len(under_way)):
+                under_way.append((self._send(batch), batch))
+            if not under_way:
+                return
+            number, batch = under_way[0]
+            try:
+                replies = self._receive(number, batch)
+            except Misbehaved as misbehaved:
+                self._restart()
+                replies = [misbehaved] if len(batch) == 1 else [self._ask_one(it) for it in batch]
+                under_way.popleft()
+                under_way = deque((self._send(later), later) for _, later in under_way)
+            else:
+                under_way.popleft()
+            yield from zip(batch, replies, strict=True)
+
+    def _ask_one(self, configuration: Configuration) -> Reply:
+        try:
+            return self._receive(self._send([configuration]), [configuration])[0]
+        except Misbehaved as misbehaved:
+            self._restart()
+            return misbehaved
+
+    def _send(self, batch: Batch) -> int:
+        self._number += 1
+        self._implementation.send(RunResolve(self._number, [question(it) for it in batch]))
+        return self._number
+
+    def _receive(self, number: int, batch: Batch) -> list[Reply]:
+        line = self._implementation.receive()
+        misbehaved = self._implementation.misbehaved
+        try:
+            answered = DECODER.decode(line)
+        except msgspec.ValidationError as error:
+            raise misbehaved(Misbehaviour.WRONG_ANSWER, f"{error}: {shown(line)}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise misbehaved(Misbehaviour.GARBLED, shown(line)) from None
+        if answered.run != number:
+            raise misbehaved(Misbehaviour.WRONG_NUMBER, f"run {answered.run}, expected {number}")
+        if isinstance(answered.skipped, str):
+            return [Skipped(answered.skipped)] * len(batch)
+        if isinstance(answered.error, str):
+            return [Failed(answered.error)] * len(batch)
+        if not isinstance(answered.result, list) or len(answered.result) != len(batch):
+            got = len(answered.result) if isinstance(answered.result, list) else 0
+            raise misbehaved(Misbehaviour.WRONG_ANSWER, f"{got} results for {len(batch)} questions")
+        return list(answered.result)
+
+    def _restart(self) -> None:
+        self.restarts += 1
+        if self.restarts > RESTARTS:
+            raise GivenUp(f"it has been started anew {RESTARTS} times")
+        self._implementation = Implementation(self.command, self.timeout)
+
+    def stop(self) -> None:
+        """Tell the implementation to stop. Raises Misbehaved where it does not end as it should."""
+        self._implementation.stop()
+
+    def end(self) -> None:
+        """End the implementation at once."""
+        self._implementation.end()

@@ -1,0 +1,200 @@
+"""An implementation under test: a process that answers lines with lines, or does whatever else a process may do."""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from enum import Enum
+from importlib.metadata import version
+from types import TracebackType
+from typing import IO, Final, Self, cast
+
+import msgspec
+
+from hammer2_oracle.conform.messages import PROTOCOL, Introduction, Opening, Start, Started, Stop
+from hammer2_oracle.reading import LINE_LIMIT
+
+PIECE: Final = 2**18
+"""Bytes that are read or written at a time."""
+SHOWN: Final = 60
+"""Bytes of a strange line that are shown."""
+LAST_WORDS_SECONDS: Final = 2.0
+"""How long an implementation may take to end when it is told to."""
+
+
+class Misbehaviour(Enum):
+    """What an implementation can do instead of answering."""
+
+    NOT_STARTED = "could not be started"
+    VERSION = "speaks another version of the protocol"
+    SILENT = "does not answer"
+    SLOW = "does not come to the end of an answer"
+    DIED = "ended"
+    GARBLED = "says what is no message"
+    WRONG_NUMBER = "answers another question"
+    WRONG_ANSWER = "answers with what is no answer"
+
+
+class Misbehaved(Exception):
+    """An implementation broke the protocol, and has been ended."""
+
+    def __init__(self, kind: Misbehaviour, detail: str) -> None:
+        super().__init__(f"{kind.value}: {detail}")
+        self.kind, self.detail = kind, detail
+
+
+class Implementation:
+    """A running implementation. What it writes on standard error passes through.
+
+    Args:
+        command: the program and its arguments.
+        timeout: seconds of silence after which it counts as silent.
+
+    Raises:
+        Misbehaved: from every method; the process has been ended by then.
+    """
+
+    def __init__(self, command: Sequence[str], timeout: float) -> None:
+        self.timeout = timeout
+        self._out = bytearray()
+        self._in = bytearray()
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - what the user has asked for
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise Misbehaved(Misbehaviour.NOT_STARTED, f"{command[0]}: {reason}") from None
+        self._pipes = cast("tuple[IO[bytes], IO[bytes]]", (self.process.stdin, self.process.stdout))
+        self._stdin, self._stdout = (pipe.fileno() for pipe in self._pipes)
+        os.set_blocking(self._stdin, False)
+        os.set_blocking(self._stdout, False)
+        try:
+            self.introduction: Introduction = self._introduce()
+        except BaseException:
+            self.end()
+            raise
+
+    def _introduce(self) -> Introduction:
+        self.send(Start(Opening(PROTOCOL, f"hammer2-cluster {version('hammer2-cluster')}")))
+        line = self.receive()
+        try:
+            return self._checked(msgspec.json.decode(line, type=Started).started)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self.misbehaved(Misbehaviour.GARBLED, f"{shown(line)} is no introduction: {error}") from None
+
+    def _checked(self, introduction: Introduction) -> Introduction:
+        if introduction.protocol != PROTOCOL:
+            raise self.misbehaved(Misbehaviour.VERSION, f"{introduction.protocol}, expected {PROTOCOL}")
+        return introduction
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    # ---- lines
+
+    def send(self, message: msgspec.Struct) -> None:
+        """Send a message; it leaves while answers are waited for."""
+        self._out += msgspec.json.encode(message) + b"\n"
+
+    def receive(self) -> bytes:
+        """The next line that the implementation says, without its end."""
+        searched, heard = 0, bool(self._in)
+        deadline = time.monotonic() + self.timeout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stdout, selectors.EVENT_READ)
+            while (end := self._in.find(b"\n", searched)) < 0:
+                searched = len(self._in)
+                if searched > LINE_LIMIT:
+                    raise self.misbehaved(Misbehaviour.GARBLED, f"a line of more than {LINE_LIMIT:,} bytes")
+                writing = self._stdin in selector.get_map()
+                if self._out and not writing:
+                    selector.register(self._stdin, selectors.EVENT_WRITE)
+                elif writing and not self._out:
+                    selector.unregister(self._stdin)
+                ready = selector.select(max(0.0, deadline - time.monotonic()))
+                if not ready:
+                    kind = Misbehaviour.SLOW if heard else Misbehaviour.SILENT
+                    raise self.misbehaved(kind, f"no line within {self.timeout:g} s")
+                for key, _ in ready:
+                    heard |= self._read() if key.fd == self._stdout else self._write()
+        line = bytes(self._in[:end])
+        del self._in[: end + 1]
+        return line
+
+    def _read(self) -> bool:
+        try:
+            piece = os.read(self._stdout, PIECE)
+        except BlockingIOError:
+            return False
+        if not piece:
+            raise self._died()
+        self._in += piece
+        return True
+
+    def _write(self) -> bool:
+        try:
+            del self._out[: os.write(self._stdin, self._out[:PIECE])]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._out.clear()  # it reads no more; what it still says, or its end, is waited for
+        return False
+
+    # ---- the end
+
+    def _died(self) -> Misbehaved:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(LAST_WORDS_SECONDS)
+        return self.misbehaved(Misbehaviour.DIED, self._how_it_ended())
+
+    def _how_it_ended(self) -> str:
+        status = self.process.poll()
+        if status is None:
+            return "it closed its standard output"
+        if status < 0:
+            return f"killed by {signal.Signals(-status).name}"
+        return f"exit status {status}"
+
+    def misbehaved(self, kind: Misbehaviour, detail: str) -> Misbehaved:
+        """End the process, and say why."""
+        self.end()
+        return Misbehaved(kind, detail)
+
+    def stop(self) -> None:
+        """Tell it to stop, and see that it ends as it should."""
+        self._out += msgspec.json.encode(Stop(stop=True)) + b"\n"
+        os.set_blocking(self._stdin, True)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._stdin, self._out)
+        self._out.clear()
+        self._pipes[0].close()
+        try:
+            status = self.process.wait(self.timeout)
+        except subprocess.TimeoutExpired:
+            raise self.misbehaved(Misbehaviour.SILENT, f"told to stop, it runs on after {self.timeout:g} s") from None
+        if status:
+            raise self.misbehaved(Misbehaviour.DIED, f"told to stop: {self._how_it_ended()}")
+        self.end()
+
+    def end(self) -> None:
+        """End the process and whatever it has started, at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for pipe in self._pipes:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def shown(line: bytes) -> str:
+    """The beginning of a line that nobody expected."""
+    return repr(line[:SHOWN])[1:] + ("..." if len(line) > SHOWN else "")

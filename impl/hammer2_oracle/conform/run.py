@@ -1,0 +1,125 @@
+"""The examination of one implementation of resolve, from its introduction to its end."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Final, NamedTuple
+
+from hammer2_oracle.conform import campaigns
+from hammer2_oracle.conform.examination import Examination, GivenUp, Reply
+from hammer2_oracle.conform.implementation import Misbehaved
+from hammer2_oracle.conform.judging import GOOD, Judgement, Standing, asserts, inferred, judge
+from hammer2_oracle.conform.messages import Answer
+from hammer2_oracle.conform.report import Report
+from hammer2_spec.configuration import Configuration
+from hammer2_spec.semantics import Semantics, parse
+
+AGAIN: Final = 3
+"""How often a bad reply is asked for again, to see whether it is stable."""
+
+
+class Plan(NamedTuple):
+    """What is asked."""
+
+    semantics: Semantics | None = None
+    """What the implementation is judged by, None: what it claims."""
+    infer: bool = False
+    """Judge it by what its own answers say."""
+    slots: int = 2
+    """All small clusters of so many slots are asked, 0 to 8; every slot more takes about 25 times as long."""
+    lives: int = 200
+    """Random lives of a cluster, of up to 24 calls each."""
+    seed: int = 20150330
+    timeout: float = 10.0
+    """Seconds of silence."""
+
+
+def examine(command: Sequence[str], plan: Plan, tell: Callable[[Report], None] = lambda _: None) -> Report:
+    """Ask an implementation everything that is planned.
+
+    Args:
+        command: the program and its arguments.
+        plan: what is asked.
+        tell: is called with what is known so far, now and then.
+
+    Raises:
+        Misbehaved: the implementation cannot be started, or does not introduce itself.
+        ValueError: it claims semantics that do not exist.
+
+    Ctrl-C, and an implementation that is given up, stop it; the report says so.
+    """
+    examination = Examination(command, plan.timeout)
+    try:
+        asked: list[tuple[Configuration, Reply]] = []
+        report = Report(examination.introduction, plan.semantics or parse(examination.introduction.semantics))
+        with _stopping(report):
+            if plan.infer:
+                asked = list(examination.ask_all(campaigns.smoke()))
+                report.semantics, report.unexplained = inferred(asked)
+            _ask(examination, report, plan, tell)
+            _ask_again(examination, report)
+            examination.stop()
+        return report
+    finally:
+        examination.end()
+
+
+@contextmanager
+def _stopping(report: Report) -> Iterator[None]:
+    try:
+        yield
+    except GivenUp as reason:
+        report.stopped = str(reason)
+    except KeyboardInterrupt:
+        report.stopped = "interrupted"
+    except Misbehaved as misbehaved:
+        report.stopped = str(misbehaved)
+        report.tally.counts[Standing.MISBEHAVED] += 1
+
+
+def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
+    questions: Iterable[Configuration] = chain(campaigns.smoke(), campaigns.small(plan.slots))
+    spare = _dies_of_assertions(examination, report.semantics)
+    if spare:
+        questions = _bearable(questions, report)
+    for n, (configuration, reply) in enumerate(examination.ask_all(questions)):
+        report.tally.note(judge(configuration, reply, report.semantics))
+        if n % 1000 == 0:
+            tell(report)
+    if plan.lives and not report.tally.bad:
+        from hammer2_oracle.conform.random_questions import search
+
+        found = search(examination, report.semantics, plan.lives, plan.seed, spare, report.tally.note)
+        if found is not None:
+            report.tally.note(found)
+    tell(report)
+
+
+def _dies_of_assertions(examination: Examination, semantics: Semantics) -> bool:
+    """Whether the implementation ends where the original asserts."""
+    asserting = next((it for it in campaigns.smoke() if asserts(it, semantics)), None)
+    return asserting is not None and isinstance(examination.ask([asserting])[0], Misbehaved)
+
+
+def _bearable(questions: Iterable[Configuration], report: Report) -> Iterator[Configuration]:
+    """Without those on which the original asserts."""
+    for configuration in questions:
+        if asserts(configuration, report.semantics):
+            report.tally.not_asked += 1
+        else:
+            yield configuration
+
+
+def _ask_again(examination: Examination, report: Report) -> None:
+    for bad in report.tally.first:
+        again = [
+            judge(bad.configuration, examination.ask([bad.configuration])[0], report.semantics) for _ in range(AGAIN)
+        ]
+        if any(_differently(bad, it) for it in again):
+            report.unstable.append(bad)
+
+
+def _differently(one: Judgement, other: Judgement) -> bool:
+    if isinstance(one.reply, Answer) or isinstance(other.reply, Answer):
+        return one.reply != other.reply
+    return one.standing is not other.standing or (one.standing in GOOD) != (other.standing in GOOD)

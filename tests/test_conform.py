@@ -1,0 +1,198 @@
+"""`hammer2-cluster conform`: a right implementation is green, and every bad one is caught for what it does."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from hammer2_cluster.resolve import resolve
+from hammer2_oracle.conform.messages import Answer, Question, answer, question
+from hammer2_oracle.status import Status
+from hammer2_oracle.testing import configurations, semantics
+from hammer2_spec.configuration import Configuration
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, Semantics
+
+FAKE = [sys.executable, str(Path(__file__).with_name("fake_implementation.py"))]
+PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
+QUICK = ["--slots", "1", "--lives", "5", "--timeout", "3"]
+
+
+def conform(*fake: str, options: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    words = [str(PROGRAM), "conform", *QUICK, *(options or []), "--", *FAKE, *fake]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+
+
+def examined(*fake: str, options: list[str] | None = None) -> dict[str, Any]:
+    finished = conform(*fake, options=["--json", *(options or [])])
+    found: dict[str, Any] = json.loads(finished.stdout)
+    assert found["status"] == finished.returncode
+    kinds = ("agrees", "differs", "undefined", "skipped", "failed", "misbehaved")
+    assert found["decisions"] == sum(found[kind] for kind in kinds)
+    return found
+
+
+@pytest.mark.parametrize("semantics", ["seed", "repaired", "+majority_tid", "-fresh_focus"])
+def test_a_right_implementation_is_green(semantics: str) -> None:
+    found = examined(semantics)
+    assert found["status"] == Status.AGREE
+    assert found["agrees"] == found["decisions"] > 300
+    assert not found["divergences"]
+
+
+@pytest.mark.parametrize("missing", RESOLVE_REPAIRS)
+def test_claiming_a_repair_that_is_missing_is_found(missing: str) -> None:
+    found = examined(f"-{missing}", "repaired")
+    assert found["status"] == Status.DIFFER
+    first = found["divergences"][0]
+    asked = msgspec.convert(first["question"], Question)
+    assert first["standing"] == "differs"
+    assert first["stable"]
+    assert msgspec.convert(first["expected"], Answer).verdict == resolve(*asked.configuration, REPAIRED)
+    assert first["got"] != first["expected"]
+
+
+def test_whose_answers_differ_is_said() -> None:
+    found = examined("repaired", "seed")
+    assert list(found["like"]) == ["the repaired decision"]
+    assert {"like"} <= set(found["divergences"][0])
+    assert examined("seed", "repaired")["like"].keys() >= {"the original"}
+
+
+@pytest.mark.parametrize("semantics", ["seed", "repaired", "+sound_votes,+ranked_roots", "-honest_access"])
+def test_what_is_mended_is_inferred_from_the_answers(semantics: str) -> None:
+    found = examined(semantics, "seed", options=["--semantics", "auto"])
+    assert (found["status"], found["semantics"], found["unexplained"]) == (Status.AGREE, semantics, 0)
+
+
+def test_an_implementation_that_dies_of_the_assertions_of_the_original_is_spared_them() -> None:
+    found = examined("seed", "seed", "assert")
+    assert found["status"] == Status.AGREE
+    assert found["not_asked"] > 10
+    assert found["agrees"] == found["decisions"] > 200
+
+
+def test_what_is_undefined_in_the_original_may_be_anything() -> None:
+    found = examined("repaired", "seed")
+    assert found["undefined"] > 10
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("silent", "does not answer: no line within 3 s"),
+        ("slow", "does not come to the end of an answer"),
+        ("exit", "ended: exit status 7"),
+        ("crash", "ended: killed by SIGSEGV"),
+        ("split", "says what is no message"),
+        ("garbled", r"says what is no message: '\x00\xff not a message'"),
+        ("wrong-number", "answers another question: run "),
+        ("one-less", "answers with what is no answer: 0 results for 1 questions"),
+        ("a-float", "answers with what is no answer: Expected `int | str | null`, got `float` - at `$.result[0].F`"),
+        ("two-answers", "answers with what is no answer: Expected exactly one of `result`, `skipped` and `error`"),
+    ],
+)
+def test_every_misbehaviour_has_a_verdict_of_its_own(how: str, said: str) -> None:
+    found = examined("repaired", "repaired", how, "200")
+    assert found["status"] == Status.DIFFER
+    assert found["misbehaved"] > 0
+    assert found["agrees"] > 200
+    details = [it["detail"] for it in found["divergences"] if it["standing"] == "misbehaved"]
+    assert details[0].startswith(said), details
+
+
+def test_an_implementation_that_always_fails_is_given_up() -> None:
+    found = examined("repaired", "repaired", "exit", "0")
+    assert found["stopped"] == "it has been started anew 20 times"
+
+
+@pytest.mark.parametrize(("how", "standing"), [("skip", "skipped"), ("fail", "failed")])
+def test_skipping_and_failing_are_counted_with_their_reasons(how: str, standing: str) -> None:
+    found = examined("repaired", "repaired", how, "0")
+    assert found[standing] > 0
+    if how == "skip":
+        assert found["skipped_because"] == {"not written yet": found["skipped"]}
+    else:
+        assert found["status"] == Status.DIFFER
+        assert found["divergences"][0]["detail"] == "out of memory"
+
+
+def test_what_only_random_questions_find_is_shrunk() -> None:
+    found = examined("repaired", "repaired", "high-tids", options=["--seed", "3", "--lives", "300"])
+    [divergence] = found["divergences"]
+    assert divergence["fields"] == ["error"]
+    assert len(divergence["question"]["s"]) == 1
+    assert divergence["question"]["s"][0][1] > 2**63
+
+
+def test_an_unstable_answer_is_called_so() -> None:
+    found = examined("seed", "seed", "unstable", "50")
+    assert not found["divergences"][0]["stable"]
+
+
+@pytest.mark.parametrize(
+    ("fake", "said"),
+    [
+        (["seed", "seed", "version"], "speaks another version of the protocol: 2, expected 1"),
+        (["seed", "seed", "mute"], "does not answer: no line within 3 s"),
+        (["seed", "nonsense"], "introduces itself with semantics 'nonsense'"),
+    ],
+)
+def test_who_does_not_introduce_himself_is_not_examined(fake: list[str], said: str) -> None:
+    finished = conform(*fake)
+    assert finished.returncode == Status.BAD_INPUT
+    [complaint] = [line for line in finished.stderr.splitlines() if line.startswith("hammer2-cluster: ")]
+    assert said in complaint
+    assert finished.stdout == ""
+
+
+def test_a_command_that_is_not_there_is_one_line() -> None:
+    finished = subprocess.run(
+        [PROGRAM, "conform", "--", "/no/such/program"], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == Status.BAD_INPUT
+    assert finished.stderr == (
+        "hammer2-cluster: /no/such/program: could not be started: /no/such/program: No such file or directory\n"
+    )
+
+
+def test_one_that_does_not_stop_has_not_passed() -> None:
+    found = examined("seed", "seed", "never-stops")
+    assert found["status"] == Status.DIFFER
+    assert found["stopped"] == "does not answer: told to stop, it runs on after 3 s"
+
+
+def test_standard_error_passes_through() -> None:
+    assert "is its own affair" in conform("seed").stderr
+
+
+def test_a_person_sees_the_slots_and_the_rules_and_can_do_it_again() -> None:
+    finished = conform("repaired", "seed")
+    text = finished.stdout
+    assert "expected focus" in text
+    assert "that is the answer of the repaired decision" in text
+    assert "    $ hammer2-cluster resolve --semantics seed " in text
+    *_, sentence, last = text.splitlines()
+    assert " differed" in sentence
+    assert last.startswith("Reproduce with: hammer2-cluster conform --slots 1 --lives 5 --timeout 3 -- ")
+    again = subprocess.run([PROGRAM, *shlex.split(last)[3:]], capture_output=True, text=True, check=False)
+    assert again.returncode == Status.DIFFER
+    assert again.stdout == text
+
+
+@given(configurations())
+def test_a_question_is_read_as_it_was_written(configuration: Configuration) -> None:
+    assert (
+        msgspec.json.decode(msgspec.json.encode(question(configuration)), type=Question).configuration == configuration
+    )
+
+
+@given(configurations(), semantics())
+def test_an_answer_is_read_as_it_was_written(configuration: Configuration, chosen: Semantics) -> None:
+    verdict = resolve(*configuration, chosen)
+    assert msgspec.json.decode(msgspec.json.encode(answer(verdict)), type=Answer).verdict == verdict
