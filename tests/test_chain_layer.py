@@ -1,19 +1,28 @@
-"""The contract of ChainLayer, kept alike by the implementers that store something: the model and the real thing.
+"""The contract of ChainLayer, kept alike by its three implementers: recorded, model and stored.
 
-The recorded one answers from its record; its calls are compared one by one when traces are replayed.
+What the recorded one answers from is written down while the model is asked the same.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
 from tests.store_kit import make, memory
 
 from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.model import Model, NodeSpec
-from hammer2_cluster.objects import Blockref, Chain, ClusterItem, Iocb
+from hammer2_cluster.objects import Blockref, Chain, Cluster, ClusterItem, Inode, Iocb
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.store.chains import at_once
+from hammer2_oracle.recorded import Recorded, RecordedWorld
+from hammer2_oracle.run_record import Recording
+from hammer2_oracle.trace_record import AnyCall
+from hammer2_proofs.operations.client import Client
+from hammer2_spec.semantics import SEED
 from hammer2_spec.vocabulary import (
     INODE_BYTES,
     KEY_MAX,
@@ -34,6 +43,8 @@ class World:
 
     layer: ChainLayer
     root: Chain
+    answers_later: bool = False
+    """A read's callback is no part of the call."""
 
     def parent(self, how: int = Resolve.ALWAYS) -> ClusterItem:
         """A slot with the directory, locked."""
@@ -73,6 +84,72 @@ def modelled(indirect: bool) -> World:
     return World(model, model.nodes[0].root)
 
 
+class RecordedAsItHappens:
+    """The recorded layer: before each call the model is asked the same, and what it did is written down for it."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        client = SimpleNamespace(model=model, observer=None, on=SimpleNamespace(semantics=SEED))
+        self._recording = Recording(cast(Client, client))
+        self._recording.begins("a call", {})
+        self._world = RecordedWorld(deref(self._recording._world))  # noqa: SLF001 - what a trace begins with
+        self._recorded = Recorded(self._world)
+        self.root = self._world.chains[model.nodes[0].root.id]
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any call
+        ask, answer = getattr(self._recording, name), getattr(self._recorded, name)
+
+        async def waiting(*args: object) -> object:
+            await ask(*self._before(args))
+            self._recorded.expect([self._written()])
+            result = await answer(*args)
+            self._recorded.finish()
+            return result
+
+        def plain(*args: object) -> object:
+            ask(*self._before(args))
+            self._recorded.expect([self._written()])
+            result = answer(*args)
+            self._recorded.finish()
+            return result
+
+        return waiting if inspect.iscoroutinefunction(answer) else plain
+
+    def _before(self, args: Sequence[object]) -> list[object]:
+        """The model's own objects, with what the caller wrote into data."""
+        for theirs, ours in zip(self._model.chains, self._world.chains, strict=True):
+            if theirs.data is not None and ours.data is not None:
+                theirs.data[:] = ours.data
+        self._recording.ends()
+        return [self._theirs(arg) for arg in args]
+
+    def _theirs(self, thing: object) -> object:
+        match thing:
+            case Chain():
+                return self._model.chains[thing.id]
+            case Cluster():
+                return self._model.clusters[thing.id]
+            case ClusterItem():
+                return ClusterItem(cast("Chain | None", self._theirs(thing.chain)), thing.cache_index)
+            case Inode():
+                return self._model.inodes[thing.id]
+            case Iocb():
+                cluster, chain = (self._theirs(one) for one in (thing.cluster, thing.chain))
+                return Iocb(lambda _: None, cast(Cluster, cluster), cast(Chain, chain), None, thing.lbase)
+            case _:
+                return thing
+
+    def _written(self) -> AnyCall:
+        """The last call as a record that was written and read."""
+        calls = self._recording._calls  # noqa: SLF001 - what was written down last
+        return cast(AnyCall, msgspec.json.decode(msgspec.json.encode(calls.pop()), type=AnyCall))
+
+
+def recorded(indirect: bool) -> World:
+    layer = RecordedAsItHappens(cast(Model, modelled(indirect).layer))
+    return World(cast(ChainLayer, layer), layer.root, answers_later=True)
+
+
 def stored(others: int) -> World:
     """others: how many elements stand beside those of KEYS, far above, so that there are indirect blocks."""
     store = make(memory(1), radixes=[10])
@@ -100,6 +177,8 @@ def add(world: World, key: int, bytes_: int = INODE_BYTES, flags: int = 0) -> Ch
 
 
 WORLDS: dict[str, Callable[[], World]] = {
+    "recorded": lambda: recorded(indirect=False),
+    "recorded, indirect": lambda: recorded(indirect=True),
     "model": lambda: modelled(indirect=False),
     "model, indirect": lambda: modelled(indirect=True),
     "stored": lambda: stored(0),
@@ -306,10 +385,10 @@ def test_a_read_calls_back_exactly_once(world: World) -> None:
     chain = deref(world.find(item, 6, Lookup.NOLOCK))
     iocb = Iocb(called.append, world.layer.kmalloc(), chain, None, 0)
     world.layer.io_getblk(iocb)
-    assert called == [iocb]
+    assert called == ([] if world.answers_later else [iocb])
     assert iocb.error == 0
     world.layer.callback(iocb)
-    assert called == [iocb, iocb]
+    assert called == ([iocb] if world.answers_later else [iocb, iocb])
     world.layer.drop(chain)
     world.release(item.chain)
 
