@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from hammer2_oracle.testing import configurations, semantics
 from hammer2_spec.configuration import Configuration
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, Semantics
 
+ROOT = Path(__file__).resolve().parent.parent
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_implementation.py"))]
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
 QUICK = ["--slots", "1", "--lives", "5", "--timeout", "3"]
@@ -196,3 +198,18 @@ def test_a_question_is_read_as_it_was_written(configuration: Configuration) -> N
 def test_an_answer_is_read_as_it_was_written(configuration: Configuration, chosen: Semantics) -> None:
     verdict = resolve(*configuration, chosen)
     assert msgspec.json.decode(msgspec.json.encode(answer(verdict)), type=Answer).verdict == verdict
+
+
+def test_the_page_shows_messages_that_are_some() -> None:
+    page = (ROOT / "docs" / "reference" / "conform.md").read_text()
+    schema = json.loads((ROOT / "docs" / "reference" / "conform.schema.json").read_text())
+    shown = [line.strip() for line in page.splitlines() if line.startswith('    {"')]
+    assert len(shown) == 7
+    for line in shown:
+        jsonschema.validate(json.loads(line), schema)
+
+
+def test_the_page_describes_every_key_of_the_object() -> None:
+    page = (ROOT / "docs" / "reference" / "conform.md").read_text()
+    found = examined("repaired", "seed")
+    assert [key for key in {**found, **found["divergences"][0]} if f"`{key}`" not in page] == []

@@ -12,13 +12,22 @@ from typing import Any, Final
 import msgspec
 
 from hammer2_oracle import trace_record
+from hammer2_oracle.conform.messages import MESSAGES
 from hammer2_oracle.vector_record import Vector
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
+
+def any_of(types: Sequence[type]) -> dict[str, Any]:
+    """The schema of whatever is one of some types."""
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    return {"anyOf": [*schemas], "$defs": components}
+
+
 SCHEMAS: Final[dict[str, tuple[str, Callable[[], dict[str, Any]]]]] = {
     "resolve-vector": ("resolve vector", lambda: msgspec.json.schema(Vector)),
     "operation-trace": ("operation trace", trace_record.schema),
+    "conform": ("message of conform", lambda: any_of(MESSAGES)),
 }
 """For each file its title and its content."""
 

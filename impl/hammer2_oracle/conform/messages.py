@@ -118,6 +118,10 @@ class Answered(Message):
             raise ValueError("Expected exactly one of `result`, `skipped` and `error`")
 
 
+MESSAGES: Final = (Start, RunResolve, Stop, Started, Answered)
+"""All that is ever said."""
+
+
 def question(configuration: Configuration) -> Question:
     """A configuration as it is asked."""
     slots, pfs_nmasters, prior, flags = configuration
