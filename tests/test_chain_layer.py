@@ -352,7 +352,7 @@ def test_setflush_marks_the_chain(world: World) -> None:
 
 
 def test_an_inode_is_created_under_the_super_root_in_a_locked_cluster(world: World) -> None:
-    inode, cluster, error = world.layer.inode_create(0, "snapshot", Insert.PFSROOT)
+    inode, cluster, error = at_once(world.layer.inode_create(0, "snapshot", Insert.PFSROOT))
     assert error == 0
     assert inode is not None
     assert cluster is not None

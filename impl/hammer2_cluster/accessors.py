@@ -9,12 +9,18 @@ from hammer2_cluster.contracts import always, before, cluster_must_be
 from hammer2_cluster.objects import Blockref, Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
+from hammer2_cluster.standing import writable
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.vocabulary import OFF_MASK_RADIX, ChainFlag, enc_check
 
 
 def _members(cluster: Cluster) -> list[Chain]:
     return [chain for _, chain in cluster.members()]
+
+
+def _written(on: Runner, cluster: Cluster) -> list[Chain]:
+    slots = writable(on, cluster)
+    return [chain for i, chain in cluster.members() if i in slots]
 
 
 def _flags(cluster: Cluster | None) -> list[int]:
@@ -105,19 +111,20 @@ async def setflush(on: Runner, cluster: Cluster | None) -> None:
     await on.tell(cluster, setflush_member)
 
 
-@before("compression", lambda cluster: [chain.bref.methods & 0x0F for chain in _members(deref(cluster))])
+@before("compression", lambda on, cluster: [chain.bref.methods & 0x0F for chain in _written(on, deref(cluster))])
 @always(
-    lambda cluster, check_algo, OLD: (
-        [chain.bref.methods for chain in _members(cluster)]
+    lambda on, cluster, check_algo, OLD: (
+        [chain.bref.methods for chain in _written(on, cluster)]
         == [enc_check(check_algo) + compression for compression in OLD.compression]
     ),
-    "every chain has the check algorithm, and keeps its compression",
+    "every chain that is written has the check algorithm, and keeps its compression",
 )
-def setmethod_check(cluster: Cluster | None, check_algo: int) -> None:
+def setmethod_check(on: Runner, cluster: Cluster | None, check_algo: int) -> None:
     """Set the check algorithm of every present chain (L222-238); only its low four bits count.
 
-    Raises KernelAssert L233 at the first chain that is not MODIFIED; those before it are changed by then.
+    When repaired, of those that may be written: no others are modified. Raises KernelAssert L233 at the first chain
+    that is not MODIFIED; those before it are changed by then.
     """
-    for _, chain in deref(cluster).members():
+    for chain in _written(on, deref(cluster)):
         kkassert(chain.flags & ChainFlag.MODIFIED, "L233")
         chain.bref.methods = chain.bref.methods & ~enc_check(-1) | enc_check(check_algo)

@@ -75,7 +75,8 @@ class ChainLayer(Kernel, Protocol):
         node visited, locked in the old one's stead, never none; that the entry is locked and referenced (only
         referenced with NOLOCK), its ``error`` possibly set; that [key_beg, key_next - 1] holds no other
         entry of this node. key_next may wrap to 0 at the end of the key space, and stays as given if nothing is found.
-        An inode with embedded data is returned itself, locked once more.
+        If a block on the way cannot be read, the slot holds that block, with its error, and no entry is returned. An
+        inode with embedded data is returned itself, locked once more.
         """
 
     async def next(
@@ -138,7 +139,7 @@ class ChainLayer(Kernel, Protocol):
     def dirhash(self, name: str) -> int:
         """The key of a name."""
 
-    def inode_create(self, hmp: int, name: str, flags: int) -> tuple[Inode | None, Cluster | None, int]:
+    async def inode_create(self, hmp: int, name: str, flags: int) -> tuple[Inode | None, Cluster | None, int]:
         """A directory under the super-root of a device: the inode and its locked cluster, or none, and an Error."""
 
     def inode_unlock_ex(self, ip: Inode, cluster: Cluster) -> None:
@@ -151,7 +152,10 @@ class ChainLayer(Kernel, Protocol):
         """Count a read."""
 
     def io_getblk(self, iocb: Iocb) -> None:
-        """Read the chain of the control block. Guarantees exactly one call of its callback, now or later."""
+        """Begin to read the chain of the control block. Guarantees exactly one call of its callback, now or later.
+
+        So it does not wait: whoever answers later must find the cluster still locked (the note at L1284-1286).
+        """
 
     def callback(self, iocb: Iocb) -> None:
         """Deliver: iocb.callback(iocb)."""

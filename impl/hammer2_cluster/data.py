@@ -18,6 +18,8 @@ def rdata(cluster: Cluster | None) -> Chain:
 
     Raises NullDereference without a focus.
     """
+    # Nothing to wait for, as L1260-1262 has it: a lock returns when what it reads is there, and where a runner goes on
+    # without a member's answer, that member cannot be the focus.
     return deref(deref(cluster).focus)
 
 
@@ -32,6 +34,11 @@ def wdata(cluster: Cluster | None) -> Chain:
     return rdata(cluster)
 
 
+def is_resolved(on: Runner, chain: Chain) -> bool:
+    """The data is there; when repaired, that of a block that was never written is there too: it is zero."""
+    return chain.data is not None or (on.semantics.zero_filled and bool(chain.flags & ChainFlag.INITIAL))
+
+
 def members_to_load(on: Runner, cluster: Cluster) -> list[int]:
     """Whom to load from, in this order.
 
@@ -39,7 +46,7 @@ def members_to_load(on: Runner, cluster: Cluster) -> list[int]:
     believed: those whose data is there first.
     """
     if on.semantics.valid_data:
-        return sorted(believed(on, cluster), key=lambda i: deref(cluster.array[i].chain).data is None)
+        return sorted(believed(on, cluster), key=lambda i: not is_resolved(on, deref(cluster.array[i].chain)))
     return [next((i for i, chain in cluster.members() if chain.data is not None), 0)]
 
 
@@ -71,13 +78,15 @@ def load_async(on: Runner, cluster: Cluster | None, callback: Callable[[Iocb], N
         iocb = Iocb(loaded if on.semantics.valid_data else callback, cluster, cluster.array[i].chain, ptr, i)
         cluster.iocb = iocb
         chain = deref(iocb.chain)
-        if chain.data is not None:
+        if is_resolved(on, chain):
+            if chain.data is None:
+                iocb.dio = bytes(chain.bytes)
             on.chains.callback(iocb)
         else:
             on.chains.adjreadcounter(chain)
             on.chains.io_getblk(iocb)
 
-    if left:
+    if not on.semantics.valid_data or left:
         load(left.pop(0))
     else:
         cluster.iocb = Iocb(callback, cluster, None, ptr, 0, error=cluster.error or Error.INCOMPLETE)

@@ -5,16 +5,21 @@ from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_spec import cluster_rules as rules
-from hammer2_spec.vocabulary import ClusterFlag
+from hammer2_spec.vocabulary import CLUSTER_RDOK, CLUSTER_WROK, ClusterFlag
 
 
-@returns_a_cluster_that(rules.is_locked, rules.the_focus_is_none_or_a_member)
+@returns_a_cluster_that(
+    rules.is_locked, rules.the_focus_is_none_or_a_member, rules.without_an_error_there_is_a_focus_without_error
+)
 def from_chain(on: Runner, chain: Chain | None) -> Cluster:
     """A cluster of one chain, locked, focused, with one reference (L240-269).
 
     The chain is not referenced: the caller's reference and lock become the cluster's. The flags claim that everything
-    is possible and synchronized; nothing was checked. Raises NullDereference for NULL.
+    is possible and synchronized; nothing was checked. When repaired, the chain's error is the cluster's, and grants no
+    access. Raises NullDereference for NULL.
     """
+    # It stands in slot 0 whatever its node: a chain does not know its slot, and the PFSs that clusters are made for in
+    # this way, those of the super-roots (L260), have one node.
     cluster = on.chains.kmalloc()
     cluster.array[0].chain = chain
     cluster.nchains = 1
@@ -24,6 +29,9 @@ def from_chain(on: Runner, chain: Chain | None) -> Cluster:
     cluster.flags = (
         ClusterFlag.LOCKED | ClusterFlag.WRHARD | ClusterFlag.RDHARD | ClusterFlag.MSYNCED | ClusterFlag.SSYNCED
     )
+    if on.semantics.reported_chain and deref(chain).error:
+        cluster.error = deref(chain).error
+        cluster.flags &= ~(CLUSTER_RDOK | CLUSTER_WROK)
     return cluster
 
 
@@ -73,12 +81,13 @@ def wait(on: Runner, cluster: Cluster | None) -> None:
 @returns_a_cluster_that(rules.is_not_locked, rules.an_unlocked_cluster_has_no_focus)
 async def copy(on: Runner, ocluster: Cluster | None) -> Cluster:
     """A referenced, unlocked cluster of the same chains, each referenced, without a focus (L556-584)."""
-    pmp = deref(ocluster).pmp
     old = deref(ocluster)
     new = on.chains.kmalloc()
-    new.pmp = pmp
+    new.pmp = old.pmp
     new.nchains = old.nchains
     new.refs = 1
+    if on.semantics.copied_ddflag:
+        new.ddflag = old.ddflag
 
     async def copy_member(i: int) -> None:
         chain = deref(old.array[i].chain)

@@ -66,7 +66,7 @@ async def lock(on: Runner, cluster: Cluster | None, how: int) -> int:
     """
     cluster = deref(cluster)
     items = cluster.array
-    kkassert(cluster.flags & ClusterFlag.INODE == 0, "L354")
+    kkassert(not cluster.flags & ClusterFlag.INODE, "L354")
     if cluster.flags & ClusterFlag.LOCKED:
         on.chains.kprintf_already_locked(cluster)
     elif on.semantics.relocked_lookup:
@@ -74,7 +74,7 @@ async def lock(on: Runner, cluster: Cluster | None, how: int) -> int:
     else:
         kkassert(cluster.focus is None, "L359")
     cluster.flags |= ClusterFlag.LOCKED
-    if how & Resolve.NOREF == 0:
+    if not how & Resolve.NOREF:
         cluster.refs += 1
 
     async def lock_member(i: int) -> None:
@@ -83,9 +83,9 @@ async def lock(on: Runner, cluster: Cluster | None, how: int) -> int:
     async for _ in on.ask(cluster, lock_member, until=on.quorum_of(cluster)):
         pass
     resolve(on, cluster)
-    error = cluster.error
-    if not error or not on.semantics.failed_lock:
+    if not on.semantics.failed_lock or not cluster.error:
         return 0
+    error = cluster.error
     if how & Resolve.NOREF:  # the caller keeps the reference that it offered
         await ref(on, cluster)
     await unlock(on, cluster)
@@ -100,7 +100,7 @@ async def unlock(on: Runner, cluster: Cluster | None) -> None:
     """
     cluster = deref(cluster)
     items = cluster.array
-    if cluster.flags & ClusterFlag.LOCKED == 0:
+    if not cluster.flags & ClusterFlag.LOCKED:
         on.chains.kprintf_not_locked(cluster)
     kkassert(cluster.refs > 0, "L601")
     cluster.flags &= ~ClusterFlag.LOCKED

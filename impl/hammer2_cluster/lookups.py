@@ -78,29 +78,35 @@ class Match:
         self._key_next = key_next
         self._key_nexts: dict[int, int] = {}
         self._line = first_assertion
-        self._like = Element(0, 0, 0, 0)
+        self._like: Element | None = None
         self._found: dict[int, Element | None] = {}
+        self._unread: list[int] = []
         self.focus_slot = cparent.slot_of(cparent.focus)
 
     def take(self, i: int, answer: Answer) -> None:
-        """Focus on the first one found, or follow the parent's focus; in the seed all must agree with the first one."""
+        """In the seed, focus on the first one found, or follow the parent's focus; all must agree with the first one.
+
+        When repaired, the answers are kept, to be decided on together; who could not read its directory has given none.
+        """
         semantics = self._on.semantics
         cluster, cparent = self._cluster, self._cparent
         parent, chain, key_next = answer
         follow_moved_parent(self._on, cparent, parent, i)
+        if semantics.abstaining_members and chain is None and deref(cparent.array[i].chain).error:
+            self._unread.append(i)
+            return
         self._found[i] = None if chain is None else element(chain)
-        if chain is not None:
-            this = element(chain)
-            if cluster.focus is None:
-                self._like = this
-                cluster.ddflag = int(chain.bref.type == BrefType.INODE)
-                cluster.focus = chain
-            if cparent.focus is cparent.array[i].chain:
-                cluster.focus = chain
-            if not semantics.outvoted_members:
-                for n, (expected, got) in enumerate(zip(self._like, this, strict=True)):
-                    kkassert(expected == got, f"L{self._line + n}")
         self._key_nexts[i] = key_next
+        if chain is None or semantics.outvoted_members:
+            return
+        if cluster.focus is None:
+            self._like = element(chain)
+            cluster.ddflag = int(chain.bref.type == BrefType.INODE)
+            cluster.focus = chain
+        if cparent.focus is cparent.array[i].chain:
+            cluster.focus = chain
+        for n, (expected, got) in enumerate(zip(deref(self._like), element(chain), strict=True)):
+            kkassert(expected == got, f"L{self._line + n}")
 
     def key_next(self) -> int:
         """Where to go on; 0 at the end of the key space."""
@@ -118,10 +124,8 @@ class Match:
         What a majority of masters found holds; under a focus that is soft or the super-root's, what that member found.
         """
         cparent, found, slot = self._cparent, self._found, self.focus_slot
-        if not self._on.semantics.outvoted_members:
-            return ()
-        if slot in found and type_of(cparent, slot) in SOFT_AND_SUPROOT:
-            winners = [found[slot]]
+        if slot is not None and type_of(cparent, slot) in SOFT_AND_SUPROOT:
+            winners = [found[slot]] if slot in found else []
         else:
             votes = Counter(what for i, what in found.items() if type_of(cparent, i) == PfsType.MASTER)
             needed = majority(None if cparent.pmp is None else cparent.pmp.pfs_nmasters)
@@ -131,7 +135,7 @@ class Match:
         outvoted = [i for i, what in found.items() if what != winners[0]]
         for i in outvoted:
             found[i] = None
-        return outvoted
+        return outvoted + self._unread
 
     def decided(self, _answered: Collection[int]) -> bool:
         """Whether enough masters have found the same to know what holds, or it cannot become known any more."""
@@ -156,23 +160,32 @@ class Match:
 async def _settle(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) -> Cluster | None:
     """The epilogue of lookup and next (L873-881, L962-969): the cluster, resolved, or None and the cluster freed."""
     cluster.nchains = cparent.nchains
-    outvoted = match.outvoted()
-    for i in range(cluster.nchains) if outvoted is None else outvoted:
-        await remove(on, cluster, i)
-    if outvoted is None:
-        cparent.error = Error.INCOMPLETE
-    elif outvoted:
-        for i in outvoted:
-            await remove(on, cparent, i)
-        resolve(on, cparent)
+    holds = await _strike_out(on, cparent, cluster, match) if on.semantics.outvoted_members else True
     resolve(on, cluster)
-    if outvoted is None or not match.holds_something():
+    if not holds or not match.holds_something():
         for i in cluster.late():
             await remove(on, cluster, i)  # whatever it finds, locked
         await drop(on, cluster)
         return None
     follow(on, cluster, match.focus_slot)
     return cluster
+
+
+async def _strike_out(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) -> bool:
+    """Remove the members whose answer does not hold from both clusters. False if none does: the parent says so."""
+    outvoted = match.outvoted()
+    for i in range(cluster.nchains) if outvoted is None else outvoted:
+        await remove(on, cluster, i)
+    if outvoted is None:
+        cparent.error = Error.INCOMPLETE
+        return False
+    if outvoted:
+        for i in outvoted:
+            await remove(on, cparent, i)
+        resolve(on, cparent)
+    for _, chain in cluster.members():
+        cluster.ddflag = int(chain.bref.type == BrefType.INODE)
+    return True
 
 
 @cparent_must_be(rules.is_locked)
@@ -190,7 +203,7 @@ async def lookup(
     cluster = on.chains.kmalloc()
     cluster.pmp = parent.pmp
     cluster.refs = 1
-    if flags & Lookup.NOLOCK == 0:
+    if not flags & Lookup.NOLOCK:
         cluster.flags |= ClusterFlag.LOCKED
     match = Match(on, parent, cluster, key_next, 863)
 
@@ -231,7 +244,7 @@ async def next(  # noqa: A001 - the original's name
     async def find_next(i: int) -> Answer | None:
         item, above = items[i], parent.array[i]
         was, chain = above.chain, deref(item.chain)
-        if was is None or i not in asked:
+        if was is None or (semantics.believed_lookups and i not in asked):
             (on.chains.drop if flags & Lookup.NOLOCK else on.chains.unlock)(chain)
             if semantics.emptied_slot:  # the original's slot keeps the chain that it released (L920)
                 item.chain = None
@@ -239,7 +252,7 @@ async def next(  # noqa: A001 - the original's name
         item.chain, member_next = await on.chains.next(above, chain, key_next, key_beg, key_end, flags)
         return Answer(was, item.chain, member_next)
 
-    slots = range(parent.nchains)
+    slots = range(max(parent.nchains, cluster.nchains) if semantics.uneven_clusters else parent.nchains)
     async for i, answer in on.ask(cluster, find_next, slots=slots, fills=parent, until=match.decided):
         if answer is not None:
             match.take(i, answer)
@@ -278,6 +291,8 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
     async for _, (chain, above) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
         if child.focus is chain:
             cparent.focus = above
+    if on.semantics.copied_ddflag:
+        cparent.ddflag = 0  # what was found is the child
     slot = child.slot_of(child.focus)
     resolve(on, cparent)
     follow(on, cparent, slot)

@@ -17,6 +17,7 @@ from hammer2_spec.vocabulary import (
     BrefType,
     ChainFlag,
     ClusterFlag,
+    Delete,
     Error,
     Lookup,
     PfsType,
@@ -31,6 +32,7 @@ MOST_MOVES: Final = 3
 QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
     "load": ("good", "read error", "wrong check code"),
     "wait for a lock": ("unchanged", "moved below a new indirect block", "deleted"),
+    "block on the way": ("none", "one that cannot be read"),
     "key_next when found": ("end of the entry", "start of the next entry"),
     "key_next when nothing is found": ("unchanged", "behind the range"),
     "parent when nothing is found": ("unchanged", "the inode"),
@@ -39,7 +41,7 @@ QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
     "modify": ("done", "write error"),
     "flush": ("done", "not done"),
     "inode_create": ("done", "no space"),
-    "getblk": ("data", "read error"),
+    "getblk": ("data", "read error", "data, later", "read error, later"),
 }
 """Every question that the contract leaves open, with the answers that it permits. The first one is the good day's."""
 
@@ -65,6 +67,8 @@ class NodeSpec:
     keybits: int = 0
     bytes: int = INODE_BYTES
     """Size of its elements."""
+    element: int = BrefType.INODE
+    """The BrefType of its elements."""
     indirect: bool = False
     """Its elements stand below an indirect block, which has an older tid."""
     embedded: bool = False
@@ -80,14 +84,15 @@ class Node:
     number: int
     spec: NodeSpec
     root: Chain
+    super_root: Chain
+    """Where its PFSs are, snapshots among them."""
     chains: list[Chain] = field(default_factory=list)
-    snapshots: list[Chain] = field(default_factory=list)
-    renamed: int = 0
 
-    def elements(self) -> list[Chain]:
-        """What the directory holds, by key."""
+    def elements(self, inode: Chain | None = None) -> list[Chain]:
+        """What a directory holds, by key; the root unless another one is given."""
+        above = self.root if inode is None else inode
         held = [c for c in self.chains if c.parent is not None and c.bref.type != BrefType.INDIRECT]
-        return sorted((c for c in held if inode_above(c) is self.root), key=lambda chain: chain.bref.key)
+        return sorted((c for c in held if inode_above(c) is above), key=lambda chain: chain.bref.key)
 
 
 def inode_above(chain: Chain) -> Chain | None:
@@ -108,10 +113,14 @@ class Model:
         self.misuses: list[str] = []
         self.given: Counter[tuple[str, str]] = Counter()
         self.chains: list[Chain] = []
+        self.pending: list[Iocb] = []
+        """Reads that are answered later."""
         self.clusters: dict[int, Cluster] = {}
         self.made = 0
         self.freed: list[int] = []
         self.uuids = 0
+        self.notes: list[tuple[object, ...]] = []
+        """What was printed, slept on, repointed, and with which flags calls were made: (what, arguments...)."""
         self.moves = 0
         self.flushed: dict[Chain, bytes] = {}
         """What the medium holds of chains that were written."""
@@ -131,10 +140,13 @@ class Model:
     def _node(self, n: int, spec: NodeSpec) -> Node:
         root = self._chain(n, Blockref(BrefType.INODE, keybits=63, mirror_tid=spec.tid), INODE_BYTES, None)
         root.error = spec.root_error
-        node = Node(n, spec, root, [root])
+        super_root = self._chain(n, Blockref(BrefType.INODE, keybits=63), INODE_BYTES, None)
+        super_root.pmp = self.spmp
+        node = Node(n, spec, root, super_root, [root])
         above = self._indirect(node, root) if spec.indirect else root
         for key in spec.keys:
-            bref = Blockref(BrefType.INODE, key=key, keybits=spec.keybits, mirror_tid=spec.tid)
+            bref = Blockref(spec.element, key=key, keybits=spec.keybits, mirror_tid=spec.tid)
+            bref.methods, bref.data_off = 0x25, (64 * key + 10) & KEY_MAX
             node.chains.append(self._chain(n, bref, spec.bytes, above))
         return node
 
@@ -175,6 +187,8 @@ class Model:
         data[0x0A0:0x0B0] = bytes((0xA0 + chain.bref.key % 8 + 8 * self.node_of(chain).number,)) * 16
         if chain is self.node_of(chain).root:
             data[0x051] = 2
+        if chain.pmp is self.spmp:
+            data[0x051] = 2
         data[0x200:0x400] = bytes((0xE0 if spec.embedded else 0xB0 + self.node_of(chain).number,)) * 512
         return bytes(data)
 
@@ -193,6 +207,16 @@ class Model:
         majority = self.pfs.pfs_nmasters // 2 + 1
         return max((tid for tid in tids if tids.count(tid) >= majority), default=None)
 
+    def deliver(self) -> None:
+        """Answer the reads that were left for later, and those that follow from them."""
+        while self.pending:
+            self._answer(self.pending.pop(0))
+
+    def _answer(self, iocb: Iocb) -> None:
+        assert iocb.chain is not None  # noqa: S101 - load_async reads no empty slot
+        self._touch(iocb.chain)
+        iocb.callback(iocb)
+
     def _touch(self, chain: Chain) -> None:
         self.require(chain.refs > 0, "a chain is used only while it is referenced", chain)
 
@@ -209,6 +233,9 @@ class Model:
         if chain.data is not None:
             return
         if chain is self.node_of(chain).root and self.node_of(chain).spec.root_error:
+            return
+        if chain.flags & ChainFlag.INITIAL:
+            chain.data, chain.error = bytearray(max(INODE_BYTES, chain.bytes)), Error.NONE
             return
         match self.choose("load"):
             case "good":
@@ -231,22 +258,22 @@ class Model:
         self.freed.append(cluster.id)
 
     def kprintf_already_locked(self, cluster: Cluster) -> None:
-        pass
+        self.notes.append(("already locked", cluster))
 
     def kprintf_not_locked(self, cluster: Cluster) -> None:
-        pass
+        self.notes.append(("not locked", cluster))
 
     def kprintf_cparent_null(self) -> None:
-        pass
+        self.notes.append(("no parent",))
 
     def kprintf_parent_mismatch(self, chain: Chain, against: Chain | None) -> None:
-        pass
+        self.notes.append(("parent mismatch", chain, against))
 
     def kprintf_snapshot(self, name: str) -> None:
-        pass
+        self.notes.append(("snapshot", name))
 
     def tsleep(self, ident: Chain | None, ticks: int) -> None:
-        pass
+        self.notes.append(("sleep", ident, ticks))
 
     # ---- references and locks
 
@@ -264,6 +291,7 @@ class Model:
         chain.refs -= 1
 
     async def lock(self, chain: Chain, how: int) -> None:
+        self.notes.append(("lock", how))
         self._touch(chain)
         if not chain.locks:
             parent = chain.parent
@@ -297,7 +325,7 @@ class Model:
         self.require(chain.locks > 0, "only what is locked is unlocked", chain)
         chain.locks -= 1
         chain.refs -= 1
-        if not chain.locks and not chain.flags & ChainFlag.MODIFIED:
+        if not chain.locks and (not chain.flags & ChainFlag.MODIFIED or chain.flags & ChainFlag.INITIAL):
             chain.data = None
 
     # ---- lookups
@@ -315,10 +343,19 @@ class Model:
         above = parent.chain
         assert above is not None  # noqa: S101 - was required by the caller
         node = self.node_of(above)
-        behind = [c for c in node.elements() if c.bref.key + 2**c.bref.keybits > beg]
+        inode = above if above.bref.type == BrefType.INODE else inode_above(above)
+        assert inode is not None  # noqa: S101 - an indirect block is below an inode
+        if inode.data is not None and inode.data[0x051] & 1:
+            return self._found(inode, flags), (end + 1) & KEY_MAX
+        if self.choose("block on the way") == "one that cannot be read":
+            block = self._indirect(node, above)
+            self._move(parent, block)
+            block.error, block.data = Error.IO, None
+            return None, key_next
+        behind = [c for c in node.elements(inode) if c.bref.key + 2**c.bref.keybits > beg]
         if not behind or behind[0].bref.key > end:
             if above.bref.type == BrefType.INDIRECT and self.choose("parent when nothing is found") == "the inode":
-                self._move(parent, node.root)
+                self._move(parent, inode)
             if self.choose("key_next when nothing is found") == "behind the range":
                 key_next = (end + 1) & KEY_MAX
             return None, key_next
@@ -328,16 +365,20 @@ class Model:
         key_next = (found.bref.key + 2**found.bref.keybits) & KEY_MAX
         if len(behind) > 1 and self.choose("key_next when found") == "start of the next entry":
             key_next = behind[1].bref.key
+        return self._found(found, flags), key_next
+
+    def _found(self, found: Chain, flags: int) -> Chain:
         found.refs += 1
         if not flags & Lookup.NOLOCK:
             found.locks += 1
             self._load(found)
-        return found, key_next
+        return found
 
     async def lookup(
         self, parent: ClusterItem, key_next: int, key_beg: int, key_end: int, flags: int
     ) -> tuple[Chain | None, int]:
         assert parent.chain is not None  # noqa: S101 - the operations ask no empty slot
+        self.notes.append(("lookup", flags))
         self._held(parent.chain)
         self.require(parent.chain.data is not None, "a lookup needs the parent's data", parent.chain)
         return self._search(parent, key_next, key_beg, key_end, flags)
@@ -348,7 +389,7 @@ class Model:
         assert parent.chain is not None  # noqa: S101 - the operations ask no empty slot
         self._held(parent.chain)
         self.require(parent.chain.data is not None, "a lookup needs the parent's data", parent.chain)
-        beg = chain.bref.key + 2**chain.bref.keybits
+        beg = KEY_MAX + 1 if chain is parent.chain else chain.bref.key + 2**chain.bref.keybits
         (self.drop if flags & Lookup.NOLOCK else self.unlock)(chain)
         if beg > KEY_MAX or beg > key_end:
             return None, key_next
@@ -385,6 +426,7 @@ class Model:
         bytes: int,
         flags: int,
     ) -> int:
+        self.notes.append(("create", flags))
         node = self._insertable(parent, key, keybits)
         answer = self.choose("create")
         if answer == "no space":
@@ -392,6 +434,7 @@ class Model:
         if item.chain is None:
             chain = self._chain(node.number, Blockref(type, key=key, keybits=keybits), bytes, None)
             node.chains.append(chain)
+            chain.pmp = pmp
             chain.refs = chain.locks = 1
             chain.flags = ChainFlag.MODIFIED | ChainFlag.INITIAL
             chain.data = bytearray(max(INODE_BYTES, bytes))
@@ -405,6 +448,7 @@ class Model:
         return 0
 
     async def rename(self, parent: ClusterItem, chain: Chain, bref: Blockref | None, flags: int) -> None:
+        self.notes.append(("rename", flags))
         self._held(chain)
         self.require(chain.parent is None, "a chain is attached only when it is detached", chain)
         bref = chain.bref if bref is None else bref
@@ -417,21 +461,27 @@ class Model:
     async def delete(self, parent: Chain | None, chain: Chain, flags: int) -> None:
         self.require(parent is not None, "an element is deleted only under a parent that is there", chain)
         self.require(chain.parent is parent, "a chain is deleted under its own parent", chain)
-        self._written(chain)
+        self._held(chain)
+        if parent is not None:
+            self._written(parent)
         chain.parent = None
-        chain.flags |= ChainFlag.DELETED
+        chain.flags |= ChainFlag.DELETED | (ChainFlag.DESTROY if flags & Delete.PERMANENT else 0)
 
     async def modify(self, chain: Chain, flags: int) -> None:
+        self.notes.append(("modify", flags))
         self._written(chain)
         chain.flags |= ChainFlag.MODIFIED
         if self.choose("modify") == "write error":
             chain.error, chain.data = Error.IO, None
             return
         chain.error = Error.NONE
+        chain.flags &= ~ChainFlag.INITIAL
         if chain.data is None:
             chain.data = bytearray(self.stored(chain))
 
     async def resize(self, ip: Inode | None, parent: Chain, chain: Chain, nradix: int, flags: int) -> None:
+        self.notes.append(("resize", ip))
+        self.require(chain.parent is parent, "a chain is resized under its own parent", chain)
         self._held(parent)
         await self.modify(chain, flags)
         if chain.data is not None:
@@ -443,6 +493,7 @@ class Model:
         chain.flags |= ChainFlag.ONFLUSH
 
     async def flush(self, chain: Chain) -> None:
+        self.notes.append(("flush", chain))
         self._touch(chain)
         if self.choose("flush") == "done":
             chain.flags &= ~(ChainFlag.MODIFIED | ChainFlag.ONFLUSH)
@@ -452,23 +503,26 @@ class Model:
     # ---- neighbours
 
     def inode_repoint(self, ip: Inode, cluster: Cluster) -> None:
-        pass
+        self.notes.append(("repoint", ip, cluster))
 
     def vsetisdirty(self, ip: Inode) -> None:
-        pass
+        self.notes.append(("dirty", ip))
 
     def dirhash(self, name: str) -> int:
+        self.notes.append(("dirhash", name))
         return len(name)
 
-    def inode_create(self, hmp: int, name: str, flags: int) -> tuple[Inode | None, Cluster | None, int]:
+    async def inode_create(self, hmp: int, name: str, flags: int) -> tuple[Inode | None, Cluster | None, int]:
+        self.notes.append(("inode_create", hmp, name, flags))
         if self.choose("inode_create") == "no space":
             return None, None, NO_SPACE
         node = self.nodes[hmp]
-        chain = self._chain(hmp, Blockref(BrefType.INODE, key=1 << 63), INODE_BYTES, None)
+        key = (1 << 63) + len(node.elements(node.super_root))
+        chain = self._chain(hmp, Blockref(BrefType.INODE, key=key), INODE_BYTES, node.super_root)
         chain.pmp = self.spmp
         chain.refs = chain.locks = 1
         chain.flags, chain.data = ChainFlag.MODIFIED | ChainFlag.INITIAL, bytearray(INODE_BYTES)
-        node.snapshots.append(chain)
+        node.chains.append(chain)
         cluster = self.kmalloc()
         cluster.pmp, cluster.refs, cluster.nchains = self.spmp, 1, 1
         cluster.flags = ClusterFlag.LOCKED | ClusterFlag.WRHARD | ClusterFlag.RDHARD
@@ -476,7 +530,7 @@ class Model:
         return self.inodes[0], cluster, 0
 
     def inode_unlock_ex(self, ip: Inode, cluster: Cluster) -> None:
-        pass
+        self.notes.append(("inode_unlock_ex", ip, cluster))
 
     def uuidgen(self, chain: Chain, offset: int) -> None:
         self._held(chain)
@@ -485,17 +539,24 @@ class Model:
             chain.data[offset : offset + 16] = bytes((self.uuids,)) * 16
 
     def adjreadcounter(self, chain: Chain) -> None:
+        self.notes.append(("count a read", chain))
         self._touch(chain)
 
     def io_getblk(self, iocb: Iocb) -> None:
         chain = iocb.chain
         assert chain is not None  # noqa: S101 - load_async reads no empty slot
+        self.notes.append(("read", chain))
         self._touch(chain)
-        if self.choose("getblk") == "data":
+        self.require(not chain.flags & ChainFlag.INITIAL, "what was never written is not read", chain)
+        answer = self.choose("getblk")
+        if answer.startswith("data"):
             iocb.dio = bytearray(self.stored(chain))
         else:
             iocb.error = Error.IO
-        iocb.callback(iocb)
+        if answer.endswith("later"):
+            self.pending.append(iocb)
+        else:
+            self._answer(iocb)
 
     def callback(self, iocb: Iocb) -> None:
         iocb.callback(iocb)

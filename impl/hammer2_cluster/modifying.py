@@ -43,7 +43,7 @@ async def resize(
     cluster = deref(cluster)
     items = cluster.array
     kkassert(parents.pmp is cluster.pmp, "L632")
-    kkassert(parents.nchains == cluster.nchains, "L633")
+    kkassert(on.semantics.uneven_clusters or parents.nchains == cluster.nchains, "L633")
     if on.semantics.rechecked_write and not may_write(cluster):
         return cluster.error or Error.INCOMPLETE
 
@@ -88,7 +88,7 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
             resolve_again = True
     if resolve_again or cluster.late():
         resolve(on, cluster)
-    return 0 if may_write(cluster) or not on.semantics.rechecked_write else cluster.error or Error.INCOMPLETE
+    return 0 if not on.semantics.rechecked_write or may_write(cluster) else cluster.error or Error.INCOMPLETE
 
 
 @cluster_must_be(rules.is_locked)
@@ -124,7 +124,7 @@ class Edited(NamedTuple):
         Raises KernelPanic for types that consist of block tables, NullDereference without data.
         """
         match self.type:
-            case BrefType.INODE if deref(self.data)[INODE_OP_FLAGS] & OpFlag.DIRECTDATA == 0:
+            case BrefType.INODE if not deref(self.data)[INODE_OP_FLAGS] & OpFlag.DIRECTDATA:
                 return INODE_U
             case BrefType.INODE | BrefType.DATA:
                 return self.bytes
@@ -137,15 +137,14 @@ class Edited(NamedTuple):
 def copy_edited(semantics: Semantics, edited: Edited, data: bytearray) -> None:
     """Make a member's data what was edited in the focus, as far as that is the same on every node."""
     n = edited.extent()
-    had_table = data[INODE_OP_FLAGS] & OpFlag.DIRECTDATA == 0
-    identity = [bytes(data[part]) for part in PFS_IDENTITY]
-    if n:
-        data[:n] = deref(edited.data)[:n]
-    if edited.type == BrefType.INODE and n == INODE_U and not had_table and semantics.fresh_block_table:
-        data[INODE_U:INODE_BYTES] = bytes(INODE_BYTES - INODE_U)  # what stood there was embedded data, no table
-    if edited.type == BrefType.INODE and data[INODE_OP_FLAGS] & OpFlag.PFSROOT and semantics.own_identity:
-        for part, own in zip(PFS_IDENTITY, identity, strict=True):
-            data[part] = own
+    before = bytes(data)
+    data[:n] = deref(edited.data)[:n]
+    if edited.type == BrefType.INODE:
+        if semantics.fresh_block_table and n == INODE_U and before[INODE_OP_FLAGS] & OpFlag.DIRECTDATA:
+            data[INODE_U:INODE_BYTES] = bytes(INODE_BYTES - INODE_U)  # what stood there was embedded data, no table
+        if semantics.own_identity and data[INODE_OP_FLAGS] & OpFlag.PFSROOT:
+            for part in PFS_IDENTITY:
+                data[part] = before[part]
 
 
 @cluster_must_be(rules.is_locked, rules.the_focus_can_be_written)

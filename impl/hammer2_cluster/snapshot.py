@@ -5,6 +5,7 @@ from typing import NamedTuple
 from hammer2_cluster.contracts import always, ocluster_must_be
 from hammer2_cluster.data import rdata
 from hammer2_cluster.locking import unlock
+from hammer2_cluster.lookups import parent
 from hammer2_cluster.modifying import (
     INODE_OP_FLAGS,
     INODE_PFS_CLID,
@@ -15,18 +16,26 @@ from hammer2_cluster.modifying import (
     modify_ip,
     modsync,
 )
-from hammer2_cluster.objects import Chain, Cluster
+from hammer2_cluster.objects import Chain, Cluster, Inode
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_cluster.standing import settle_write, writable
+from hammer2_cluster.standing import believed, settle_write, writable
+from hammer2_cluster.topology import detach
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.semantics import REPAIRED
-from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefFlag, Error, Insert, OpFlag, PfsSubtype, PfsType
+from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefFlag, Delete, Error, Insert, OpFlag, PfsSubtype, PfsType
 
 TABLE = slice(INODE_U, INODE_U + EMBEDDED_BYTES)
 UUID_BYTES = 16
 FSID = slice(INODE_PFS_FSID, INODE_PFS_FSID + UUID_BYTES)
 CLID = slice(INODE_PFS_CLID, INODE_PFS_CLID + UUID_BYTES)
+
+
+class Made(NamedTuple):
+    """A directory that inode_create made, locked."""
+
+    ip: Inode
+    cluster: Cluster
 
 
 class Ids(NamedTuple):
@@ -52,34 +61,43 @@ def _name_the_snapshot(on: Runner, chain: Chain, ids: Ids | None) -> Ids:
 
 async def _snapshot_at(
     on: Runner, ocluster: Cluster, ochain: Chain, name: str, ids: Ids | None
-) -> tuple[int, Ids | None]:
-    """The snapshot at the node of one chain: an Error, and the ids that it has."""
+) -> tuple[int, Ids | None, Made | None]:
+    """The snapshot at the node of one chain: an Error, the ids that it has, and what was made, still locked."""
     whole = on.semantics.whole_snapshot
     source, hmp = ochain.data, ochain.hmp
     if whole and (source is None or hmp is None):
-        return Error.IO, ids
-    nip, ncluster, error = on.chains.inode_create(deref(hmp), name, Insert.PFSROOT)
+        return Error.IO, ids, None
+    nip, ncluster, error = await on.chains.inode_create(deref(hmp), name, Insert.PFSROOT)
     if nip is None:
-        return error, ids
+        return error, ids, None
     chain = await modify_ip(on, nip, ncluster, 0)
     ncluster = deref(ncluster)
-    if chain is not None:
-        ids = _name_the_snapshot(on, chain, ids)
-        for _, nchain in ncluster.members():
-            nchain.bref.flags |= BrefFlag.PFSROOT
-        kkassert(whole or ocluster.nchains == 1, "L1192")
-        deref(chain.data)[TABLE] = deref(source)[TABLE]
-        await modsync(on, ncluster)
-        items = ncluster.array
+    if whole and chain is None:
+        return ncluster.error, ids, Made(nip, ncluster)
+    ids = _name_the_snapshot(on, deref(chain), ids)
+    for _, nchain in ncluster.members():
+        nchain.bref.flags |= BrefFlag.PFSROOT
+    kkassert(whole or ocluster.nchains == 1, "L1192")
+    deref(deref(chain).data)[TABLE] = deref(source)[TABLE]
+    await modsync(on, ncluster)
+    items = ncluster.array
 
-        async def flush_member(i: int) -> None:
-            await on.chains.flush(deref(items[i].chain))
+    async def flush_member(i: int) -> None:
+        await on.chains.flush(deref(items[i].chain))
 
-        async for _ in on.ask(ncluster, flush_member):
-            pass
-    on.chains.inode_unlock_ex(nip, ncluster)
-    await unlock(on, ncluster)
-    return error if chain is not None else Error.IO, ids
+    async for _ in on.ask(ncluster, flush_member):
+        pass
+    return error, ids, Made(nip, ncluster)
+
+
+async def _release(on: Runner, made: Made, *, take_back: bool) -> None:
+    """Unlock a directory; take it back first if the snapshot has failed."""
+    if take_back:
+        above = await parent(on, made.cluster)
+        await detach(on, made.cluster, believed(on, above), Delete.PERMANENT)
+        await unlock(on, above)
+    on.chains.inode_unlock_ex(made.ip, made.cluster)
+    await unlock(on, made.cluster)
 
 
 @ocluster_must_be(rules.is_locked)
@@ -91,7 +109,8 @@ async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     """A new PFS under the super-root with the flushed contents of the cluster (L1095-1203). Returns an Error.
 
     Assumes that the filesystem was synced and that the original's inode is locked exclusively. The seed works on the
-    focus's device only; when repaired, on every node that may be written, each with its own block table. Raises
+    focus's device only; when repaired, on every node that may be written, each with its own block table, and where it
+    fails nothing is left of it. Raises
     KernelAssert L1192 unless the cluster has one member; NullDereference without a focus, a device or data.
     """
     on.chains.kprintf_snapshot(name)
@@ -99,12 +118,17 @@ async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     focus = rdata(ocluster)
     cluster = deref(ocluster)
     if not on.semantics.whole_snapshot:
-        error, _ = await _snapshot_at(on, cluster, focus, name, None)
+        error, _, made = await _snapshot_at(on, cluster, focus, name, None)
+        if made is not None:
+            await _release(on, made, take_back=False)
         return error
     ids: Ids | None = None
-    failed: list[int] = []
+    everywhere: list[tuple[int, int, Made | None]] = []
     for i in writable(on, cluster):
-        error, ids = await _snapshot_at(on, cluster, deref(cluster.array[i].chain), name, ids)
-        if error:
-            failed.append(i)
-    return await settle_write(on, failed, cluster)
+        error, ids, made = await _snapshot_at(on, cluster, deref(cluster.array[i].chain), name, ids)
+        everywhere.append((i, error, made))
+    lost = await settle_write(on, [i for i, error, _ in everywhere if error], cluster)
+    for _, error, made in everywhere:
+        if made is not None:
+            await _release(on, made, take_back=bool(lost or error))
+    return lost

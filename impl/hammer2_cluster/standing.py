@@ -7,7 +7,6 @@ from hammer2_cluster.objects import Chain, Cluster, ClusterItem
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.resolve import quorum
 from hammer2_cluster.runner import Runner
-from hammer2_spec.configuration import Slot
 from hammer2_spec.vocabulary import CLUSTER_WROK, ClusterFlag, Error, PfsType
 
 QUORUM_TYPES = frozenset({PfsType.MASTER, PfsType.SLAVE})
@@ -15,8 +14,9 @@ WRITABLE_TYPES = frozenset({PfsType.MASTER, PfsType.SOFT_MASTER, PfsType.SUPROOT
 SOFT_AND_SUPROOT = frozenset({PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT})
 
 
-def _type(slot: Slot, cluster: Cluster) -> int:
-    return PfsType.SUPROOT if cluster.pmp is None else slot.type
+def type_of(cluster: Cluster, i: int) -> int:
+    """The PfsType of member i."""
+    return PfsType.SUPROOT if cluster.pmp is None else cluster.pmp.pfs_types[i]
 
 
 def believed(on: Runner, cluster: Cluster) -> list[int]:
@@ -27,17 +27,12 @@ def believed(on: Runner, cluster: Cluster) -> list[int]:
         i
         for i, slot in enumerate(slots)
         if slot.present
-        and slot.error == 0
+        and not slot.error
         and (
-            _type(slot, cluster) in SOFT_AND_SUPROOT
-            or (_type(slot, cluster) in QUORUM_TYPES and agreed.reached and slot.tid == agreed.tid)
+            type_of(cluster, i) in SOFT_AND_SUPROOT
+            or (type_of(cluster, i) in QUORUM_TYPES and agreed.reached and slot.tid == agreed.tid)
         )
     ]
-
-
-def type_of(cluster: Cluster, i: int) -> int:
-    """The PfsType of member i."""
-    return PfsType.SUPROOT if cluster.pmp is None else cluster.pmp.pfs_types[i]
 
 
 def readable(on: Runner, cluster: Cluster) -> Sequence[int]:
@@ -74,7 +69,7 @@ def release(on: Runner, item: ClusterItem, locked: bool, refs: int) -> None:
 
 async def remove(on: Runner, cluster: Cluster, i: int) -> None:
     """Take a member that failed out of the cluster: release the cluster's lock on its chain and all its references."""
-    locked = cluster.flags & ClusterFlag.LOCKED != 0
+    locked = bool(cluster.flags & ClusterFlag.LOCKED)
     refs = cluster.refs
     item = cluster.array[i]
 
@@ -88,14 +83,14 @@ async def remove(on: Runner, cluster: Cluster, i: int) -> None:
 
 def may_write(cluster: Cluster) -> bool:
     """hammer2_cluster_wrok()."""
-    return cluster.flags & CLUSTER_WROK != 0
+    return bool(cluster.flags & CLUSTER_WROK)
 
 
 async def settle_write(on: Runner, failed: Sequence[int], *clusters: Cluster) -> int:
     """After a write: remove the members that failed and decide anew. The Error of the first cluster if that is lost."""
     for cluster in clusters:
         for i in failed:
-            if i < cluster.nchains and cluster.array[i].chain is not None:
+            if cluster.array[i].chain is not None:
                 await remove(on, cluster, i)
         resolve(on, cluster)
     return 0 if may_write(clusters[0]) else clusters[0].error or Error.INCOMPLETE

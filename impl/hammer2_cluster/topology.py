@@ -46,6 +46,8 @@ async def create(
     """
     cluster = _cluster_to_create(on, pmp, supplied)
     parent = deref(cparent)
+    if on.semantics.parents_pfs and supplied is None:
+        cluster.pmp = parent.pmp
     items = cluster.array
     repaired = on.semantics.reported_create
     focus_slot = parent.slot_of(parent.focus)
@@ -58,45 +60,43 @@ async def create(
 
     error: int | None = 0 if repaired else None
     created: list[int] = []
-    failed: list[int] = []
     slots = writable(on, parent) if supplied is None else writable(on, parent, supplied)
+    failed = [] if supplied is None else [i for i in writable(on, supplied) if i not in slots]
     until = on.quorum_of(cluster, failed)
     async for i, (above, answer) in on.ask(
         cluster, create_member, slots=slots, even_empty=supplied is None, fills=parent, until=until
     ):
         follow_moved_parent(on, parent, above, i)
-        if repaired and answer:
-            failed.append(i)
+        if repaired:
+            (failed if answer else created).append(i)
             continue
-        created.append(i)
         error = answer
         kkassert(error == 0, "L1010")
         if cluster.focus is None or parent.focus is parent.array[i].chain:
             cluster.focus = items[i].chain
-    cluster.nchains = parent.nchains
+    cluster.nchains = max(cluster.nchains, parent.nchains) if on.semantics.uneven_clusters else parent.nchains
     if repaired:
         error = await settle_write(on, failed, cluster, parent)
-        follow(on, cluster, focus_slot)
-        return error, await _take_back(on, parent, cluster, supplied, created) if error else cluster
-    resolve(on, cluster)
+        if error:
+            await detach(on, cluster, created, Delete.PERMANENT if supplied is None else 0)
+            if supplied is None:
+                await unlock(on, cluster)
+            return error, supplied
+    else:
+        resolve(on, cluster)
     follow(on, cluster, focus_slot)
     return error, cluster
 
 
-async def _take_back(
-    on: Runner, cparent: Cluster, cluster: Cluster, supplied: Cluster | None, created: Sequence[int]
-) -> Cluster | None:
-    """Undo a creation that too few members could do: detach what was attached, release a new cluster."""
+async def detach(on: Runner, cluster: Cluster, slots: Sequence[int], flags: int) -> None:
+    """Take back what was attached, each chain under its own parent, which must be locked. flags: Delete bits."""
 
-    async def detach(i: int) -> None:
+    async def detach_member(i: int) -> None:
         chain = deref(cluster.array[i].chain)
-        await on.chains.delete(chain.parent, chain, Delete.PERMANENT if supplied is None else 0)
+        await on.chains.delete(chain.parent, chain, flags)
 
-    async for _ in on.ask(cluster, detach, slots=[i for i in created if cparent.array[i].chain is not None]):
+    async for _ in on.ask(cluster, detach_member, slots=slots):
         pass
-    if supplied is None:
-        await unlock(on, cluster)
-    return supplied
 
 
 @cparent_must_be(rules.is_locked)
@@ -157,16 +157,17 @@ async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, f
         chain = deref(items[i].chain)
         parent = parents.array[i].chain if i < parents.nchains else None
         # The original takes NULL and NULL for a match: a chain that others detached, under an empty slot.
-        if chain.parent is parent and not (reported and parent is None):
+        if chain.parent is not parent or (reported and parent is None):
+            on.chains.kprintf_parent_mismatch(chain, parent)
+        elif not reported or i in writable_parents:
             await on.chains.delete(parent, chain, flags)
             return True
-        on.chains.kprintf_parent_mismatch(chain, parent)
         return False
 
     if reported and not may_write(cluster):
         return cluster.error or Error.INCOMPLETE
     failed: list[int] = []
-    slots = writable(on, cluster)
+    slots, writable_parents = writable(on, cluster), writable(on, parents)
     async for i, deleted in on.ask(cluster, delete_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not deleted:
             failed.append(i)

@@ -398,7 +398,7 @@ class Recorded:
         self._next(Dirhash(len(name.encode())))
         return 0  # the original does not use it
 
-    def inode_create(self, hmp: int, name: str, flags: int) -> tuple[Inode | None, Cluster | None, int]:
+    async def inode_create(self, hmp: int, name: str, flags: int) -> tuple[Inode | None, Cluster | None, int]:
         fx = InodeCreated(ip=None, error=0, cluster=None)
         call = self._next(InodeCreate(f"iroot:{hmp}", VDIR, 0o755, len(name.encode()), None, flags, fx))
         assert isinstance(call, InodeCreate)  # noqa: S101 - for the type checker

@@ -259,7 +259,7 @@ OPERATE: Final[dict[str, Callable[[Replay, Args], object]]] = {
     "set_chainflags": lambda r, a: accessors.set_chainflags(r.cluster(a.cluster), a.flags),
     "clr_chainflags": lambda r, a: accessors.clr_chainflags(r.cluster(a.cluster), a.flags),
     "setflush": lambda r, a: r.run(accessors.setflush(r.on, r.cluster(a.cluster))),
-    "setmethod_check": lambda r, a: accessors.setmethod_check(r.cluster(a.cluster), a.check_algo),
+    "setmethod_check": lambda r, a: accessors.setmethod_check(r.on, r.cluster(a.cluster), a.check_algo),
     "from_chain": lambda r, a: life_cycle.from_chain(r.on, r.world.chain(a.chain)).id,
     "ref": lambda r, a: r.run(life_cycle.ref(r.on, r.cluster(a.cluster))),
     "drop": lambda r, a: r.run(life_cycle.drop(r.on, r.cluster(a.cluster))),

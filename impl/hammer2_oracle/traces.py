@@ -8,6 +8,7 @@ import msgspec
 from hammer2_cluster.decisions import Decision
 from hammer2_oracle import trace_record
 from hammer2_oracle.picture import draw as draw_clusters
+from hammer2_oracle.picture import draw_chain
 from hammer2_oracle.record_kinds import Difference, RecordKind
 from hammer2_oracle.recorded import RecordedWorld
 from hammer2_oracle.replay import check_trace
@@ -41,13 +42,16 @@ def plain(value: object) -> Any:  # noqa: ANN401 - any JSON
 
 
 def draw_before(trace: Trace, n: int) -> list[str]:
-    """The clusters that step n is about, or all if it names none, as the record has them before that step."""
+    """What step n is about, as the record has it before that step: its clusters, its chain, or else all clusters."""
     world = RecordedWorld(trace.world)
     for step in trace.steps[:n]:
         world.become(step.state)
         world.replace_pfss(step.args)
-    named = [getattr(trace.steps[n].args, name, None) for name in ("cparent", "cluster")]
-    clusters = world.clusters
+    args, clusters = trace.steps[n].args, world.clusters
+    chain = world.chain(getattr(args, "chain", None))
+    if chain is not None:
+        return [draw_chain(chain)]
+    named = [getattr(args, name, None) for name in ("cparent", "cluster")]
     return draw_clusters([clusters[k] for k in named if k in clusters] or list(clusters.values()))
 
 

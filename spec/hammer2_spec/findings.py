@@ -462,4 +462,76 @@ FINDINGS: dict[str, Finding] = {
             "says so."
         ),
     ),
+    "F31": Finding(
+        repair="reported_chain",
+        title="A cluster of one broken chain claims that all is well",
+        lines="259-268",
+        claims=("C20", "C33", "C41"),
+        story=(
+            "from_chain fakes the flags: readable, writable, synchronized. If the chain could not be read when it was "
+            "locked, its error stays in the chain; the cluster has none, and its focus has no data."
+        ),
+        mended="The chain's error is the cluster's, and then no access is granted.",
+    ),
+    "F32": Finding(
+        repair="copied_ddflag",
+        title="A copy forgets that its elements are inodes",
+        lines="571-582",
+        claims=("C24",),
+        story=(
+            "Lookup and next note in ddflag whether the elements found are inodes. The copy starts from zeroed memory "
+            "and takes over the PFS and the chains, but not this."
+        ),
+        mended="It is copied too; a parent, which is made by way of a copy, starts without.",
+    ),
+    "F33": Finding(
+        repair="abstaining_members",
+        title="A directory that cannot be read looks empty",
+        lines="838-840, 932-934",
+        claims=("C02", "C63", "C81"),
+        story=(
+            "When a block of a directory cannot be read, the node's lookup returns nothing, and the parent slot holds "
+            "that block with its error. Lookup and next take it for an answer: nothing there. If all nodes that are "
+            "left answer so, the caller learns that the name does not exist."
+        ),
+        mended=(
+            "Such a member has no say and is removed from both clusters, as one that found something else; without a "
+            "majority of answers the parent has an error."
+        ),
+    ),
+    "F34": Finding(
+        repair="parents_pfs",
+        title="A new element is judged by the PFS of the transaction",
+        lines="986-992, 1018",
+        claims=("C43", "C54"),
+        story=(
+            "The cluster of a new element gets the PFS of the transaction, which can be NULL, and may be another one "
+            "than that of the parent whose slots it has, as when a snapshot is made under a super-root. Its members' "
+            "types are then those of other nodes."
+        ),
+        mended="It belongs to the PFS of its parent.",
+    ),
+    "F35": Finding(
+        repair="uneven_clusters",
+        title="Members that the parent has no slot for are lost",
+        lines="633, 913, 962, 1002, 1016",
+        claims=("C22", "C50", "C54", "C62"),
+        story=(
+            "Clusters made before and after a node joined have different numbers of slots, as delete allows for "
+            "(L1080). Next and create set the number of slots to the parent's, and forget the members behind it with "
+            "their locks and references; resize asserts that the numbers are equal."
+        ),
+        mended="Next releases such members; resize and create remove them as members that failed.",
+    ),
+    "F36": Finding(
+        repair="zero_filled",
+        title="What was never written is read from the medium",
+        lines="1344-1346, 1370-1371",
+        claims=("C71", "C72"),
+        story=(
+            "The comment speaks of issuing I/O or of creating a zero-fill element. The code only reads: of a block "
+            "that was allocated and never written, whatever the medium held there before."
+        ),
+        mended="Zeroes are delivered, at once and without I/O.",
+    ),
 }

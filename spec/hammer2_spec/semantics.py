@@ -103,6 +103,24 @@ class Semantics(NamedTuple):
     valid_data: bool = False
     """Data is loaded from members that may be believed; if there are none the callback says so (L1303-1311)."""
 
+    reported_chain: bool = False
+    """A cluster made of one chain has that chain's error, and then grants no access (L259-268)."""
+
+    copied_ddflag: bool = False
+    """A copy knows too whether the elements found are inodes (L571-575)."""
+
+    abstaining_members: bool = False
+    """A member whose directory could not be read has no say in what is there (L838-840, L932-934)."""
+
+    parents_pfs: bool = False
+    """A new element belongs to the PFS of its parent, not to that of the transaction (L986-991)."""
+
+    uneven_clusters: bool = False
+    """Members that the parent has no slot for are released or removed, not forgotten (L633, L913-962, L1002-1016)."""
+
+    zero_filled: bool = False
+    """What was never written is delivered as zeroes, and not read (L1370-1371, promised at L1332-1336)."""
+
 
 RESOLVE_REPAIRS = Semantics._fields[:8]
 """The switches of the decision; the others belong to the operations."""

@@ -220,12 +220,12 @@ class StoredChains:
         """As ChainLayer; bytes that are no UTF-8 come as surrogates."""
         return dirhash(name.encode("utf-8", "surrogateescape"))
 
-    def inode_create(self, hmp: int, name: str, flags: int) -> tuple[Inode | None, Cluster | None, int]:
+    async def inode_create(self, hmp: int, name: str, flags: int) -> tuple[Inode | None, Cluster | None, int]:
         """As ChainLayer."""
         volume = self.volumes[hmp]
         if volume is None or volume.super_root is None:
             return None, None, Error.IO
-        error, chain = at_once(self._create_under(volume, volume.super_root, name, flags))
+        error, chain = await self._create_under(volume, volume.super_root, name, flags)
         if error or chain is None:
             return None, None, error
         cluster = self.kmalloc()

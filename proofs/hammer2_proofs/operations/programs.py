@@ -4,7 +4,8 @@ from hammer2_cluster.model import NodeSpec
 from hammer2_cluster.objects import Cluster
 from hammer2_proofs.operations.client import Client
 from hammer2_proofs.operations.search import Program, World
-from hammer2_spec.vocabulary import KEY_MAX, Lookup, PfsType, Resolve
+from hammer2_spec import cluster_rules as rules
+from hammer2_spec.vocabulary import KEY_MAX, BrefType, Delete, Lookup, Modify, PfsType, Resolve
 
 M = NodeSpec()
 SLAVE = NodeSpec(type=PfsType.SLAVE)
@@ -14,6 +15,7 @@ SMALL, WIDE = NodeSpec(keys=(2,)), NodeSpec(keys=(0, 1, 2))
 
 WORLDS: dict[str, World] = {
     "a master": World((M,), 1),
+    "a master of two": World((M,), 2),
     "two masters": World((M, M), 2),
     "a master and a slave": World((M, SLAVE), 1),
     "a slave and a master": World((SLAVE, M), 1),
@@ -23,7 +25,6 @@ WORLDS: dict[str, World] = {
     "two soft masters": World((SOFT_MASTER, SOFT_MASTER), 1),
     "two super-roots": World((NodeSpec(type=PfsType.SUPROOT), NodeSpec(type=PfsType.SUPROOT)), 0),
     "no PFS": World((M,), None),
-    "a master of two": World((M,), 2),
     "two masters at the end of the key space": World((NodeSpec(keys=(1, KEY_MAX)),) * 2, 2),
     "two masters with embedded data": World((NodeSpec(embedded=True),) * 2, 2),
     "two masters, an indirect block on one": World((M, NodeSpec(indirect=True)), 2),
@@ -32,6 +33,9 @@ WORLDS: dict[str, World] = {
     "three masters, the last lacks a key": World((M, M, SMALL), 3),
     "three masters, the first has a key too many": World((WIDE, M, M), 3),
     "three masters, the last has a key too many": World((M, M, WIDE), 3),
+    "three masters, the first with an element of another type": World((NodeSpec(element=BrefType.DATA), M, M), 3),
+    "two masters with data blocks": World((NodeSpec(element=BrefType.DATA),) * 2, 2),
+    "three masters and a slave": World((M, M, M, SLAVE), 3),
     "three masters, the last with other sizes": World((M, M, NodeSpec(bytes=2048)), 3),
     "three masters, the last is behind": World((M, M, NodeSpec(tid=4, keys=(1,))), 3),
     "three masters, the first is behind": World((NodeSpec(tid=4, keys=(1,)), M, M), 3),
@@ -54,6 +58,8 @@ def lock(client: Client) -> None:
         client.unlock(top)
     else:
         client.drop(top)
+    if client.lock(top, Resolve.ALWAYS | Resolve.SHARED):
+        client.unlock(top)
     client.drop(top)
 
 
@@ -75,6 +81,37 @@ def load(client: Client) -> None:
     if client.lock(top, Resolve.NEVER):
         client.load(top)
         client.unlock(top)
+    client.drop(top)
+
+
+def never_written(client: Client) -> None:
+    """Load an element that was created and never written."""
+    top = client.top()
+    if parent := client.open(top):
+        client.lookup(parent, 9, 9)
+        made = None if parent.error else client.create(parent, 9, type=BrefType.DATA, flags=0)
+        if made:
+            client.ref(made)
+            client.unlock(made)
+            if client.lock(made, Resolve.NEVER):
+                client.load(made)
+                client.unlock(made)
+            client.drop(made)
+        client.close(parent)
+    client.drop(top)
+
+
+def look_into(client: Client) -> None:
+    """Look into an element as into a directory; one with embedded data holds itself."""
+    top = client.top()
+    if parent := client.open(top):
+        found, _ = client.lookup(parent, 2, 2)
+        client.close(parent)
+        if found:
+            if not found.error and found.ddflag and (inner := client.open(found)):
+                client.scan(inner)
+                client.close(inner)
+            client.unlock(found)
     client.drop(top)
 
 
@@ -112,18 +149,21 @@ def find_and_lock(client: Client) -> None:
         found, _ = client.lookup(parent, 2, 2, Lookup.NOLOCK, key_next=0)
         client.close(parent)
         if found:
+            other = client.copy(found)
             if client.lock(found):
                 client.unlock(found)
             client.drop(found)
+            client.drop(other)
     client.drop(top)
 
 
 def edit_root(client: Client) -> None:
-    """Change the root inode."""
+    """Change the root inode, and how it is checked."""
     top = client.top()
     if client.lock(top):
-        if client.modify_ip(top):
-            client.edit(top, 0x40, 0x99)
+        if client.modify_ip(top, 0) and client.modify_ip(top, 1) and client.edit(top, 0x40, 0x99):
+            client.set_check(top, 3)
+            client.look(top)
         client.unlock(top)
     client.drop(top)
 
@@ -135,8 +175,8 @@ def _write(client: Client, parent: Cluster, key: int, write: str) -> None:
     if found.error:
         pass
     elif write == "edit":
-        if client.modify(found):
-            client.edit(found, 0x40, 0x99)
+        if client.modify(found, Modify.OPTDATA) and client.edit(found, 0x40, 0x99):
+            client.set_check(found, -1 & 0x0F)
             client.load(found)
     elif write == "grow":
         if client.modify(found):
@@ -145,12 +185,14 @@ def _write(client: Client, parent: Cluster, key: int, write: str) -> None:
         if client.resize(parent, found, 11) and client.modify(found):
             client.edit(found, 0x40, 0x99)
     elif write == "delete":
-        client.delete(parent, found)
+        client.delete(parent, found, Delete.PERMANENT)
+    elif write == "delete under another parent":
+        client.delete(found, found)
     elif client.delete(parent, found):
-        if write == "rename":
-            client.rename(parent, found, 9)
+        if write.startswith("rename"):
+            client.rename(parent, found, 9 if write == "rename" else None)
         else:
-            client.create(parent, 9, found)
+            client.create(parent, 9, found, pfs=client.model.pfs)
     client.unlock(found)
 
 
@@ -173,13 +215,48 @@ def create(client: Client) -> None:
     top = client.top()
     if parent := client.open(top):
         client.lookup(parent, 9, 9)
-        made = client.create(parent, 9) if not parent.error else None
+        made = client.create(parent, 9, pfs=client.model.pfs) if not parent.error else None
         if made:
             if not made.error and client.modify(made):
                 client.edit(made, 0x40, 0x99)
             client.unlock(made)
         client.close(parent)
     client.drop(top)
+
+
+def with_an_older_parent(write: str) -> Program:
+    """Go on under a parent that was made when the PFS had a node less."""
+
+    def program(client: Client) -> None:
+        top, older = client.top(), client.top(max(1, len(client.model.nodes) - 1))
+        found, after, found_key = None, 0, 0
+        if parent := client.open(top):
+            found, after = client.lookup(parent, 1, KEY_MAX)
+            found_key = rules.chains_of(found)[0].bref.key if found else 0
+            if found and not found.error and write == "move" and not client.delete(parent, found):
+                client.unlock(found)
+                found = None
+            client.close(parent)
+        if found and not found.error and (parent := client.open(older)):
+            if write == "next":
+                found, _ = client.next(parent, found, KEY_MAX, after)
+            else:
+                key = 9 if write == "move" else found_key
+                same, _ = client.lookup(parent, key, key)
+                if same:
+                    client.unlock(same)
+                if write == "resize" and same:
+                    client.resize(parent, found, 11)
+                elif write == "move" and not parent.error:
+                    client.create(parent, 9, found, pfs=client.model.pfs)
+            client.close(parent)
+        if found:
+            client.unlock(found)
+        client.drop(older)
+        client.drop(top)
+
+    program.__doc__ = f"{write.capitalize()} under a parent that has a slot less."
+    return program
 
 
 def delete_without_a_parent(client: Client) -> None:
@@ -227,7 +304,7 @@ def create_and_go_on(client: Client) -> None:
     if parent := client.open(top):
         found, after = client.lookup(parent, 0, KEY_MAX)
         if found:
-            made = client.create(parent, 9) if not parent.error else None
+            made = client.create(parent, 9, pfs=client.model.pfs) if not parent.error else None
             if made:
                 client.unlock(made)
             found, after = client.next(parent, found, KEY_MAX, after)
@@ -255,7 +332,7 @@ def edit_while_another_locks(client: Client) -> None:
 
 def one_chain(client: Client) -> None:
     """A cluster of one chain."""
-    cluster = client.from_chain(client.model.nodes[0].root)
+    cluster = client.from_chain(client.model.nodes[0].super_root)
     client.unlock(cluster)
 
 
@@ -281,4 +358,11 @@ PROGRAMS: dict[str, Program] = {
     "delete without a parent": delete_without_a_parent,
     "climb": climb,
     "snapshot": freeze,
+    "never written": never_written,
+    "look into": look_into,
+    "delete under another parent": writes("delete under another parent"),
+    "rename to the same key": writes("rename to the same key"),
+    "next under an older parent": with_an_older_parent("next"),
+    "move under an older parent": with_an_older_parent("move"),
+    "resize under an older parent": with_an_older_parent("resize"),
 }

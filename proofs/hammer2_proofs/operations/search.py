@@ -20,9 +20,9 @@ class Script:
         """Each question, how many answers it has, and which one was given."""
 
     def choose(self, question: str, answers: Sequence[str]) -> str:
-        """The script's next answer."""
+        """The script's next answer; the good day's, if the question is another one and has no such answer."""
         at = len(self.trail)
-        pick = self._picks[at] if at < len(self._picks) else 0
+        pick = self._picks[at] if at < len(self._picks) and self._picks[at] < len(answers) else 0
         self.trail.append((question, len(answers), pick))
         return answers[pick]
 
