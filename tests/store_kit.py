@@ -15,6 +15,7 @@ from hammer2_cluster.store.local import LABEL, Store
 from hammer2_cluster.store.lookup import lookup, next_entry, stored
 from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.store.volume_header import confirmed_tid, generations
+from hammer2_spec.semantics import REPAIRED, Semantics
 from hammer2_spec.vocabulary import KEY_MAX, BrefType, Lookup, PfsType, Resolve
 
 Tree = tuple[tuple[int, int, int, bytes, "Tree"], ...]
@@ -35,12 +36,18 @@ def memory(count: int, size: int = 1 << 21) -> list[MemoryDevice]:
     return [MemoryDevice(size) for _ in range(count)]
 
 
-def make(devices: Sequence[Device], types: Sequence[int] | None = None, radixes: Sequence[int] | None = None) -> Store:
-    return Store.make(devices, types or [PfsType.MASTER] * len(devices), Ids(), indirect_radixes=radixes)
+def make(
+    devices: Sequence[Device],
+    types: Sequence[int] | None = None,
+    radixes: Sequence[int] | None = None,
+    semantics: Semantics = REPAIRED,
+) -> Store:
+    types = types or [PfsType.MASTER] * len(devices)
+    return Store.make(devices, types, Ids(), indirect_radixes=radixes, semantics=semantics)
 
 
-def reopen(devices: Sequence[Device | None]) -> Store:
-    return Store.open(devices, Ids())
+def reopen(devices: Sequence[Device | None], semantics: Semantics = REPAIRED) -> Store:
+    return Store.open(devices, Ids(), semantics)
 
 
 def problems(devices: Sequence[Device]) -> list[Problem]:

@@ -132,6 +132,29 @@ def test_status_tells_quorum_and_focus(store: Path) -> None:
     assert "focus     slot 0" in text
 
 
+def test_a_slave_is_written_by_resynchronization_alone_unless_the_repair_is_taken_away(tmp_path: Path) -> None:
+    """In the original every write goes to every member; what status says of the slave is true either way."""
+    said = {}
+    for semantics in ("repaired", "-believed_writes"):
+        directory = tmp_path / semantics
+        for command in (["init", "--masters", "2", "--slaves", "1", "--size", "1M"], ["put", "/dev/null"]):
+            arguments = ["store", f"--semantics={semantics}", command[0], str(directory), *command[1:]]
+            assert CliRunner().invoke(main, arguments).exit_code == 0
+        slave = json.loads(good("status", directory, "--json"))["nodes"][2]
+        said[semantics] = (slave["type"], slave["tid"], slave["counted"], slave["state"])
+    assert said == {
+        "repaired": ("slave", 0, False, "at tid 0, behind the quorum's tid 1 (L495)"),
+        "-believed_writes": ("slave", 1, True, "at the quorum's tid 1 (L493-495)"),
+    }
+
+
+def test_where_the_original_panics_the_command_says_so(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["store", "--semantics", "seed", "init", str(tmp_path / "s")])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "hammer2-cluster: the original would not survive this: kkassert:L408\n"
+    assert not (tmp_path / "s").exists()
+
+
 def test_two_of_three_masters_are_enough_and_one_is_not(store: Path) -> None:
     good("put", store, "-", "a", stdin=b"x")
     (store / "1.img").unlink()

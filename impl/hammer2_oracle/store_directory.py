@@ -85,10 +85,8 @@ def opened(directory: Path, semantics: Semantics) -> Iterator[Store]:
                     store.trouble[node] = trouble or store.trouble[node]
                     complain(f"node {node} takes no part: {store.trouble[node]}")
             yield store
-        except (FilesystemError, BadVolumeError, DeviceError) as error:
-            raise StoreError(f"{directory}: {error}") from None
-        except Fatal as error:
-            raise StoreError(f"{directory}: the original would not survive this: {error}") from None
+        except (FilesystemError, BadVolumeError, DeviceError, Fatal) as error:
+            raise StoreError(f"{directory}: {in_words(error)}") from None
 
 
 def initialize(directory: Path, types: Sequence[int], size: int, semantics: Semantics) -> None:
@@ -111,9 +109,14 @@ def initialize(directory: Path, types: Sequence[int], size: int, semantics: Sema
             directory.rmdir()
         if isinstance(error, OSError):
             raise StoreError(f"{error.filename or directory}: {error.strerror}") from None
-        if isinstance(error, (ValueError, DeviceError)):
-            raise StoreError(str(error)) from None
+        if isinstance(error, (ValueError, DeviceError, FilesystemError, Fatal)):
+            raise StoreError(in_words(error)) from None
         raise
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong; the original's own ways to end are named as such."""
+    return f"the original would not survive this: {error}" if isinstance(error, Fatal) else str(error)
 
 
 def printable(name: bytes) -> str:
