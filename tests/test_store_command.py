@@ -28,6 +28,7 @@ from hammer2_spec.semantics import REPAIRED
 
 COMMAND = Path(sys.executable).with_name("hammer2-cluster")
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
+HOW_TO = Path(__file__).parents[1] / "docs" / "how-to" / "run-a-cluster-on-files.md"
 KILLS = 2000 if THOROUGH else 200
 NAMES = 12
 COMMANDS_KILLED = 60 if THOROUGH else 6
@@ -146,6 +147,19 @@ def test_a_slave_is_written_by_resynchronization_alone_unless_the_repair_is_take
         "repaired": ("slave", 0, False, "at tid 0, behind the quorum's tid 1 (L495)"),
         "-believed_writes": ("slave", 1, True, "at the quorum's tid 1 (L493-495)"),
     }
+
+
+def test_the_how_to_shows_what_the_commands_print(tmp_path: Path) -> None:
+    indented = [line[4:] for line in HOW_TO.read_text().splitlines() if line.startswith("    ")]
+    first, *shown = "\n".join(indented).split("$ ")
+    assert (first, len(shown)) == ("", 12)
+    environment = os.environ | {"PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
+    for example in shown:
+        command, _, output = example.partition("\n")
+        finished = subprocess.run(
+            ["/bin/bash", "-c", command], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=False
+        )
+        assert finished.stdout.rstrip() == output.rstrip(), command
 
 
 def test_where_the_original_panics_the_command_says_so(tmp_path: Path) -> None:
