@@ -29,7 +29,7 @@ from hammer2_spec.semantics import REPAIRED
 COMMAND = Path(sys.executable).with_name("hammer2-cluster")
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
 HOW_TO = Path(__file__).parents[1] / "docs" / "how-to" / "run-a-cluster-on-files.md"
-KILLS = 2000 if THOROUGH else 200
+KILLS = 1000 if THOROUGH else 200
 NAMES = 12
 COMMANDS_KILLED = 60 if THOROUGH else 6
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -67,9 +67,15 @@ STEPS: tuple[Step, ...] = (
     Step("calibration", ("hammer2-cluster", "explore", "calibration", "--tids", "3"), 60),
 )
 
+STORE_TESTS = [
+    f"tests/test_{name}.py" for name in ("store_damage", "store_command", "store_model", "stored_beside_model")
+]
+"""Crashes, kills, corruption and state machines: under this profile more of everything."""
+
 DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification"), 600),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
+    Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),
 )
 
 
