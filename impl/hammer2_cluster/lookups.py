@@ -200,6 +200,7 @@ async def lookup(
     from both clusters, and if no majority agrees there is none, and the parent has an error.
     """
     parent = deref(cparent)
+    await on.known(parent)
     cluster = on.chains.kmalloc()
     cluster.pmp = parent.pmp
     cluster.refs = 1
@@ -233,6 +234,7 @@ async def next(  # noqa: A001 - the original's name
     cluster = deref(cluster)
     cluster.focus = None
     parent = deref(cparent)
+    await on.known(parent)
     semantics = on.semantics
     if not semantics.kept_focus:
         parent.focus = None

@@ -8,7 +8,7 @@ from hammer2_cluster.locking import resolve
 from hammer2_cluster.objects import Chain, Cluster, Inode
 from hammer2_cluster.outcomes import KernelPanic, deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_cluster.standing import may_write, settle_write, writable
+from hammer2_cluster.standing import is_shaken, may_write, settle_write, writable
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import INODE_BYTES, BrefType, ChainFlag, Error, InodeFlag, OpFlag
@@ -44,6 +44,7 @@ async def resize(
     items = cluster.array
     kkassert(parents.pmp is cluster.pmp, "L632")
     kkassert(on.semantics.uneven_clusters or parents.nchains == cluster.nchains, "L633")
+    await on.known(cluster, parents)
     if on.semantics.rechecked_write and not may_write(cluster):
         return cluster.error or Error.INCOMPLETE
 
@@ -73,6 +74,7 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
     """
     cluster = deref(cluster)
     items = cluster.array
+    await on.known(cluster)
     if on.semantics.rechecked_write and not may_write(cluster):
         return cluster.error or Error.INCOMPLETE
     resolve_again = False
@@ -86,7 +88,7 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
         if chain.error and (cluster.focus is chain or on.semantics.rechecked_write):
             cluster.error = chain.error
             resolve_again = True
-    if resolve_again or cluster.late():
+    if resolve_again or is_shaken(on, cluster):
         resolve(on, cluster)
     return 0 if not on.semantics.rechecked_write or may_write(cluster) else cluster.error or Error.INCOMPLETE
 
@@ -160,7 +162,7 @@ async def modsync(on: Runner, cluster: Cluster | None) -> int:
     items = cluster.array
     focus = deref(cluster.focus)
     kkassert(focus.flags & ChainFlag.MODIFIED, "L720")
-    edited = Edited(focus.bref.type, focus.bytes, focus.data)
+    edited = Edited(focus.bref.type, focus.bytes, None if focus.data is None else bytearray(focus.data))
     tolerant = on.semantics.tolerant_modsync
     failed: list[int] = []
 
@@ -179,4 +181,4 @@ async def modsync(on: Runner, cluster: Cluster | None) -> int:
     async for i, copied in on.ask(cluster, copy_to_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not copied:
             failed.append(i)
-    return await settle_write(on, failed, cluster) if failed or cluster.late() else 0
+    return await settle_write(on, failed, cluster) if failed or is_shaken(on, cluster) else 0

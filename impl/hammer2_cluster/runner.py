@@ -74,5 +74,11 @@ class Runner(Protocol):
         without: the members whose answer was that they failed; it may grow meanwhile.
         """
 
+    async def known(self, *clusters: Cluster) -> None:
+        """Wait until enough members of these locked clusters are there to decide, or nobody is late any more.
+
+        Where the focus was lost meanwhile, it is decided anew.
+        """
+
     def decided(self, cluster: Cluster) -> None:
         """Who may be believed was decided for this cluster; its references and LOCKED are what was asked for so far."""

@@ -81,6 +81,11 @@ async def remove(on: Runner, cluster: Cluster, i: int) -> None:
     await on.tell(cluster, release_member, slots=[i], fills=cluster)
 
 
+def is_shaken(on: Runner, cluster: Cluster) -> bool:
+    """Whether members are late, or the focus was lost, since it was decided: it has to be decided again."""
+    return bool(cluster.late()) or (on.semantics.rechecked_write and cluster.focus is None)
+
+
 def may_write(cluster: Cluster) -> bool:
     """hammer2_cluster_wrok()."""
     return bool(cluster.flags & CLUSTER_WROK)

@@ -48,6 +48,7 @@ async def create(
     parent = deref(cparent)
     if on.semantics.parents_pfs and supplied is None:
         cluster.pmp = parent.pmp
+    await on.known(parent)
     items = cluster.array
     repaired = on.semantics.reported_create
     focus_slot = parent.slot_of(parent.focus)
@@ -128,6 +129,7 @@ async def rename(
         kkassert(items[i].chain is chain, "L1058")
         return above, chain.parent is parent.array[i].chain
 
+    await on.known(cluster, parent)
     slots = writable(on, cluster, parent)
     failed = [i for i in writable(on, cluster) if i not in slots]
     until = on.quorum_of(cluster, failed)
@@ -164,6 +166,7 @@ async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, f
             return True
         return False
 
+    await on.known(cluster)
     if reported and not may_write(cluster):
         return cluster.error or Error.INCOMPLETE
     failed: list[int] = []

@@ -199,19 +199,24 @@ class Filesystem:
         self._chains.flush_tid = self.tid
         items = self._root.array
 
-        async def prepare_member(i: int) -> None:
-            chain = deref(items[i].chain)
+        async def prepare_member(i: int) -> bool:
+            chain = own(deref(items[i].chain))
             await self._chains.lock(chain, Resolve.ALWAYS)
             await self._chains.flush(chain)
             self._chains.unlock(chain)
             await self._chains.prepare(chain)
+            return chain.volume.failed is None
 
-        async def confirm_member(i: int) -> None:
-            await self._chains.confirm(deref(items[i].chain))
+        async def confirm_member(i: int) -> bool:
+            chain = own(deref(items[i].chain))
+            await self._chains.confirm(chain)
+            return chain.volume.failed is None
 
         for step in (prepare_member, confirm_member):
-            async for _ in self._on.ask(self._root, step):
-                pass
+            failed: list[int] = []
+            async for i, wrote in self._on.ask(self._root, step, until=self._on.quorum_of(self._root, failed)):
+                if not wrote:
+                    failed.append(i)
             self._must_be_written()
 
     def _must_be_written(self) -> None:
