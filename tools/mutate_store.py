@@ -1,6 +1,6 @@
 """Mechanical mutants of the store and the devices, and which of them the store's tests notice.
 
-Usage: mutate_store.py [--sample N] [--seed N] [MODULE...]
+Usage: mutate_store.py [--sample N] [--seed N] [--nearest] [MODULE...]
 
 Each mutant runs in a process of its own, which takes it for the original and runs the tests until the first one fails.
 A survivor is listed with its place and what was done to it; one whose tests do not end in time counts as noticed.
@@ -88,25 +88,25 @@ def sampled(mutants: Sequence[Mutant], count: int, chance: random.Random) -> Seq
     return [chance.choice(alike[group]) for group in groups]
 
 
-def tests_for(module: str) -> list[str]:
-    """All tests, the nearest ones first."""
+def tests_for(module: str, most: int) -> list[str]:
+    """The tests of so many groups, the nearest ones first."""
     *_, package, name = module.split(".")
     nearest = "parts" if name in PARTS else "files" if name in FILES else "chains"
     groups = sorted(NEAREST, key=lambda group: group != ("device" if package == "device" else nearest))
-    return [name for group in groups for name in NEAREST[group]]
+    return [name for group in groups[:most] for name in NEAREST[group]]
 
 
-def run_tests(mutant: Mutant) -> int:
+def run_tests(mutant: Mutant, most: int) -> int:
     """In a process that will end: whether a test fails."""
     for name in [name for name in sys.modules if name.startswith(OURS)]:
         del sys.modules[name]
     sys.meta_path.insert(0, Mutated(mutant))
-    files = [str(ROOT / "tests" / f"test_{name}.py") for name in tests_for(mutant.module)]
+    files = [str(ROOT / "tests" / f"test_{name}.py") for name in tests_for(mutant.module, most)]
     options = ["-x", "-q", "-k", NOT_HERE, "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=900"]
     return int(pytest.main([*options, *files]) != 0)
 
 
-def judge(mutant: Mutant) -> int:
+def judge(mutant: Mutant, most: int = len(NEAREST)) -> int:
     """ALIVE or KILLED, found out in a process of its own."""
     child = os.fork()
     if child == 0:
@@ -115,7 +115,7 @@ def judge(mutant: Mutant) -> int:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, 1)
         os.dup2(devnull, 2)
-        os._exit(run_tests(mutant))
+        os._exit(run_tests(mutant, most))
     _, status = os.waitpid(child, 0)
     return KILLED if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
@@ -126,16 +126,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("modules", nargs="*", default=modules(), metavar="MODULE")
     parser.add_argument("--sample", type=int, default=0, help="so many mutants; 0 for all")
     parser.add_argument("--seed", type=int, default=20150330)
+    parser.add_argument("--nearest", action="store_true", help="only the tests that are nearest to what is mutated")
     options = parser.parse_args(arguments)
+    most = 1 if options.nearest else len(NEAREST)
     mutants = all_mutants(options.modules)
-    if judge(unchanged()) != ALIVE:
+    if judge(unchanged(), most) != ALIVE:
         print("mutate_store: the tests fail without any mutant: nothing can be told", file=sys.stderr)
         return 2
     chosen = sampled(mutants, options.sample, random.Random(options.seed))
     killed = judged = 0
     try:
         for mutant in chosen:
-            dead = judge(mutant) == KILLED
+            dead = judge(mutant, most) == KILLED
             judged, killed = judged + 1, killed + dead
             print(f"{'' if dead else 'survives: '}{mutant.module} {mutant.name}: {mutant.description}", flush=True)
     except KeyboardInterrupt:
@@ -144,7 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"store: {killed} of {judged} mutants noticed ({share:.1f} %), of a sample of {len(chosen)} from {len(mutants)}"
     )
-    print(f"Reproduce with: tools/mutate_store.py --sample {options.sample} --seed {options.seed}")
+    print(
+        f"Reproduce with: tools/mutate_store.py --sample {options.sample} --seed {options.seed}{' --nearest' * options.nearest}"
+    )
     if judged < len(chosen):
         return 3
     return int(killed < FLOOR * judged)
