@@ -143,12 +143,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         pass
     share = 100 * killed / max(judged, 1)
-    print(
-        f"store: {killed} of {judged} mutants noticed ({share:.1f} %), of a sample of {len(chosen)} from {len(mutants)}"
-    )
-    print(
-        f"Reproduce with: tools/mutate_store.py --sample {options.sample} --seed {options.seed}{' --nearest' * options.nearest}"
-    )
+    noticed = f"{killed} of {judged} mutants noticed ({share:.1f} %)"
+    print(f"store: {noticed}; {len(chosen)} of {len(mutants)} were drawn")
+    again = f"--sample {options.sample} --seed {options.seed}" + " --nearest" * options.nearest
+    print(f"Reproduce with: .venv/bin/python tools/mutate_store.py {again}")
     if judged < len(chosen):
         return 3
     return int(killed < FLOOR * judged)
