@@ -24,18 +24,20 @@ from hammer2_cluster.device.crash import (
 from hammer2_cluster.device.device import DeviceError
 from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
 from hammer2_cluster.device.memory import MemoryDevice
-from hammer2_cluster.outcomes import Fatal
+from hammer2_cluster.outcomes import Fatal, deref
 from hammer2_cluster.store.block_table import BlockTable
 from hammer2_cluster.store.blockref import pack
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.check_codes import check_code
 from hammer2_cluster.store.directory import FilesystemError, NoSpaceError, UnavailableError
 from hammer2_cluster.store.filesystem import Filesystem
-from hammer2_cluster.store.flush import prepare
+from hammer2_cluster.store.flush import prepare, sync
 from hammer2_cluster.store.freemap import Freemap
 from hammer2_cluster.store.fsck import Kind as FsckKind
+from hammer2_cluster.store.layout import RESERVED_BYTES
 from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.volume_header import BadVolumeError, generations
+from hammer2_spec.vocabulary import ChainFlag, Error, Resolve
 
 SIZE = 1 << 19
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
@@ -288,45 +290,56 @@ def small_cluster(nodes: int) -> tuple[list[MemoryDevice], Files, Files]:
     return devices, files, then
 
 
-def used_blocks(content: bytes | bytearray) -> list[int]:
-    """Offsets of the KiB that are not all zero."""
-    return [at for at in range(0, len(content), 1024) if any(content[at : at + 1024])]
+def used_blocks(device: MemoryDevice) -> list[int]:
+    """Offsets of all KiB that are referred to or reserved."""
+    counts = deref(reopen([MemoryDevice(SIZE, device.content)]).volumes[0]).freemap.counts
+    return [unit * 1024 for unit, count in enumerate(counts[: SIZE // 1024]) if count]
 
 
-def what_is_read(device: MemoryDevice, label: bytes, name: bytes) -> bytes | str:
-    """A file's content, or the error that is given for it."""
-    try:
-        store = reopen([device])
-        return read(store, store.mount(label), name)
-    except (UnavailableError, BadVolumeError) as error:
-        return str(error)
+def all_that_is_read(device: MemoryDevice, labels: dict[bytes, Files]) -> dict[tuple[bytes, bytes], bytes | str]:
+    """Every file of every PFS: its content, or the error that is given for it."""
+    found: dict[tuple[bytes, bytes], bytes | str] = {}
+    for label, files in labels.items():
+        try:
+            store = reopen([device])
+            filesystem = store.mount(label)
+        except (UnavailableError, BadVolumeError) as error:
+            found |= dict.fromkeys(((label, name) for name in files), str(error))
+            continue
+        for name in files:
+            try:
+                found[label, name] = read(store, filesystem, name)
+            except UnavailableError as error:
+                found[label, name] = str(error)
+    return found
 
 
 def test_a_corrupt_block_gives_the_right_data_or_an_error_that_names_it() -> None:
+    """Each block in turn, whatever it holds, and every file is read."""
     devices, files, then = small_cluster(1)
-    chance, noticed = random.Random(8), 0
-    blocks = used_blocks(devices[0].content)
+    labels = {b"ROOT": files, b"then": then}
+    right = {(label, name): data for label, files in labels.items() for name, data in files.items()}
+    chance, noticed = random.Random(8), set[int]()
+    blocks = used_blocks(devices[0])
     for at in blocks:
-        image = MemoryDevice(SIZE, devices[0].content)
         bit = chance.randrange(8192)
+        image = MemoryDevice(SIZE, devices[0].content)
         image.content[at + bit // 8] ^= 1 << bit % 8
-        for label, expected in ((b"ROOT", files), (b"then", then)):
-            names = sorted(expected) if THOROUGH else chance.sample(sorted(expected), 3)
-            for name in names:
-                found = what_is_read(image, label, name)
-                if found != expected[name]:
-                    assert isinstance(found, str), f"bit {bit} of block {at:#x}: wrong data for {name!r}"
-                    assert "CHECK" in found or "check code" in found or "volume header" in found, found
-                    assert "block" in found or "header" in found, found
-                    noticed += 1
-    assert noticed > len(blocks) // 4
+        for which, found in all_that_is_read(image, labels).items():
+            if found != right[which]:
+                assert isinstance(found, str), f"bit {bit} of block {at:#x}: wrong data for {which}"
+                assert "CHECK" in found or "check code" in found or "volume header" in found, found
+                assert "block" in found or "header" in found, found
+                noticed.add(at)
+    in_files = [at for at in blocks if at >= RESERVED_BYTES]
+    assert noticed >= {*in_files}
 
 
 def test_fsck_notices_every_corrupt_block() -> None:
     devices, _, _ = small_cluster(1)
     assert problems(devices) == []
     image = MemoryDevice(SIZE, devices[0].content)
-    for at in used_blocks(image.content):
+    for at in used_blocks(image):
         if at < 4 * 4096:
             continue  # a volume header: it has a second copy
         image.content[at + 77] ^= 16
@@ -349,7 +362,7 @@ def at_is_unused(image: MemoryDevice, at: int) -> bool:
 def test_one_corrupt_node_of_three_hides_nothing(node: int) -> None:
     devices, files, _ = small_cluster(3)
     chance = random.Random(9)
-    for at in used_blocks(devices[node].content)[:: 1 if THOROUGH else 7]:
+    for at in used_blocks(devices[node])[:: 1 if THOROUGH else 7]:
         images = [MemoryDevice(SIZE, device.content) for device in devices]
         images[node].content[at + chance.randrange(1024)] ^= 1 << chance.randrange(8)
         store = reopen(images)
@@ -499,6 +512,28 @@ def test_a_read_that_fails_is_an_error_that_names_the_block_and_passes() -> None
         assert read(store, store.mount(), b"a") == b"x" * 3000
     assert len(errors) >= 3
     assert all("block" in error for error in errors)
+
+
+def test_a_chain_that_cannot_be_read_or_copied_write_disables_its_node() -> None:
+    """L1395-1401: what is MODIFIED without content cannot be flushed, so nothing is."""
+    below = memory(1, SIZE)[0]
+    put(store := make([below], radixes=[10]), filesystem := store.mount(), b"a", b"x" * 3000)
+    store.run(filesystem.flush())
+    device = FaultyDevice(below)
+    store = reopen([device])
+    volume = deref(store.volumes[0])
+    root = deref(volume.super_root)
+    device.faults.append(Fault(Kind.READ_ERROR, times=1))
+    at_once(volume.lock(root, Resolve.NEVER))
+    at_once(store.chains.modify(root, 0))
+    assert (root.error, root.data, bool(root.flags & ChainFlag.MODIFIED)) == (Error.IO, None, True)
+    assert "cannot be read" in str(volume.failed)
+    volume.unlock(root)
+    writes = device.count.writes
+    at_once(sync(volume, 99))
+    assert device.count.writes == writes
+    store = reopen([below])
+    assert content_of(store, store.mount()) == {b"a": b"x" * 3000}
 
 
 def test_a_node_that_goes_away_in_the_middle_takes_nothing_with_it() -> None:

@@ -12,6 +12,7 @@ from hammer2_cluster.device.device import FullError, WriteError
 from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
 from hammer2_cluster.device.file import FileDevice
 from hammer2_cluster.device.memory import MemoryDevice
+from hammer2_cluster.outcomes import deref
 from hammer2_cluster.store.block_table import BlockTable, is_sound
 from hammer2_cluster.store.blockref import Entry, pack, unpack
 from hammer2_cluster.store.chains import at_once, dirhash
@@ -183,6 +184,16 @@ def test_a_bad_second_copy_is_mended_when_the_volume_is_opened(slot: int) -> Non
     at_once(sync(volume, 1))
     assert at_once(generations(device)).is_confirmed
     assert at_once(generations(device)).newest.generation == 1
+
+
+def test_an_opened_volume_has_nothing_locked_or_loaded() -> None:
+    device = MemoryDevice(SIZE)
+    at_once(format_volume(device, b"v" * 16, b"c" * 16))
+    volume = at_once(open_volume(device))
+    root = deref(volume.super_root)
+    assert (volume.vchain.locks, volume.vchain.refs) == (0, 1)
+    assert (root.locks, root.refs, root.data) == (0, 1, None)
+    assert not volume.vchain.lock.is_exclusive
 
 
 def test_what_is_no_volume_is_refused() -> None:
