@@ -64,6 +64,7 @@ STEPS: tuple[Step, ...] = (
     Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 200),
     Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 200),
     Step("operations", ("python", "-m", "hammer2_proofs.operations"), 100),
+    Step("contracts", ("python", "tools/contracts.py"), 50),
     Step("calibration", ("hammer2-cluster", "explore", "calibration", "--tids", "3"), 60),
 )
 

@@ -32,19 +32,19 @@ def _flags(cluster: Cluster | None) -> list[int]:
     "0 if every chain has the size, else 1",
 )
 def need_resize(cluster: Cluster | None, bytes: int) -> int:
-    """1 if the size of some present chain is not so many bytes, else 0 (L118-133)."""
+    """1 if the size of some present chain is not so many bytes, else 0 (L118-133). Raises NullDereference for NULL."""
     return int(any(chain.bytes != bytes for _, chain in deref(cluster).members()))
 
 
 @always(lambda cluster, result: result == cluster.focus.bref.type, "the focus tells")
 def type(cluster: Cluster | None) -> int:
-    """The focus's BrefType (L135-139). Raises NullDereference without a focus."""
+    """The focus's BrefType (L135-139). Raises NullDereference without a focus, or for NULL."""
     return deref(deref(cluster).focus).bref.type
 
 
 @always(lambda cluster, result: result == cluster.focus.flags % 2, "the lowest of the focus's flags, MODIFIED")
 def modified(cluster: Cluster | None) -> int:
-    """1 if the focus is MODIFIED, else 0 (L141-145). Raises NullDereference without a focus."""
+    """1 if the focus is MODIFIED, else 0 (L141-145). Raises NullDereference without a focus, or for NULL."""
     return int(deref(deref(cluster).focus).flags & ChainFlag.MODIFIED != 0)
 
 
@@ -70,7 +70,10 @@ def bref(cluster: Cluster | None) -> Blockref:
     "UNLINKED if one of the chains is, else 0",
 )
 def isunlinked(cluster: Cluster | None) -> int:
-    """The UNLINKED bit (8) if it is set on any present chain, else 0 (L161-181). The cluster need not be locked."""
+    """The UNLINKED bit (8) if it is set on any present chain, else 0 (L161-181). The cluster need not be locked.
+
+    Raises NullDereference for NULL.
+    """
     flags = 0
     for _, chain in deref(cluster).members():
         flags |= chain.flags
@@ -83,7 +86,7 @@ def isunlinked(cluster: Cluster | None) -> int:
     "every chain has the flags, and those that it had",
 )
 def set_chainflags(cluster: Cluster | None, flags: int) -> None:
-    """Set flags (unsigned 32-bit) on every present chain (L183-194)."""
+    """Set flags (unsigned 32-bit) on every present chain (L183-194). Raises NullDereference for NULL."""
     for _, chain in deref(cluster).members():
         chain.flags |= flags
 
@@ -94,7 +97,7 @@ def set_chainflags(cluster: Cluster | None, flags: int) -> None:
     "no chain has the flags, and all keep their others",
 )
 def clr_chainflags(cluster: Cluster | None, flags: int) -> None:
-    """Clear flags (unsigned 32-bit) on every present chain (L196-207)."""
+    """Clear flags (unsigned 32-bit) on every present chain (L196-207). Raises NullDereference for NULL."""
     for _, chain in deref(cluster).members():
         chain.flags &= ~flags
 
@@ -123,7 +126,7 @@ def setmethod_check(on: Runner, cluster: Cluster | None, check_algo: int) -> Non
     """Set the check algorithm of every present chain (L222-238); only its low four bits count.
 
     When repaired, of those that may be written: no others are modified. Raises KernelAssert L233 at the first chain
-    that is not MODIFIED; those before it are changed by then.
+    that is not MODIFIED; those before it are changed by then; NullDereference for NULL.
     """
     for chain in _written(on, deref(cluster)):
         kkassert(chain.flags & ChainFlag.MODIFIED, "L233")

@@ -73,7 +73,7 @@ async def drop(on: Runner, cluster: Cluster | None) -> None:
 
 @cluster_must_be(rules.is_referenced)
 def wait(on: Runner, cluster: Cluster | None) -> None:
-    """Sleep for a clock tick, on the focus (L321-325)."""
+    """Sleep for a clock tick, on the focus (L321-325). Raises NullDereference for NULL."""
     on.chains.tsleep(deref(cluster).focus, 1)
 
 

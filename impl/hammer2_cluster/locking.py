@@ -1,5 +1,6 @@
 """Locking, and the decision that locking ends in (L327-554, L586-618)."""
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.contracts import cluster_must_be, failure_means, leaves_a_cluster_that, success_means
 from hammer2_cluster.life_cycle import ref
 from hammer2_cluster.objects import Chain, Cluster
@@ -11,6 +12,23 @@ from hammer2_spec.configuration import ABSENT, FOREIGN, Outcome, Slot
 from hammer2_spec.vocabulary import BrefType, ClusterFlag, Resolve
 
 
+@confirmed.ensure(
+    lambda on, chain, result: result == chain.bref.mirror_tid or on.semantics.inode_tids, "the chain's own in the seed"
+)
+@confirmed.ensure(
+    lambda chain, result: result == chain.bref.mirror_tid or chain.bref.type == BrefType.INDIRECT,
+    "the chain's own, unless it is a block table",
+)
+@confirmed.ensure(
+    lambda on, chain, result: (
+        not on.semantics.inode_tids
+        or chain.bref.type != BrefType.INDIRECT
+        or chain.parent is None
+        or chain.parent.bref.type == BrefType.INDIRECT
+        or result == chain.parent.bref.mirror_tid
+    ),
+    "a block table has the tid of the inode above it",
+)
 def tid_of(on: Runner, chain: Chain) -> int:
     """The tid that a member is judged by. Block tables differ from node to node; the inode above them should not."""
     if on.semantics.inode_tids:
@@ -34,7 +52,7 @@ def slots_of(on: Runner, cluster: Cluster) -> list[Slot]:
 def resolve(on: Runner, cluster: Cluster | None) -> None:
     """Decide which members may be believed: sets focus, error and the six ZFLAGS (L379-554).
 
-    Raises KernelAssert L408, L510 or L520, with the cluster as it stands at that moment.
+    Raises KernelAssert L408, L510 or L520, with the cluster as it stands at that moment; NullDereference for NULL.
     """
     cluster = deref(cluster)
     nmasters = None if cluster.pmp is None else cluster.pmp.pfs_nmasters

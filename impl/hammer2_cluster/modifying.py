@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.contracts import a_chain_means, always, cluster_must_be, cparent_must_be, success_means
 from hammer2_cluster.data import wdata
 from hammer2_cluster.locking import resolve
@@ -120,6 +121,14 @@ class Edited(NamedTuple):
     bytes: int
     data: bytearray | None
 
+    @confirmed.require(lambda self: self.data is None or len(self.data) >= INODE_U)
+    @confirmed.ensure(lambda self: self.type in (BrefType.INODE, BrefType.DATA))
+    @confirmed.ensure(
+        lambda self, result: (
+            result == (INODE_U if self.type == BrefType.INODE and self.data[INODE_OP_FLAGS] % 2 == 0 else self.bytes)
+        ),
+        "all, unless it is an inode with a block table",
+    )
     def extent(self) -> int:
         """How many bytes are the same on every node (L729-753): all, but for an inode's block table.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.locking import resolve, slots_of
 from hammer2_cluster.objects import Chain, Cluster, ClusterItem
 from hammer2_cluster.outcomes import deref
@@ -86,6 +87,9 @@ def is_shaken(on: Runner, cluster: Cluster) -> bool:
     return bool(cluster.late()) or (on.semantics.rechecked_write and cluster.focus is None)
 
 
+@confirmed.ensure(
+    lambda cluster, result: result == any(cluster.flags & flag for flag in (ClusterFlag.WRHARD, ClusterFlag.WRSOFT))
+)
 def may_write(cluster: Cluster) -> bool:
     """hammer2_cluster_wrok()."""
     return bool(cluster.flags & CLUSTER_WROK)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.device.device import (
     Device,
     DisconnectedError,
@@ -75,6 +76,31 @@ class Fault:
     ticks: int = 1
     """SLOW: how much longer."""
 
+    @confirmed.snapshot(lambda self: (self.times, self.after), name="left")
+    @confirmed.ensure(lambda self, result, OLD: self.times == OLD.left[0] - result, "it strikes so many times")
+    @confirmed.ensure(
+        lambda self, result, OLD: self.after == OLD.left[1] or (not result and self.after == OLD.left[1] - 1 >= 0),
+        "so many operations go well first",
+    )
+    @confirmed.ensure(
+        lambda self, operation, offset, length, OLD: (
+            (self.times, self.after) != OLD.left
+            or OLD.left[0] <= 0
+            or operation not in _APPLIES[self.kind]
+            or (operation is not Operation.SYNC and (offset + length <= self.where.start or self.where.stop <= offset))
+        ),
+        "what it applies to, where and while it lasts, counts",
+    )
+    @confirmed.ensure(lambda OLD, result: not result or (OLD.left[0] > 0 and OLD.left[1] <= 0))
+    @confirmed.ensure(
+        lambda self, operation, offset, length, result: (
+            not result
+            or operation is Operation.SYNC
+            or (offset < self.where.stop and self.where.start < offset + length)
+        ),
+        "it strikes only what overlaps it",
+    )
+    @confirmed.ensure(lambda self, operation, result: not result or operation in _APPLIES[self.kind])
     def strikes(self, operation: Operation, offset: int, length: int) -> bool:
         """Whether it affects this operation; counts."""
         if self.times <= 0 or operation not in _APPLIES[self.kind]:

@@ -3,8 +3,9 @@
 import struct
 from typing import Final, NamedTuple
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.objects import Blockref
-from hammer2_spec.vocabulary import BLOCKREF_BYTES, OFF_MASK, OFF_MASK_RADIX
+from hammer2_spec.vocabulary import BLOCKREF_BYTES, OFF_MASK_RADIX
 
 _FIELDS: Final = struct.Struct("<6B2x4Q24s")
 assert _FIELDS.size == BLOCKREF_BYTES  # noqa: S101 - two descriptions of one thing
@@ -38,7 +39,7 @@ class Entry(NamedTuple):
     @property
     def offset(self) -> int:
         """Where the block begins, in bytes."""
-        return self.data_off & OFF_MASK
+        return offset_of(self.data_off)
 
     @property
     def length(self) -> int:
@@ -46,15 +47,26 @@ class Entry(NamedTuple):
         return size_of(self.data_off)
 
 
+@confirmed.require(lambda key, keybits: key >= 0 and 0 <= keybits <= 64)
+@confirmed.ensure(lambda key, keybits, result: result >= key and result - key + 1 == 2**keybits)
 def last_key(key: int, keybits: int) -> int:
     """The last key of the range that begins at ``key`` and has 2^keybits keys."""
     return key + (1 << keybits) - 1
 
 
+@confirmed.require(lambda data_off: data_off >= 0)
+@confirmed.ensure(lambda data_off, result: result == (2 ** (data_off % 64) if data_off % 64 else 0))
 def size_of(data_off: int) -> int:
     """The size in bytes that a media offset's radix says; 0 for no block."""
     radix = data_off & OFF_MASK_RADIX
     return 1 << radix if radix else 0
+
+
+@confirmed.require(lambda data_off: data_off >= 0)
+@confirmed.ensure(lambda data_off, result: result % 64 == 0 and 0 <= data_off - result < 64)
+def offset_of(data_off: int) -> int:
+    """Where a block begins, in bytes: its media offset without the radix."""
+    return data_off - (data_off & OFF_MASK_RADIX)
 
 
 def entry_of(bref: Blockref, check: bytes) -> Entry:

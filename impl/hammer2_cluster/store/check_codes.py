@@ -6,6 +6,7 @@ from typing import Final
 
 from fastcrc import crc32, crc64
 
+from hammer2_cluster import confirmed
 from hammer2_spec.vocabulary import Check
 
 CHECK_BYTES: Final = 24
@@ -32,6 +33,8 @@ _ALGORITHMS: Final[dict[int, Callable[[bytes | bytearray], bytes]]] = {
 }
 
 
+@confirmed.require(lambda methods: 0 <= methods <= 255)
+@confirmed.ensure(lambda methods, result: methods == 16 * result + methods % 16)
 def algorithm(methods: int) -> int:
     """The check algorithm in a blockref's methods byte."""
     return methods >> 4

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.accessors import need_resize
 from hammer2_cluster.data import rdata, wdata
 from hammer2_cluster.locking import unlock
@@ -32,6 +33,9 @@ RESERVE_FRACTION: Final = 32
 """This part of a volume is kept for deleting, which needs space before it gives some back."""
 
 
+@confirmed.require(lambda length: 0 < length <= BLOCK_BYTES)
+@confirmed.ensure(lambda length, result: length <= 2**result <= BLOCK_BYTES, "it fits, and there are such blocks")
+@confirmed.ensure(lambda length, result: result == MIN_BLOCK_RADIX or length > 2 ** (result - 1), "it is the smallest")
 def radix_for(length: int) -> int:
     """The smallest block that holds so many bytes."""
     return max(MIN_BLOCK_RADIX, (length - 1).bit_length())

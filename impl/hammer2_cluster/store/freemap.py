@@ -9,9 +9,10 @@ taken until the next header is durable.
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.device.device import Device, FullError
 from hammer2_cluster.store.block_table import BlockTable
-from hammer2_cluster.store.blockref import NO_CHECK, Entry
+from hammer2_cluster.store.blockref import NO_CHECK, Entry, offset_of, size_of
 from hammer2_cluster.store.check_codes import check_code, matches
 from hammer2_cluster.store.layout import (
     LEAF_BYTES,
@@ -27,7 +28,7 @@ from hammer2_cluster.store.layout import (
     zones,
 )
 from hammer2_cluster.store.volume_header import BadVolumeError, VolumeHeader
-from hammer2_spec.vocabulary import BLOCKREF_BYTES, OFF_MASK, OFF_MASK_RADIX, SET_COUNT, BrefType, Check, enc_check
+from hammer2_spec.vocabulary import BLOCKREF_BYTES, OFF_MASK_RADIX, SET_COUNT, BrefType, Check, enc_check
 
 RESERVED: Final = 255
 """The count of a unit that has a fixed use, or is not on the volume."""
@@ -37,15 +38,37 @@ _NODE_KEYBITS: Final = 30
 _RADIX_OF_UNIT: Final = 10
 
 
+@confirmed.require(lambda data_off: data_off >= 0 and MIN_RADIX <= data_off % 64 <= MAX_RADIX)
+@confirmed.ensure(lambda data_off, result: result.start == data_off // UNIT_BYTES)
+@confirmed.ensure(lambda data_off, result: (result.stop - result.start) * UNIT_BYTES == 2 ** (data_off % 64))
 def units_of(data_off: int) -> slice:
     """The units of an extent."""
-    first = (data_off & OFF_MASK) // UNIT_BYTES
+    first = offset_of(data_off) // UNIT_BYTES
     return slice(first, first + (1 << (data_off & OFF_MASK_RADIX) - _RADIX_OF_UNIT))
 
 
+@confirmed.require(lambda data_off, size: data_off >= 0 and size >= 0)
+@confirmed.ensure(lambda data_off, result: not result or MIN_RADIX <= data_off % 64 <= MAX_RADIX)
+@confirmed.ensure(lambda data_off, result: not result or offset_of(data_off) % size_of(data_off) == 0, "it is aligned")
+@confirmed.ensure(
+    lambda data_off, size, result: not result or offset_of(data_off) + size_of(data_off) <= size, "it is on the volume"
+)
+@confirmed.ensure(
+    lambda data_off, result: not result or offset_of(data_off) % ZONE_BYTES >= RESERVED_BYTES, "it is not reserved"
+)
+@confirmed.ensure(
+    lambda data_off, size, result: (
+        result
+        or not MIN_RADIX <= data_off % 64 <= MAX_RADIX
+        or offset_of(data_off) % size_of(data_off) > 0
+        or offset_of(data_off) + size_of(data_off) > size
+        or offset_of(data_off) % ZONE_BYTES < RESERVED_BYTES
+    ),
+    "whatever is neither of these is one",
+)
 def is_an_extent(data_off: int, size: int) -> bool:
     """Whether a media offset means an extent that a volume of so many bytes can have allocated."""
-    offset, radix = data_off & OFF_MASK, data_off & OFF_MASK_RADIX
+    offset, radix = offset_of(data_off), data_off & OFF_MASK_RADIX
     if not MIN_RADIX <= radix <= MAX_RADIX or offset % (1 << radix) or offset + (1 << radix) > size:
         return False
     return offset % ZONE_BYTES >= RESERVED_BYTES
@@ -113,25 +136,25 @@ class Freemap:
 
     def count(self, data_off: int) -> int:
         """How many entries refer to an extent."""
-        return self.counts[(data_off & OFF_MASK) // UNIT_BYTES]
+        return self.counts[offset_of(data_off) // UNIT_BYTES]
 
     def _set(self, data_off: int, count: int) -> None:
         units = units_of(data_off)
         self.counts[units] = bytes((count,)) * (units.stop - units.start)
-        self._touched.add((data_off & OFF_MASK) // ZONE_BYTES)
+        self._touched.add(offset_of(data_off) // ZONE_BYTES)
 
     def hold(self, data_off: int) -> None:
         """One more entry refers to an extent. Raises FullError at MOST_REFERENCES: so many snapshots cannot be."""
         count = self.count(data_off)
         if count >= MOST_REFERENCES:
-            raise FullError(f"block {data_off & OFF_MASK:#x} has {count} references, the most there can be")
+            raise FullError(f"block {offset_of(data_off):#x} has {count} references, the most there can be")
         self._set(data_off, count + 1)
 
     def release(self, data_off: int) -> bool:
         """One entry less; True if that was the last one, and the extent will be free after the next commit."""
         count = self.count(data_off)
         if not 0 < count <= MOST_REFERENCES:
-            raise ValueError(f"block {data_off & OFF_MASK:#x} has {count} references, one cannot be released")
+            raise ValueError(f"block {offset_of(data_off):#x} has {count} references, one cannot be released")
         self._set(data_off, count - 1)
         if count == 1:
             self._come_free.append(data_off)
@@ -140,7 +163,7 @@ class Freemap:
     def give_back(self, data_off: int) -> None:
         """An extent that no entry refers to will be free after the next commit."""
         if self.count(data_off):
-            raise ValueError(f"block {data_off & OFF_MASK:#x} is referred to")
+            raise ValueError(f"block {offset_of(data_off):#x} is referred to")
         self._come_free.append(data_off)
 
     def give_back_unwritten(self, data_off: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from errno import ENOSPC
 from typing import Final, NamedTuple
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.device.device import FullError
 from hammer2_cluster.objects import Blockref, ClusterItem, Pfs
 from hammer2_cluster.store.blockref import last_key
@@ -29,6 +30,9 @@ class Range(NamedTuple):
         return isinstance(key, int) and self.key <= key <= last_key(self.key, self.keybits)
 
 
+@confirmed.require(lambda key, keybits: key >= 0 and 0 <= keybits <= 64)
+@confirmed.ensure(lambda key, keybits, result: result.key <= key <= last_key(result.key, keybits) == last_key(*result))
+@confirmed.ensure(lambda keybits, result: result.key % 2**keybits == 0)
 def aligned(key: int, keybits: int) -> Range:
     """The range of that size which a key lies in."""
     return Range(key >> keybits << keybits, keybits)

@@ -6,6 +6,8 @@ rest is allocated in extents: powers of two from 1 KiB to 64 KiB, aligned to the
 
 from typing import Final
 
+from hammer2_cluster import confirmed
+
 MAGIC: Final = b"H2CLUST1"
 FORMAT_VERSION: Final = 1
 
@@ -39,21 +41,42 @@ INDIRECT_RADIX: Final = 12
 """An indirect block has 4 KiB, 64 entries, unless the volume was made otherwise."""
 
 
+@confirmed.require(lambda size: size > 0)
+@confirmed.ensure(lambda size, result: (result - 1) * ZONE_BYTES < size <= result * ZONE_BYTES)
 def zones(size: int) -> int:
     """How many zones a volume of so many bytes has; the last one may be incomplete."""
     return -(-size // ZONE_BYTES)
 
 
+@confirmed.require(lambda slot: 0 <= slot < HEADER_COUNT)
+@confirmed.ensure(lambda slot, result: result // HEADER_BYTES == slot and result % HEADER_BYTES == 0)
+@confirmed.ensure(lambda result: 0 <= result <= NODE_OFFSET - HEADER_BYTES, "headers end where freemap nodes begin")
 def header_offset(slot: int) -> int:
     """Where volume header 0..3 stands."""
     return slot * HEADER_BYTES
 
 
+@confirmed.require(lambda zone, copy: zone >= 0 and copy in (0, 1))
+@confirmed.ensure(
+    lambda copy, result: result % (2 * LEAF_BYTES) == copy * LEAF_BYTES, "the copies are beside each other"
+)
+@confirmed.ensure(
+    lambda zone, result: LEAF_OFFSET <= result - zone * ZONE_BYTES <= RESERVED_BYTES - LEAF_BYTES,
+    "a leaf lies in the reserved part of its zone, behind the nodes",
+)
 def leaf_offset(zone: int, copy: int) -> int:
     """Where copy 0 or 1 of a zone's freemap leaf stands."""
     return zone * ZONE_BYTES + LEAF_OFFSET + copy * LEAF_BYTES
 
 
+@confirmed.require(lambda node, copy: node >= 0 and copy in (0, 1))
+@confirmed.ensure(
+    lambda copy, result: result % (2 * NODE_BYTES) == copy * NODE_BYTES, "the copies are beside each other"
+)
+@confirmed.ensure(
+    lambda node, result: NODE_OFFSET <= result - node * ZONES_PER_NODE * ZONE_BYTES <= LEAF_OFFSET - NODE_BYTES,
+    "a node lies in the reserved part of its first zone, between the headers and the leaves",
+)
 def node_offset(node: int, copy: int) -> int:
     """Where copy 0 or 1 of a freemap node stands."""
     return node * ZONES_PER_NODE * ZONE_BYTES + NODE_OFFSET + copy * NODE_BYTES

@@ -17,6 +17,7 @@ from typing import Final
 
 from fastcrc import crc32
 
+from hammer2_cluster import confirmed
 from hammer2_cluster.device.device import Device, ReadError
 from hammer2_cluster.store.layout import (
     FORMAT_VERSION,
@@ -101,6 +102,12 @@ class VolumeHeader:
         sets = (bytearray(block[at : at + _SET_BYTES]) for at in (SROOT_AT, FREEMAP_AT))
         return cls(size, generation, tid, radix, check, volume_id, clid, *sets)
 
+    @confirmed.require(lambda self: self.generation >= 0)
+    @confirmed.ensure(lambda result: result[1] == result[0] + HEADER_BYTES)
+    @confirmed.ensure(
+        lambda self, result: result[0] == (0 if self.generation % 2 == 0 else 2 * HEADER_BYTES),
+        "two generations that follow each other share no place",
+    )
     def offsets(self) -> tuple[int, int]:
         """Where the copy that prepares this generation stands, and the one that confirms it."""
         first = 2 * self.generation % HEADER_COUNT

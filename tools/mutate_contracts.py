@@ -1,0 +1,73 @@
+"""Do the contracts that CrossHair confirms say anything? Small changes of each confirmed function, and what it says.
+
+A mutant is refuted, or left undecided (which fails `make verify` too, but proves nothing), or still confirmed: then the
+contracts do not notice the change, or there is nothing to notice.
+"""
+
+import ast
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from importlib import import_module
+from multiprocessing import get_context
+
+import click
+
+from contracts import CONFIRM_SECONDS, LIST, PACKAGE, UNDECIDED, Finding, Target, Verdict, examine, read_list, target
+from contracts import targets_in as targets_of
+from hammer2_proofs.mutants import Mutant, load, mutate
+
+SECONDS = CONFIRM_SECONDS / 3
+
+
+def first_line_of_body(mutant: Mutant) -> int:
+    """Where the decorators and the signature of the function end."""
+    for node in ast.walk(ast.parse(mutant.text)):
+        if isinstance(node, ast.FunctionDef) and node.name == mutant.function.rpartition(".")[2]:
+            return node.body[0].lineno
+    return 0
+
+
+def mutants_of(name: str, found: Target) -> list[Mutant]:
+    """Those of the body of a confirmed function."""
+    module = import_module(found.function.__module__)
+    inside = name.removeprefix(module.__name__.removeprefix(f"{PACKAGE}.")).removeprefix(".")
+    return [x for x in mutate(module).mutants if x.function == inside and x.line >= first_line_of_body(x)]
+
+
+def _judge(mutant: Mutant) -> tuple[str, Finding]:
+    """What CrossHair says of a mutant."""
+    owner, _, method = mutant.function.rpartition(".")
+    module = load(mutant)
+    found = vars(module)[owner] if owner else None
+    function = vars(found)[method] if found else vars(module)[method]
+    one = target(mutant.function, found, function)
+    assert one is not None, mutant.function
+    return f"{mutant.name}: {mutant.description}", examine(one, SECONDS)
+
+
+@click.command()
+@click.argument("functions", metavar="[FUNCTION]...", nargs=-1)
+def main(functions: Sequence[str]) -> None:
+    """Mutate what is on the list as confirmed, or only some of it, and list what CrossHair does not refute."""
+    found = targets_of(PACKAGE)
+    confirmed = [name for name, entry in read_list(LIST).items() if not entry.checked_by]
+    mutants = [x for name in functions or confirmed for x in mutants_of(name, found[name])]
+    counts: Counter[Verdict] = Counter()
+    with get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
+        for name, finding in pool.imap(_judge, mutants, chunksize=1):
+            counts[finding.verdict] += 1
+            print(f"{finding.seconds:6.1f} s  {finding.verdict.value:14} {name}", file=sys.stderr, flush=True)
+            if finding.verdict is not Verdict.REFUTED:
+                print(f"{finding.verdict.value}: {name}")
+    undecided = counts[Verdict.OUT_OF_TIME] + counts[Verdict.NOT_CONFIRMED]
+    print(
+        f"{counts[Verdict.REFUTED]} of {len(mutants)} mutants refuted, {undecided} undecided, "
+        f"{counts[Verdict.CONFIRMED]} still confirmed"
+    )
+    sys.exit(UNDECIDED if len(mutants) > counts[Verdict.REFUTED] else 0)
+
+
+if __name__ == "__main__":
+    main()
