@@ -19,7 +19,7 @@ from hammer2_cluster.store.chains import StoredChains, at_once
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import LABEL
 from hammer2_cluster.store.making import open_volume
-from hammer2_cluster.store.pfs import assemble
+from hammer2_cluster.store.pfs import assemble, find_root, root_chain
 from hammer2_cluster.store.volume_header import confirmed_tid, generations
 from hammer2_cluster.straight import Straight
 from hammer2_spec.semantics import REPAIRED
@@ -66,7 +66,6 @@ class World:
         *,
         clients: int = 1,
         files: dict[bytes, bytes] | None = None,
-        patience: int | None = None,
         limit: int = QUEUE_LIMIT,
         instant: bool = False,
     ) -> None:
@@ -77,8 +76,10 @@ class World:
         self.volumes = [volume for volume in self.chains.volumes if volume is not None]
         self.straight = Straight(self.chains, REPAIRED)
         self.root, _ = self.straight.run(assemble(self.straight, self.chains, LABEL))
-        self.ons = [self.sim.client(c, self.chains, REPAIRED, patience) for c in range(clients)]
+        self.ons = [self.sim.client(c, self.chains, REPAIRED) for c in range(clients)]
         self.roots = [self.straight.run(life_cycle.copy(self.straight, self.root)) for _ in self.ons]
+        for on, root in zip(self.ons, self.roots, strict=True):
+            on.keep(root)
         self.filesystems = [
             Filesystem(on, self.chains, LABEL, root, []) for on, root in zip(self.ons, self.roots, strict=True)
         ]
@@ -90,6 +91,17 @@ class World:
     @property
     def filesystem(self) -> Filesystem:
         return self.filesystems[0]
+
+    def come_back(self, n: int) -> None:
+        """A node that was disconnected is there again, as of what it has on its medium."""
+        volume = at_once(open_volume(self.devices[n], n, "", self.sim.nodes[n]))
+        self.volumes[n] = self.chains.volumes[n] = volume
+        root = self.straight.run(find_root(self.straight, self.chains, volume, LABEL))
+        assert root is not None
+        for cluster in (self.root, *self.roots):
+            assert cluster.pmp is not None
+            cluster.array[n].chain = self.straight.run(root_chain(self.chains, volume, root, cluster.pmp))
+        self.sim.reconnect(n)
 
     def chains_in_memory(self) -> Iterator[StoredChain]:
         """Every chain of every node."""

@@ -11,11 +11,11 @@ The bodies of the operations run here unchanged. What the rules of ``runner`` co
 """
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.locking import resolve, tid_of
@@ -25,9 +25,12 @@ from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.runner import Answer, Step, Until
 from hammer2_cluster.standing import SOFT_AND_SUPROOT, release
+from hammer2_spec.cluster_rules import is_locked
 from hammer2_spec.resolve import majority
 from hammer2_spec.semantics import REPAIRED, Semantics
 from hammer2_spec.vocabulary import BrefFlag, BrefType, ChainFlag, ClusterFlag, PfsType
+
+Result = TypeVar("Result")
 
 _TELLING: Final = ChainFlag.DELETED | ChainFlag.MODIFIED
 """Flags that all members of a locked cluster have in common."""
@@ -35,6 +38,25 @@ _TELLING: Final = ChainFlag.DELETED | ChainFlag.MODIFIED
 
 class Cancelled(Exception):
     """Somebody else wants the operation to end; all that it held is released."""
+
+
+class Patience(NamedTuple):
+    """What to do when the quorum is lost: the management mode of L88."""
+
+    again: bool
+    """Wait until nodes come back, and perform the operation again."""
+    ticks: int | None = None
+    """But no longer than this from its beginning; None for ever."""
+
+
+WAIT: Final = Patience(again=True)
+FAIL: Final = Patience(again=False)
+"""As soon as it is known that none can be reached. A node that is silent may still answer, until it is disconnected."""
+
+
+def fail_after(ticks: int) -> Patience:
+    """Wait, but not for longer than so many ticks."""
+    return Patience(again=True, ticks=ticks)
 
 
 class Gone(NamedTuple):
@@ -59,6 +81,14 @@ class Nodes:
     report: Callable[[int, Chain], None] = lambda _node, _chain: None
     """A node has something else, at this chain, than what a quorum decided (L1388-1393)."""
 
+    def seen(self) -> list[tuple[bool, int]]:
+        """What changes whenever a node comes or goes."""
+        return [(node.connected, node.times_lost) for node in self.nodes]
+
+    def differ_from(self, seen: list[tuple[bool, int]]) -> bool:
+        """Whether a node has come or gone since."""
+        return self.seen() != seen
+
 
 @dataclass(slots=True, eq=False)
 class _Question(Generic[Answer]):
@@ -66,7 +96,6 @@ class _Question(Generic[Answer]):
 
     client: "FrontEnd"
     until: Until | None
-    deadline: int | None
     outstanding: dict[int, int] = field(default_factory=dict)
     """Slot -> node."""
     answered: list[int] = field(default_factory=list)
@@ -80,15 +109,13 @@ class _Question(Generic[Answer]):
             if self._is_over():
                 raise StopAsyncIteration
             late = ", ".join(str(node) for node in sorted(self.outstanding.values()))
-            await self.client.wait(
-                Suspended(lambda: bool(self.arrived) or self._is_over(), f"answers of nodes {late}", self.deadline)
-            )
+            await self.client.wait(lambda: bool(self.arrived) or self._is_over(), f"answers of nodes {late}")
         return self.arrived.popleft()
 
     def _is_over(self) -> bool:
         if not self.outstanding or (self.until is not None and self.until(self.answered)):
             return True
-        return self.deadline is not None and self.client.now() >= self.deadline
+        return self.client.is_out_of_patience()
 
 
 class FrontEnd:
@@ -100,7 +127,6 @@ class FrontEnd:
         nodes: Nodes,
         chains: ChainLayer,
         semantics: Semantics = REPAIRED,
-        patience: int | None = None,
     ) -> None:
         """One more client.
 
@@ -109,19 +135,17 @@ class FrontEnd:
             nodes: what the clients share.
             chains: the layer below.
             semantics: which repairs are in force. Those of lookups and writes must be.
-            patience: the ticks after which a question goes without the answers that are missing, and its operation
-                fails if those were needed; None to wait for as long as it takes.
         """
         self.me: Final = me
         self.semantics: Final = semantics
         self.chains: Final = chains
-        self.patience = patience
         self.owed: Final[Counter[int]] = Counter()
         """Answers that each node owes to this client."""
         self._nodes: Final = nodes
         self._question: _Question[Any] | None = None
         self._known: dict[int, Cluster] = {}
         """The clusters that something was sent for, by id; those without references are forgotten now and then."""
+        self._deadline: int | None = None
         self._cancelled = False
         self._raised: BaseException | None = None
 
@@ -138,8 +162,7 @@ class FrontEnd:
         until: Until | None = None,
     ) -> AsyncIterator[tuple[int, Answer]]:
         """As Runner.ask: sent to all at once, answered in whatever order."""
-        deadline = None if self.patience is None else self.now() + self.patience
-        question: _Question[Answer] = _Question(self, until, deadline)
+        question: _Question[Answer] = _Question(self, until)
         self._question = question
         uncertain = (cluster,) if fills is None else (cluster, fills)
         self._send(cluster, step, range(cluster.nchains) if slots is None else slots, even_empty, uncertain, question)
@@ -174,13 +197,12 @@ class FrontEnd:
         return enough
 
     async def known(self, *clusters: Cluster) -> None:
-        """As Runner.known, but no longer than the client's patience."""
+        """As Runner.known, but no longer than the client has patience."""
         for cluster in clusters:
             enough = self.quorum_of(cluster)
-            deadline = None if self.patience is None else self.now() + self.patience
-            if enough is not None and not enough(()):
+            if enough is not None and not enough(()) and not self.is_out_of_patience():
                 late = ", ".join(str(i) for i in cluster.late())
-                await self.wait(Suspended(partial(enough, ()), f"answers of nodes {late}", deadline))
+                await self.wait(partial(enough, ()), f"answers of nodes {late}")
             if cluster.focus is None:
                 resolve(self, cluster)
 
@@ -202,11 +224,87 @@ class FrontEnd:
 
         self._send(cluster, compare, late, False, (cluster,), None)
 
+    # ---- operations from beginning to end
+
+    def keep(self, cluster: Cluster) -> None:
+        """A cluster that the client holds between operations, as an inode holds its own."""
+        self._remember(cluster)
+
+    async def perform(
+        self,
+        operation: Callable[[], Coroutine[Any, Any, Result]],
+        lost: type[Exception],
+        patience: Patience = WAIT,
+    ) -> Result:
+        """An operation, and what the client's patience says if the quorum is lost under it.
+
+        Whatever it raises, nothing that it locked or referenced stays so, on any node that ever answers. What it had
+        written stays, on some nodes: only a write that ends well may be flushed.
+
+        Args:
+            operation: begins it; again, if it has to be performed again.
+            lost: what it raises without a quorum.
+            patience: when to give up.
+
+        Raises:
+            Cancelled: somebody has called ``cancel``.
+            Exception: what the operation raises; of type ``lost`` only if it is not performed again.
+        """
+        self._deadline = None if patience.ticks is None else self._nodes.clock() + patience.ticks
+        try:
+            while True:
+                before, seen = self._held(), self._nodes.seen()
+                try:
+                    return await operation()
+                except lost:
+                    self._release_since(before)
+                    if not patience.again or self.is_out_of_patience():
+                        raise
+                except BaseException:
+                    self._release_since(before)
+                    raise
+                await self.wait(partial(self._nodes.differ_from, seen), "a quorum")
+        finally:
+            self._deadline, self._cancelled = None, False
+
+    def _held(self) -> dict[int, tuple[int, bool]]:
+        """What the client holds: for each cluster its references, and whether it is locked."""
+        return {n: (known.refs, is_locked(known)) for n, known in self._known.items() if known.refs > 0}
+
+    def _release_since(self, before: dict[int, tuple[int, bool]]) -> None:
+        """Release what was not held before. It queues behind all that was sent, so it meets what that has locked."""
+        for cluster in list(self._known.values()):
+            refs, was_locked = before.get(cluster.id, (0, False))
+            unlocks = int(is_locked(cluster) and not was_locked)
+            drops = cluster.refs - refs - unlocks
+            if unlocks or drops > 0:
+                self._let_go(cluster, unlocks, drops)
+
+    def _let_go(self, cluster: Cluster, unlocks: int, drops: int) -> None:
+        cluster.refs -= unlocks + drops
+        last = cluster.refs == 0
+
+        async def let_go(i: int) -> None:
+            chain = deref(cluster.array[i].chain)
+            for _ in range(unlocks):
+                self.chains.unlock(chain)
+            for _ in range(drops):
+                self.chains.drop(chain)
+            if last:
+                cluster.array[i].chain = None
+
+        self._send(cluster, let_go, range(len(cluster.array)), False, (), None)
+        if unlocks:
+            cluster.flags &= ~ClusterFlag.LOCKED
+            cluster.focus = None
+        if last:
+            self.chains.kfree(cluster)
+
     # ---- sending and receiving
 
-    def now(self) -> int:
-        """The ticks that have passed."""
-        return self._nodes.clock()
+    def is_out_of_patience(self) -> bool:
+        """Whether the operation has taken as long as it may."""
+        return self._deadline is not None and self._nodes.clock() >= self._deadline
 
     def _send(
         self,
@@ -245,9 +343,13 @@ class FrontEnd:
         for cluster in clusters:
             self._known[cluster.id] = cluster
 
-    async def wait(self, why: Suspended) -> None:
-        """Suspend. Raises Cancelled, or what a step has raised."""
-        await suspended(why._replace(ready=lambda: self._cancelled or self._raised is not None or why.ready()))
+    async def wait(self, ready: Callable[[], bool], why: str) -> None:
+        """Suspend until it is ready, or patience is at its end. Raises Cancelled, or what a step has raised."""
+
+        def go_on() -> bool:
+            return self._cancelled or self._raised is not None or ready()
+
+        await suspended(Suspended(go_on, why, self._deadline))
         if self._raised is not None:
             raised, self._raised = self._raised, None
             raise raised

@@ -76,11 +76,9 @@ class Simulation:
     def _clock(self) -> int:
         return self.now
 
-    def client(
-        self, me: Hashable, chains: ChainLayer, semantics: Semantics = REPAIRED, patience: int | None = None
-    ) -> FrontEnd:
+    def client(self, me: Hashable, chains: ChainLayer, semantics: Semantics = REPAIRED) -> FrontEnd:
         """A new client, on a chain layer whose volumes wait as the nodes of this simulation do."""
-        on = FrontEnd(me, self.shared, chains, semantics, patience)
+        on = FrontEnd(me, self.shared, chains, semantics)
         self._clients[me] = _Client(on, [deque() for _ in self.nodes])
         return on
 
@@ -198,6 +196,12 @@ class Simulation:
         self.nodes[n].disconnect()
         for client in self._clients.values():
             client.mail[n].append(Gone(n))
+
+    def reconnect(self, n: int) -> None:
+        """A node takes steps again; whoever waits for that looks."""
+        self.nodes[n].reconnect()
+        for client in self._clients.values():
+            self._go_on(client)
 
     def cancel(self, me: Hashable) -> None:
         """End what a client does, where it waits."""

@@ -71,12 +71,10 @@ class Threads:
         wakes = min((why.wakes for why in waits if why.wakes is not None), default=None)
         return None if wakes is None else max(0.0, wakes * TICK_SECONDS - (time.monotonic() - self._start)) + 0.001
 
-    def client(
-        self, me: Hashable, chains: ChainLayer, semantics: Semantics = REPAIRED, patience: int | None = None
-    ) -> FrontEnd:
+    def client(self, me: Hashable, chains: ChainLayer, semantics: Semantics = REPAIRED) -> FrontEnd:
         """One more client. One thread at a time runs its operations."""
         self._boxes[me] = queue.SimpleQueue()
-        self._ons[me] = FrontEnd(me, self.shared, chains, semantics, patience)
+        self._ons[me] = FrontEnd(me, self.shared, chains, semantics)
         return self._ons[me]
 
     def run(self, me: Hashable, operation: Coroutine[Any, Any, Result]) -> Result:
@@ -112,6 +110,12 @@ class Threads:
         self.nodes[n].disconnect()
         for box in self._boxes.values():
             box.put(Gone(n))
+
+    def reconnect(self, n: int) -> None:
+        """A node takes steps again; whoever waits for that looks."""
+        self.nodes[n].reconnect()
+        for box in self._boxes.values():
+            box.put(None)
 
     def cancel(self, me: Hashable) -> None:
         """End what a client does, where it waits."""

@@ -103,8 +103,8 @@ async def find(on: Runner, cparent: Cluster, name: bytes) -> tuple[Cluster | Non
 
 
 def must_have_answered(cparent: Cluster) -> None:
-    """Nothing was found: at least one member must have been able to look."""
-    if all(chain.error for _, chain in cparent.members()):
+    """Nothing was found: enough members must have been able to look, and agreed. Raises UnavailableError."""
+    if cparent.error or all(chain.error for _, chain in cparent.members()):
         raise UnavailableError(wrong_with(cparent))
 
 

@@ -154,12 +154,12 @@ async def assemble(on: Runner, chains: StoredChains, label: bytes) -> tuple[Clus
     cluster.pmp, cluster.refs, cluster.nchains = pmp, 1, len(roots)
     for i, (volume, root) in enumerate(zip(chains.volumes, roots, strict=True)):
         if volume is not None and root is not None:
-            cluster.array[i].chain = await _root_chain(chains, volume, root, pmp)
+            cluster.array[i].chain = await root_chain(chains, volume, root, pmp)
     await _leave_out(on, chains, cluster, left_out)
     return cluster, left_out
 
 
-async def _root_chain(chains: StoredChains, volume: Volume, root: Root, pmp: Pfs) -> StoredChain:
+async def root_chain(chains: StoredChains, volume: Volume, root: Root, pmp: Pfs) -> StoredChain:
     """The root of the PFS on one node, referenced."""
     volume.pfs[root.key] = pmp
     sroot = deref(volume.super_root)
