@@ -42,9 +42,9 @@ from hammer2_spec.vocabulary import ChainFlag, Error, Resolve
 SIZE = 1 << 19
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
 """Under the profile ``fuzz``: more of everything."""
-SUBSETS_UP_TO = 5 if THOROUGH else 3
+SUBSETS_UP_TO = 6 if THOROUGH else 4
 """So many writes after a sync are lost in all combinations, more at random."""
-RANDOM_LOSSES = 10 if THOROUGH else 2
+RANDOM_LOSSES = 16 if THOROUGH else 4
 
 Files = dict[bytes, bytes]
 

@@ -387,6 +387,9 @@ class StoredBesideModel(RuleBasedStateMachine):
             return
         items = self._locked_root()
         pair = deref(self._look_up(items, key, key, Lookup.NOLOCK)[0])
+        if pair.model.flags & ChainFlag.INITIAL:  # never written: the contract does not let it be read
+            self._release(items)
+            return
 
         def how_it_went(layer: ChainLayer, of: Callable[[Pair], Chain]) -> list[int]:
             called: list[int] = []
