@@ -13,7 +13,11 @@ from typing import Any
 
 import icontract
 import pytest
+import z3
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import symbolic_clusters
 import verify
 from hammer2_cluster import accessors, data, life_cycle, locking, lookups, modifying, snapshot, topology
 
@@ -85,6 +89,22 @@ def test_most_contracted_functions_that_are_no_coroutines_are_confirmed() -> Non
         name for name in others if inspect.iscoroutinefunction(inspect.unwrap(resolve_name(f"hammer2_cluster.{name}")))
     }
     assert others - coroutines == {"accessors.setmethod_check", "checked.decide", "data.load_async", "locking.resolve"}
+
+
+INTEGERS = st.integers(-(2**33), 2**33)
+
+
+@settings(max_examples=30)
+@given(INTEGERS, INTEGERS, st.integers(0, 8))
+def test_flag_words_compute_as_integers_do(a: int, b: int, n: int) -> None:
+    word, other = symbolic_clusters.constant(a), symbolic_clusters.constant(b)
+    for computed, expected in [
+        (word, a), (~word, ~a), (word << n, a << n),
+        (word & other, a & b), (word & b, a & b), (a & other, a & b),
+        (word | other, a | b), (word | b, a | b), (a | other, a | b),
+        (word ^ other, a ^ b), (word ^ b, a ^ b), (a ^ other, a ^ b),
+    ]:  # fmt: skip
+        assert z3.simplify(computed.var).as_long() == expected
 
 
 def run(*arguments: str, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from multiprocessing import get_context
 
@@ -29,11 +30,14 @@ def first_line_of_body(mutant: Mutant) -> int:
     return 0
 
 
+mutation_of = cache(mutate)
+
+
 def mutants_of(name: str, found: Target) -> list[Mutant]:
     """Those of the body of a confirmed function."""
     module = import_module(found.function.__module__)
     inside = name.removeprefix(module.__name__.removeprefix(f"{PACKAGE}.")).removeprefix(".")
-    return [x for x in mutate(module).mutants if x.function == inside and x.line >= first_line_of_body(x)]
+    return [x for x in mutation_of(module).mutants if x.function == inside and x.line >= first_line_of_body(x)]
 
 
 def _judge(mutant: Mutant) -> tuple[str, Finding]:

@@ -31,7 +31,7 @@ CLUSTER_FLAG_BITS = 14
 
 
 class FlagWord(SymbolicInt):
-    """A number bit by bit, lowest first; ``&``, ``|``, ``~`` and ``<<`` keep it so."""
+    """A number bit by bit, lowest first; ``&``, ``|``, ``^``, ``~`` and ``<<`` keep it so."""
 
     def __init__(self, bits: Sequence[Any], negative: bool = False) -> None:
         self.bits = tuple(bits)
@@ -65,6 +65,9 @@ class FlagWord(SymbolicInt):
     def __or__(self, other: object) -> Any:  # noqa: ANN401 - as above
         return self._with(other, z3.Or)
 
+    def __xor__(self, other: object) -> Any:  # noqa: ANN401 - as above
+        return self._with(other, z3.Xor)
+
     def __invert__(self) -> Any:  # noqa: ANN401 - as above
         with NoTracing():  # type: ignore[no-untyped-call] # CrossHair's
             return FlagWord([z3.Not(bit) for bit in self.bits], not self.negative)
@@ -75,6 +78,7 @@ class FlagWord(SymbolicInt):
 
     __rand__ = __and__
     __ror__ = __or__
+    __rxor__ = __xor__
 
 
 def constant(number: int) -> FlagWord:

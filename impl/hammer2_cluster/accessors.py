@@ -48,7 +48,10 @@ def modified(cluster: Cluster | None) -> int:
     return int(deref(deref(cluster).focus).flags & ChainFlag.MODIFIED != 0)
 
 
-@always(lambda result: 0 <= result.data_off <= OFF_MASK_RADIX, "no media offset: it is a node's own")
+@always(
+    lambda cluster, result: result.data_off == cluster.focus.bref.data_off % (OFF_MASK_RADIX + 1),
+    "the size radix, but no media offset: that is a node's own",
+)
 @always(
     lambda cluster, result: replace(result, data_off=0) == replace(cluster.focus.bref, data_off=0),
     "all else is the focus's",
