@@ -11,10 +11,11 @@ from click.testing import CliRunner, Result
 
 from hammer2_oracle.cli import main
 from hammer2_oracle.status import Status
-from hammer2_proofs import matrix
+from hammer2_proofs import matrix, protocol_findings
 from hammer2_spec.claims import CLAIMS
 from hammer2_spec.findings import FINDINGS
 from hammer2_spec.properties import PROPERTIES
+from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS
 from hammer2_spec.semantics import RESOLVE_REPAIRS
 
 OF_THE_DECISION = [number for number, finding in FINDINGS.items() if finding.repair in RESOLVE_REPAIRS]
@@ -28,6 +29,9 @@ def printed(*arguments: str) -> str:
     result = run(*arguments)
     assert result.exit_code == Status.AGREE, result.output
     return result.stdout
+
+
+OF_THE_PROTOCOL = [*PROTOCOL_FINDINGS, *(f"V{number:02}" for number in range(1, 11))]
 
 
 def in_one_line(text: str) -> str:
@@ -97,3 +101,34 @@ def test_a_missing_matrix_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch, t
     result = run()
     assert result.exit_code != Status.AGREE
     assert "is missing: python -m hammer2_proofs.matrix --write" in result.stderr
+
+
+def test_the_overview_names_every_finding_of_the_protocol_and_its_matrix() -> None:
+    text = printed()
+    for number, finding in PROTOCOL_FINDINGS.items():
+        assert f"{number}  {finding.title}" in text
+    assert "\nV01   4 steps  every majority of intact media yields what was acknowledged\n" in text
+    assert "disable_on_disconnect     one client                 holds" in text
+
+
+@pytest.mark.parametrize("number", OF_THE_PROTOCOL)
+def test_a_finding_of_the_protocol_shows_its_shortest_counterexample(number: str) -> None:
+    text = printed(number)
+    row = json.loads(printed(number, "--json"))["finding"]["counterexample"]
+    assert f"{len(row['steps']):>2}. {row['steps'][-1][0]}" in text
+    assert f": {row['sentence']}" in in_one_line(text)
+    command = text.splitlines()[-1].removeprefix("$ ")
+    assert shlex.split(command)[:3] == ["hammer2-cluster", "explore", row["model"]]
+
+
+def test_the_object_for_machines_has_the_protocol() -> None:
+    found = json.loads(printed("--json"))["protocol"]
+    assert list(found["findings"]) == OF_THE_PROTOCOL
+    assert found["matrix"] == protocol_findings.load()
+
+
+def test_counterexamples_of_another_protocol_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol_findings, "digest", lambda: "another")
+    result = run("P01")
+    assert result.exit_code != Status.AGREE
+    assert "speaks of another protocol than this: python -m hammer2_proofs.protocol_ablations --write" in result.stderr

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from hammer2_cluster.decisions import Decision
+from hammer2_oracle import protocol_report
 from hammer2_oracle.counterexamples import STORED
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status
@@ -76,7 +77,8 @@ def overview(decision: Decision, as_json: bool) -> Status:
     stored = _matrix()
     if as_json:
         found = {number: _as_json(number, finding, stored) for number, finding in FINDINGS.items()}
-        click.echo(json.dumps({"command": "findings", "decision": decision.name, "findings": found, "matrix": stored}))
+        row = {"command": "findings", "decision": decision.name, "findings": found, "matrix": stored}
+        click.echo(json.dumps({**row, "protocol": protocol_report.everything()}))
         return Status.AGREE
     screen = Screen()
     for number, finding in FINDINGS.items():
@@ -93,6 +95,7 @@ def overview(decision: Decision, as_json: bool) -> Status:
         f"{len(FINDINGS)} findings; of {len(stored['rows'])} properties the original breaks {refuted}, "
         f"the repaired decision {sum(row['repaired']['standing'] != 'holds' for row in stored['rows'])}"
     )
+    protocol_report.overview(screen)
     return Status.AGREE
 
 

@@ -6,6 +6,8 @@ implementation that has some of the fixes: ``parse("seed,+majority_tid")``, ``pa
 
 from typing import NamedTuple
 
+from hammer2_spec.switches import chosen
+
 
 class Semantics(NamedTuple):
     """One switch per repair, off in the seed. What each one mends is told by its finding."""
@@ -138,21 +140,9 @@ def parse(text: str) -> Semantics:
 
     Raises ValueError, naming the word and what was expected, for anything else.
     """
-    words = [word.strip() for word in text.split(",")]
-    base = BASES.get(words[0])
-    changes: list[tuple[str, bool]] = []
-    for word in words[base is not None :]:
-        sign, name = word[:1], word[1:].replace("-", "_")
-        if sign not in ("+", "-") or name not in Semantics._fields:
-            raise ValueError(
-                f"semantics {word!r}: expected seed, repaired, or + or - and one of {', '.join(Semantics._fields)}"
-            )
-        changes.append((name, sign == "+"))
-    if base is None:
-        if len({on for _, on in changes}) > 1:
-            raise ValueError(f"semantics {text!r}: begin with seed or repaired to mix + and -")
-        base = SEED if changes[0][1] else REPAIRED
-    return base._replace(**dict(changes))
+    bases = {name: frozenset(switch for switch, on in base._asdict().items() if on) for name, base in BASES.items()}
+    on = chosen(text, Semantics._fields, bases)
+    return Semantics(*(name in on for name in Semantics._fields))
 
 
 def describe(semantics: Semantics) -> str:

@@ -19,10 +19,12 @@ BOUNDS = {
     "masters": "How many masters.",
     "slaves": "How many slaves.",
     "clients": "How many front ends.",
-    "tids": "The highest transaction id (calibration).",
+    "tids": "The highest transaction id (calibration, tree).",
     "writes": "How many writes.",
     "elections": "How many elections.",
     "faults": "How many faults.",
+    "losses": "How many times a master's media is lost.",
+    "soft_masters": "How many soft masters.",
     "fault_epochs": "How many epochs faults may bring about.",
 }
 MEBIBYTE = 2**20
@@ -41,6 +43,9 @@ def bounds(command: Callable[..., None]) -> Callable[..., None]:
 @bounds
 @click.option("--bug", is_flag=True, help="Plant the calibration model's mistake.")
 @click.option("--without", multiple=True, metavar="NAME", help="Take an ingredient of the protocol away.")
+@click.option(
+    "--semantics", metavar="TEXT", help="The ingredients of seed or repaired, + and - some: seed,+promise or -restamp."
+)
 @click.option("--with", "plus", multiple=True, metavar="NAME", help="Turn a switch of the model on.")
 @click.option("--symmetry", is_flag=True, help="Count states that differ by a permutation of like nodes as one.")
 @click.option("--workers", type=click.IntRange(1, 2), default=1, show_default=True, help="Cores.")
@@ -60,7 +65,7 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
     if options["listing"]:
         _list()
         return
-    from hammer2_proofs.explorer.models import build
+    from hammer2_proofs.explorer.models import build, switches_of
     from hammer2_proofs.explorer.report import as_object, traces
     from hammer2_proofs.explorer.search import search
 
@@ -68,6 +73,8 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
     if options["bug"]:
         switches.add("bug")
     try:
+        if options["semantics"]:
+            switches |= switches_of(model, options["semantics"])
         built = build(model, {name: options[name] for name in BOUNDS}, frozenset(switches))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -124,6 +131,8 @@ def _arguments(model: str, options: dict[str, Any]) -> list[str]:
             words += [f"--{name.replace('_', '-')}", str(options[name])]
     for name in options["without"]:
         words += ["--without", name]
+    if options["semantics"]:
+        words += ["--semantics", options["semantics"]]
     for name in options["plus"]:
         words += ["--with", name]
     words += [f"--{flag}" for flag in ("bug", "symmetry") if options[flag]]

@@ -14,15 +14,24 @@ from hammer2_oracle.status import Status
 def findings(number: str | None, decision: Decision, as_json: bool) -> Status:
     """Show what is wrong with the original and what mends it, or one finding in full.
 
-    The overview ends with the matrix of properties: what holds in the original, what with all repairs, and the smallest
-    sets of repairs that are enough. All of it was found by machines; what is shown here is stored with the sources
-    that it speaks of, and refused for others.
+    F... are those of the decision and the operations, P... those of the protocol of failures and
+    resynchronization, V... the invariants of that protocol that the original breaks.
+
+    The overview has the matrix of properties: what holds in the original, what with all repairs, and the smallest
+    sets of repairs that are enough; and that of the protocol: what breaks without each ingredient. All of it was
+    found by machines; what is shown here is stored with the sources that it speaks of, and refused for others.
     """
-    from hammer2_oracle import findings_report
+    from hammer2_oracle import findings_report, protocol_report
     from hammer2_spec.findings import FINDINGS
 
     if number is None:
         return findings_report.overview(decision, as_json)
     if number.upper() not in FINDINGS:
-        raise click.UsageError(f"no finding is called {number!r}, expected {min(FINDINGS)} to {max(FINDINGS)}")
+        of_the_protocol = protocol_report.numbers()
+        if number.upper() in of_the_protocol:
+            return protocol_report.one(number.upper(), decision, as_json)
+        raise click.UsageError(
+            f"no finding is called {number!r}, expected {min(FINDINGS)} to {max(FINDINGS)}, "
+            f"or {of_the_protocol[0]} to {of_the_protocol[-1]}"
+        )
     return findings_report.one(number.upper(), decision, as_json)

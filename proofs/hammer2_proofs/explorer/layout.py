@@ -64,9 +64,9 @@ def record_of(annotation: object) -> type | None:
 
 
 def largest(name: str, annotation: object, ranges: Mapping[str, int]) -> int:
-    """The largest value of a field: 1 for a bool, the highest member of an enumeration, else as declared."""
+    """The largest value of a field: as declared; else 1 for a bool, the highest member of an enumeration."""
     if is_flag(annotation):
-        return 1
+        return ranges.get(name, 1)
     if isinstance(annotation, type) and issubclass(annotation, IntEnum):
         return max(annotation)
     if name not in ranges:
@@ -90,6 +90,7 @@ class Layout:
         self._offset = 0
         self.keys: list[Key] = []
         self.tuples: dict[str, list[int]] = {}
+        self.first_slots: dict[str, int] = {}
         hints = get_type_hints(self.state_class)
         scalars = []
         for name in self.state_class._fields:
@@ -99,6 +100,7 @@ class Layout:
                 continue
             self.records[name] = record
             self.tuples[name] = []
+            self.first_slots[name] = self.slots
             record_hints = get_type_hints(record)
             fields = [(f, record_hints[f], f"{name}.{f}") for f in record._fields]  # type: ignore[attr-defined]  # a NamedTuple
             for index in range(self.sizes[name]):

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hammer2_proofs.explorer import calibration
+from hammer2_spec.protocol.findings import SEED_HAS
 from hammer2_spec.protocol.model import WHY, protocol
 from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED, Setup
+from hammer2_spec.protocol.tree import INGREDIENTS as TREE_INGREDIENTS
+from hammer2_spec.protocol.tree import TreeSetup
+from hammer2_spec.protocol.tree_model import FIRST_LEAF, PARENTS, tree_model
+from hammer2_spec.protocol.tree_model import WHY as TREE_WHY
+from hammer2_spec.switches import chosen
 from hammer2_spec.transition_system import Model
 
 
@@ -35,11 +41,17 @@ def _calibration(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[A
 
 
 PROTOCOL_SWITCHES = {
-    "no-losses": "no media is ever lost",
     "endless": "clients write for ever; their versions have no content of their own",
     "reader": "a hard read collects its answers one by one",
     "rank": "states whose tids are in the same order count as one",
     "cold": "start without an open session",
+    "partitions": "links between clients and nodes are cut, and heal",
+    "free-epochs": "a client may choose any epoch higher than those it sees",
+    "late-finish": "a pass may end after its session",
+    "space": "nodes run out of space",
+    "stay-away": "disconnected nodes may stay away; then the others are to be synchronized, if they are a majority",
+    "history": "remember that there was no quorum",
+    "operations": "the goal of progress is that operations complete",
     "split-views": "of two clients, one does not reach the last master, the other not the first: a partition",
     **{f"without-{name}": f"take away: {why}" for name, why in WHY.items()},
 }
@@ -62,16 +74,29 @@ def _protocol(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[Any,
         elections=bounds["elections"],
         faults=bounds["faults"],
         fault_epochs=bounds["fault_epochs"],
-        losses="no-losses" not in switches,
+        losses=bounds["losses"],
         endless="endless" in switches,
         reader="reader" in switches,
-        rank_tids="rank" in switches or bounds["elections"] >= UNLIMITED,
+        rank_tids=bool({"rank", "free-epochs"} & switches) or bounds["elections"] >= UNLIMITED,
+        **{name: name.replace("_", "-") in switches for name in SCENARIOS},
         **{name: f"without-{name}" not in switches for name in INGREDIENTS},
     )
-    return protocol(setup, slaves, warm="cold" not in switches)
+    return protocol(
+        setup,
+        slaves,
+        warm="cold" not in switches,
+        soft_masters=bounds["soft_masters"],
+        operations="operations" in switches,
+    )
+
+
+def _tree(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[Any, Any]:
+    ingredients = {name: f"without-{name}" not in switches for name in TREE_INGREDIENTS}
+    return tree_model(TreeSetup(PARENTS, len(PARENTS), FIRST_LEAF, bounds["tids"], **ingredients))
 
 
 PROTOCOL_NODES = 5
+SCENARIOS = ("partitions", "free_epochs", "late_finish", "space", "stay_away", "history")
 
 MODELS: dict[str, Entry] = {
     "protocol": Entry(
@@ -83,10 +108,18 @@ MODELS: dict[str, Entry] = {
             "writes": Bound(2, 1, 6, "writes"),
             "elections": Bound(2, 0, UNLIMITED, f"elections; {UNLIMITED} is no bound"),
             "faults": Bound(1, 0, UNLIMITED, f"faults; {UNLIMITED} is no bound"),
+            "losses": Bound(1, 0, 2, "times that a master's media is lost"),
+            "soft_masters": Bound(0, 0, 1, "soft masters"),
             "fault_epochs": Bound(UNLIMITED, 1, UNLIMITED, f"epochs that faults bring about; {UNLIMITED} is no bound"),
         },
         PROTOCOL_SWITCHES,
         _protocol,
+    ),
+    "tree": Entry(
+        "resynchronization below the root: subtrees are certified by their tids",
+        {"tids": Bound(2, 1, 4, "transaction ids")},
+        {f"without-{name}": f"take away: {why}" for name, why in TREE_WHY.items()},
+        _tree,
     ),
     "calibration": Entry(
         "a small quorum cluster whose counts other model checkers agree on",
@@ -99,6 +132,22 @@ MODELS: dict[str, Entry] = {
         _calibration,
     ),
 }
+
+
+INGREDIENTS_OF = {"protocol": INGREDIENTS, "tree": TREE_INGREDIENTS}
+
+
+def switches_of(name: str, semantics: str) -> frozenset[str]:
+    """The switches that make a model's ingredients those of ``seed``, ``repaired``, ``seed,+promise``, and so on.
+
+    Raises:
+        ValueError: the model has no ingredients, or the text names none of them.
+    """
+    if name not in INGREDIENTS_OF:
+        raise ValueError(f"{name} has no ingredients: --semantics is for {' and '.join(INGREDIENTS_OF)}")
+    names = INGREDIENTS_OF[name]
+    on = chosen(semantics, names, {"seed": SEED_HAS & {*names}, "repaired": frozenset(names)})
+    return frozenset(f"without-{ingredient}" for ingredient in names if ingredient not in on)
 
 
 def build(name: str, given: Mapping[str, int | None], switches: frozenset[str]) -> Model[Any, Any]:

@@ -615,9 +615,9 @@ class Translator:
     # ------------------------------------------------------------------ expressions
 
     def _slot(self, name: str, record_field: str, index: str) -> str:
-        keys = [self.layout.keys[i] for i in self.layout.tuples[name]]
-        first = next(f.slot for f in keys[0].fields if f.name == record_field)
-        stride = len(keys[0].fields)
+        fields: tuple[str, ...] = self.layout.records[name]._fields  # type: ignore[attr-defined]  # a NamedTuple
+        first = self.layout.first_slots[name] + fields.index(record_field)
+        stride = len(fields)
         if index.isdigit():
             return str(first + int(index) * stride)
         return f"{first} + {index} * {stride}"

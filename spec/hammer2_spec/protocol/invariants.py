@@ -1,6 +1,7 @@
 """What must hold in every reachable state of the protocol, each a sentence."""
 
-from hammer2_spec.protocol.reading import agreeing, answer_content, answers
+from hammer2_spec.protocol.reading import answer_content, quorum_answers
+from hammer2_spec.protocol.resynchronization import needs_sync
 from hammer2_spec.protocol.state import (
     Node,
     Phase,
@@ -8,7 +9,10 @@ from hammer2_spec.protocol.state import (
     State,
     majority,
     mixture,
+    needed,
+    reached,
     syncing,
+    usable,
 )
 
 
@@ -47,10 +51,8 @@ def every_majority_of_intact_media_yields_what_was_acknowledged(m: Setup, s: Sta
 def a_hard_read_returns_everything_acknowledged(m: Setup, s: State) -> bool:
     """Whatever a quorum would answer now has everything known (C32, C34)."""
     for i in range(m.masters):
-        node = s.nodes[i]
-        if answers(m, node, i) and agreeing(m, s, i) >= majority(m):
-            if not contains(m, answer_content(m, node), s.known):
-                return False
+        if quorum_answers(m, s, i) and not contains(m, answer_content(m, s.nodes[i]), s.known):
+            return False
     return True
 
 
@@ -116,10 +118,123 @@ def a_tid_has_one_content(_m: Setup, s: State) -> bool:
     return True
 
 
-def the_media_of_a_write_disabled_node_stays(m: Setup, before: State, after: State) -> bool:
-    """What is on a write-disabled node's media changes only by resynchronization (C86)."""
+def in_step(m: Setup, s: State, c: int, i: int) -> bool:
+    """Whether a node looks synchronized to a session: in reach, eligible, at its version or the one before."""
+    client, node = s.clients[c], s.nodes[i]
+    return reached(m, s, c, i) and node.eligible and node.volatile_tid in (client.tid, client.prior_tid)
+
+
+def is_synchronized(m: Setup, s: State, c: int, i: int) -> bool:
+    """Whether a node really has, whole, the version that its tid says."""
+    client, node = s.clients[c], s.nodes[i]
+    if not usable(node) or node.volatile_content & mixture(m) != 0:
+        return False
+    if node.volatile_tid == client.tid:
+        return node.volatile_content == client.content
+    return node.volatile_content == client.prior_content
+
+
+def serves(s: State, c: int) -> bool:
+    """Whether a client has a session that is past its recovery."""
+    return s.clients[c].phase in (Phase.READY, Phase.WRITE)
+
+
+def a_node_declared_synchronized_is(m: Setup, s: State) -> bool:
+    """What looks synchronized to a session has exactly the session's version, or the one before (C97)."""
+    for c, _client in enumerate(s.clients):
+        if serves(s, c):
+            for i, _node in enumerate(s.nodes):
+                if in_step(m, s, c, i) and not is_synchronized(m, s, c, i):
+                    return False
+    return True
+
+
+def a_mixture_of_versions_never_looks_synchronized(m: Setup, s: State) -> bool:
+    """A target of a resynchronization shows its old version or the new one, or says that it is incomplete (C95)."""
+    for node in s.nodes:
+        if (node.durable_content | node.volatile_content) & mixture(m) != 0 and (node.eligible or not node.incomplete):
+            return False
+    return True
+
+
+def focus(m: Setup, s: State, c: int) -> int:
+    """The node through which a session reads: the first master that is in step at its version; -1 if there is none."""
     for i in range(m.masters):
-        was, now = before.nodes[i], after.nodes[i]
+        if in_step(m, s, c, i) and s.nodes[i].volatile_tid == s.clients[c].tid:
+            return i
+    return -1
+
+
+def the_focus_is_valid(m: Setup, s: State) -> bool:
+    """The focus of a serving session is sound media in its reach with exactly its version (C35)."""
+    for c, _client in enumerate(s.clients):
+        if serves(s, c):
+            i = focus(m, s, c)
+            if i >= 0 and not is_synchronized(m, s, c, i):
+                return False
+    return True
+
+
+def available(m: Setup, s: State, c: int, i: int, masters: bool) -> bool:
+    """Whether a node is in a session's reach, and a master, or else a slave."""
+    return reached(m, s, c, i) and (i < m.masters) == masters
+
+
+def declared(m: Setup, s: State, c: int, masters: bool) -> bool:
+    """MSYNCED, or SSYNCED: whether all masters, or slaves, in a session's reach are at its version."""
+    tid = s.clients[c].tid
+    return not any(
+        available(m, s, c, i, masters) and not (node.eligible and node.volatile_tid == tid)
+        for i, node in enumerate(s.nodes)
+    )
+
+
+def means_what_it_says(m: Setup, s: State, c: int, masters: bool) -> bool:
+    """If declared: all in reach have the session's version, whole. If not: one of them needs work."""
+    client = s.clients[c]
+    if declared(m, s, c, masters):
+        return not any(
+            available(m, s, c, i, masters) and not is_synchronized(m, s, c, i) for i, _node in enumerate(s.nodes)
+        )
+    return any(
+        available(m, s, c, i, masters) and (needs_sync(client, node) or node.volatile_tid == client.prior_tid)
+        for i, node in enumerate(s.nodes)
+    )
+
+
+def msynced_and_ssynced_mean_what_they_say(m: Setup, s: State) -> bool:
+    """They are set iff all masters, or slaves, that are there are fully synchronized; else there is work (C40)."""
+    for c, _client in enumerate(s.clients):
+        if serves(s, c):
+            if not means_what_it_says(m, s, c, True) or not means_what_it_says(m, s, c, False):
+                return False
+    return True
+
+
+def takes_its_writes(m: Setup, s: State, c: int, i: int) -> bool:
+    """Whether a master counts for a session that may write."""
+    return i < m.masters and in_step(m, s, c, i)
+
+
+def may_write(m: Setup, s: State, c: int) -> bool:
+    """Whether a session may write hard: enough masters in reach take its writes."""
+    return serves(s, c) and sum(1 for i, _ in enumerate(s.nodes) if takes_its_writes(m, s, c, i)) >= needed(m, s, c)
+
+
+def two_views_that_may_both_write_share_a_master(m: Setup, s: State) -> bool:
+    """Whoever may write reaches a master that another who may write reaches too (C34)."""
+    for c, _client in enumerate(s.clients):
+        for d in range(c):
+            if may_write(m, s, c) and may_write(m, s, d):
+                if not any(reached(m, s, c, i) and reached(m, s, d, i) for i in range(m.masters)):
+                    return False
+    return True
+
+
+def the_media_of_a_write_disabled_node_stays(_m: Setup, before: State, after: State) -> bool:
+    """What is on a write-disabled node's media changes only by resynchronization (C86)."""
+    for i, was in enumerate(before.nodes):
+        now = after.nodes[i]
         if was.eligible:
             continue
         if now.durable_tid != was.durable_tid or now.durable_content != was.durable_content:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from hammer2_spec.protocol import failures, invariants, reading, resynchronization, sessions, witnesses, writing
+from hammer2_spec.protocol import failures, invariants, reading, resynchronization, sessions, soft, witnesses, writing
+from hammer2_spec.protocol.goals import goal_of, no_write_is_under_way
+from hammer2_spec.protocol.ranks import ranked
 from hammer2_spec.protocol.sessions import EPOCHS
 from hammer2_spec.protocol.state import (
     SEQUENCES,
@@ -11,132 +13,14 @@ from hammer2_spec.protocol.state import (
     Node,
     Phase,
     Setup,
+    Soft,
     State,
-    epoch_of,
     majority,
-    sequence_of,
-    syncing,
-    usable,
+    mixture,
 )
 from hammer2_spec.transition_system import Action, Model, StepInvariant
 
-CLIENTS, NODES, MASTERS = "clients", "nodes", "masters"
-
-
-def _tids_of_node(node: Node, epoch: int) -> int:
-    """The sequence numbers that a node mentions in an epoch, one bit each."""
-    mask = 0
-    if epoch_of(node.durable_tid) == epoch:
-        mask |= 1 << sequence_of(node.durable_tid)
-    if epoch_of(node.volatile_tid) == epoch:
-        mask |= 1 << sequence_of(node.volatile_tid)
-    if syncing(node) and epoch_of(node.snapshot_tid) == epoch:
-        mask |= 1 << sequence_of(node.snapshot_tid)
-    return mask
-
-
-def _tids_of_client(client: Client, epoch: int) -> int:
-    """The sequence numbers that a client mentions in an epoch, one bit each."""
-    mask = 0
-    if client.phase == Phase.IDLE:
-        return mask
-    if epoch_of(client.prior_tid) == epoch:
-        mask |= 1 << sequence_of(client.prior_tid)
-    if client.phase != Phase.ELECT and epoch_of(client.tid) == epoch:
-        mask |= 1 << sequence_of(client.tid)
-    return mask
-
-
-def _epochs(s: State) -> int:
-    """The epochs that a state mentions, one bit each; 0 always."""
-    mask = 1
-    for node in s.nodes:
-        mask |= 1 << node.promised | 1 << epoch_of(node.durable_tid) | 1 << epoch_of(node.volatile_tid)
-        if syncing(node):
-            mask |= 1 << epoch_of(node.snapshot_tid)
-    for client in s.clients:
-        if client.phase != Phase.IDLE:
-            mask |= 1 << client.epoch | 1 << epoch_of(client.prior_tid)
-            if client.phase != Phase.ELECT:
-                mask |= 1 << epoch_of(client.tid)
-    if s.reading:
-        mask |= 1 << epoch_of(s.read_tid)
-    return mask
-
-
-def _rank(mask: int, position: int) -> int:
-    """How many bits are set below a position."""
-    return (mask & ((1 << position) - 1)).bit_count()
-
-
-def _sequences(s: State, epoch: int) -> int:
-    """The sequence numbers that a state mentions in an epoch; 0 of epoch 0 always."""
-    mask = int(epoch == 0)
-    for node in s.nodes:
-        mask |= _tids_of_node(node, epoch)
-    for client in s.clients:
-        mask |= _tids_of_client(client, epoch)
-    if s.reading and epoch_of(s.read_tid) == epoch:
-        mask |= 1 << sequence_of(s.read_tid)
-    return mask
-
-
-def _renamed(tid: int, epoch: int, rank: int, sequences: int) -> int:
-    """A tid of this epoch with epoch and sequence number replaced by their ranks; any other as it is."""
-    if epoch_of(tid) != epoch:
-        return tid
-    return rank * SEQUENCES + _rank(sequences, sequence_of(tid))
-
-
-def _renamed_epoch(number: int, epoch: int, rank: int) -> int:
-    """The rank of this epoch; any other as it is."""
-    if number != epoch:
-        return number
-    return rank
-
-
-def _renamed_node(node: Node, epoch: int, rank: int, sequences: int) -> Node:
-    node = node._replace(
-        promised=_renamed_epoch(node.promised, epoch, rank),
-        durable_tid=_renamed(node.durable_tid, epoch, rank, sequences),
-        volatile_tid=_renamed(node.volatile_tid, epoch, rank, sequences),
-    )
-    if syncing(node):
-        node = node._replace(snapshot_tid=_renamed(node.snapshot_tid, epoch, rank, sequences))
-    return node
-
-
-def _renamed_client(client: Client, epoch: int, rank: int, sequences: int) -> Client:
-    if client.phase == Phase.IDLE:
-        return client
-    client = client._replace(
-        epoch=_renamed_epoch(client.epoch, epoch, rank), prior_tid=_renamed(client.prior_tid, epoch, rank, sequences)
-    )
-    if client.phase != Phase.ELECT:
-        client = client._replace(tid=_renamed(client.tid, epoch, rank, sequences))
-    return client
-
-
-def ranked(m: Setup, s: State) -> State | None:
-    """The state with epochs, and sequence numbers within their epoch, replaced by their ranks: only order matters.
-
-    The ranks of lower epochs are below the epochs that are still to be renamed, so one never meets the other.
-    """
-    if not m.rank_tids:
-        return s
-    epochs = _epochs(s)
-    for epoch in range(EPOCHS):
-        if (epochs >> epoch) & 1 == 1:
-            rank = _rank(epochs, epoch)
-            sequences = _sequences(s, epoch)
-            s = s._replace(
-                nodes=tuple(_renamed_node(node, epoch, rank, sequences) for node in s.nodes),
-            )
-            s = s._replace(
-                clients=tuple(_renamed_client(client, epoch, rank, sequences) for client in s.clients),
-            )
-            s = s._replace(read_tid=_renamed(s.read_tid, epoch, rank, sequences))
-    return s
+CLIENTS, NODES, MASTERS, SOFT, ALL_EPOCHS = "clients", "nodes", "masters", "soft", "epochs"
 
 
 def groups(masters: int, nodes: int, views: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -178,6 +62,22 @@ READER: tuple[Action[Setup, State], ...] = (
     Action("ReadAnswer", reading.read_answer, (MASTERS,), fair_over=MASTERS),
     Action("ReadEnd", reading.read_end),
 )
+PARTITION: tuple[Action[Setup, State], ...] = (
+    Action("Cut", failures.cut, (CLIENTS, NODES), fault=True),
+    Action("Heal", failures.heal, (CLIENTS, NODES), fair_over=NODES),
+    Action("Answer", sessions.answer, (CLIENTS, NODES), fair_over=NODES),
+)
+SPACE: tuple[Action[Setup, State], ...] = (
+    Action("NoSpace", writing.no_space, (CLIENTS, NODES), fault=True),
+    Action("NoSpaceForCopy", failures.no_space_for_copy, (NODES,), fault=True),
+    Action("FreeSpace", failures.free_space, (NODES,), fair_over=NODES),
+)
+SOFT_MASTER: tuple[Action[Setup, State], ...] = (
+    Action("SoftFollow", soft.soft_follow, (CLIENTS, SOFT), fair=False),
+    Action("SoftWrite", soft.soft_write, (SOFT,), fair=False),
+)
+ELECT_FREELY: Action[Setup, State] = Action("ElectFreely", sessions.elect_freely, (CLIENTS, ALL_EPOCHS), fault=True)
+STAY_AWAY: Action[Setup, State] = Action("ComeBack", failures.reconnect, (NODES,), fault=True)
 ABORT: Action[Setup, State] = Action("Abort", sessions.abort, (CLIENTS,))
 CRASH: Action[Setup, State] = Action("Crash", failures.crash, (NODES,), fault=True)
 
@@ -203,6 +103,10 @@ WHY = {
     "exclusive_pass": "a resynchronization that was overtaken gets a pass that new writes wait for",
     "replacement_first": "recording a replacement precedes other writes",
     "wait_for_all": "a new write waits for eligible nodes that owe the last one",
+    "sound_votes": "only sound masters with a whole version answer a hard read",
+    "majority_tid": "the version that a majority has decides, not the highest that anybody shows",
+    "stamp_last": "a copy gets the tid of its version when it is complete, not when it begins",
+    "spare_kept_version": "freeing space never removes the version that is kept until a copy is complete",
 }
 """What each ingredient says."""
 
@@ -210,7 +114,13 @@ INVARIANTS = (
     invariants.every_majority_of_intact_media_yields_what_was_acknowledged,
     invariants.a_hard_read_returns_everything_acknowledged,
     invariants.a_tid_has_one_content,
+    invariants.a_node_declared_synchronized_is,
+    invariants.a_mixture_of_versions_never_looks_synchronized,
+    invariants.the_focus_is_valid,
+    invariants.msynced_and_ssynced_mean_what_they_say,
 )
+TWO_CLIENTS = (invariants.two_views_that_may_both_write_share_a_master,)
+IN_PARTS = (invariants.a_read_in_parts_returns_what_was_acknowledged_before_it_began,)
 STEP_INVARIANTS: tuple[StepInvariant[Setup, State], ...] = (
     StepInvariant(
         invariants.the_media_of_a_write_disabled_node_stays, exempt=("Restamp", "SyncBegin", "SyncFinish", "LoseMedia")
@@ -226,21 +136,35 @@ WITNESSES = (
 )
 
 
-def expected(setup: Setup) -> tuple[Callable[[Setup, State], bool], ...]:
+def expected(setup: Setup, soft_masters: int = 0) -> tuple[Callable[[Setup, State], bool], ...]:
     """The witnesses that these bounds can reach."""
     result = list(WITNESSES)
-    if setup.writes + int(setup.losses) > 1 or setup.endless:
+    if setup.writes > 1 or setup.endless:
         result.append(witnesses.a_resynchronization_was_overtaken_by_a_write)
     if setup.faults > setup.masters - majority(setup):
-        result.append(witnesses.no_quorum_is_connected)
+        result.append(failures.no_quorum_is_connected)
+        if setup.history:
+            result.append(witnesses.a_quorum_was_lost_and_regained)
     if setup.losses and setup.masters > majority(setup):
         result.append(witnesses.a_replaced_master_is_in_step_again)
+        if setup.losses > 1:
+            result.append(witnesses.media_replaced_a_second_time_is_in_step_again)
+    if setup.late_finish:
+        result.append(witnesses.a_pass_outlived_its_session)
+    if setup.space:
+        result.append(witnesses.a_node_is_full)
     if len(setup.views) > 1:
         result.append(witnesses.two_sessions_at_once)
+        if setup.partitions and setup.faults > 1:
+            result.append(witnesses.two_sessions_in_a_partition)
+        if setup.free_epochs:
+            result.append(witnesses.a_tid_between_two_epochs_was_chosen)
+    if soft_masters:
+        result.append(witnesses.a_soft_master_diverged)
     return tuple(result)
 
 
-def enabled_actions(setup: Setup) -> tuple[Action[Setup, State], ...]:
+def enabled_actions(setup: Setup, soft_masters: int = 0) -> tuple[Action[Setup, State], ...]:
     """The actions that these bounds and ingredients have at all."""
     actions = [
         action
@@ -263,62 +187,40 @@ def enabled_actions(setup: Setup) -> tuple[Action[Setup, State], ...]:
         actions.append(ABORT)
     if not setup.disable_on_disconnect:
         actions.append(CRASH)
+    if setup.partitions:
+        actions.extend(PARTITION)
+    if setup.space:
+        actions.extend(SPACE)
+    if setup.free_epochs:
+        actions.append(ELECT_FREELY)
+    if setup.stay_away:
+        actions = [STAY_AWAY if action.name == "Reconnect" else action for action in actions]
+    if soft_masters:
+        actions.extend(SOFT_MASTER)
     return tuple(actions)
 
 
-def synchronized(m: Setup, s: State, c: int) -> bool:
-    """Whether every node in a client's view is in step with its session, and has flushed."""
-    client = s.clients[c]
-    return client.phase == Phase.READY and all(
-        (m.views[c] >> i) & 1 == 0
-        or (
-            node.connected
-            and node.eligible
-            and usable(node)
-            and node.volatile_tid == client.tid
-            and node.durable_tid == client.tid
-        )
-        for i, node in enumerate(s.nodes)
-    )
-
-
-def in_step(m: Setup, s: State, c: int) -> bool:
-    """Whether every node in a client's view is in step with its session, which may be writing."""
-    client = s.clients[c]
-    return client.phase in (Phase.READY, Phase.WRITE) and all(
-        (m.views[c] >> i) & 1 == 0
-        or (node.connected and node.eligible and usable(node) and node.volatile_tid in (client.tid, client.prior_tid))
-        for i, node in enumerate(s.nodes)
-    )
-
-
-def all_nodes_are_synchronized(m: Setup, s: State) -> bool:
-    """The goal: some session serves, and every node in its view is synchronized (C97).
-
-    Where clients write for ever, "flushed" is never the case of all at once: there the goal is to be in step.
-    """
-    if m.endless:
-        return any(in_step(m, s, c) for c, _client in enumerate(s.clients))
-    return any(synchronized(m, s, c) for c, _client in enumerate(s.clients))
-
-
-def protocol(setup: Setup, slaves: int = 0, *, warm: bool = True) -> Model[Setup, State]:
+def protocol(
+    setup: Setup, slaves: int = 0, *, warm: bool = True, soft_masters: int = 0, operations: bool = False
+) -> Model[Setup, State]:
     """The protocol within these bounds.
 
     Args:
         setup: bounds and ingredients.
         slaves: how many nodes besides the masters.
         warm: start with all nodes synchronized and one session open; else with no session.
+        soft_masters: how many soft masters.
+        operations: the goal is that operations complete, not that all nodes are synchronized.
     """
     nodes = setup.masters + slaves
     clients = [Client() for _ in setup.views]
     if warm:
         clients[0] = Client(phase=Phase.READY)
-    epochs = EPOCHS - 1 if setup.elections >= UNLIMITED else setup.elections
+    epochs = EPOCHS - 1 if setup.elections >= UNLIMITED or setup.free_epochs else setup.elections
     # One write more than counted for the replacement; a session's numbers start again with each epoch.
     sequences = SEQUENCES - 1
     tids = epochs * SEQUENCES + sequences
-    content = (4 << setup.writes) - 1
+    content = 2 * mixture(setup) - 1
     unlimited_faults = setup.faults >= UNLIMITED
     ranges = {
         "nodes.promised": epochs,
@@ -330,6 +232,12 @@ def protocol(setup: Setup, slaves: int = 0, *, warm: bool = True) -> Model[Setup
         "nodes.snapshot_content": content,
         "nodes.owner": len(clients) - 1,
         "nodes.replies": (1 << len(clients)) - 1,
+        "nodes.media_lost": setup.losses,
+        "nodes.cut": (1 << len(clients)) - 1 if setup.partitions else 0,
+        "nodes.full": int(setup.space),
+        "nodes.pass_epoch": epochs if setup.late_finish else 0,
+        "soft.tid": tids,
+        "outage": int(setup.history),
         "clients.epoch": epochs,
         "clients.tid": tids,
         "clients.prior_tid": tids,
@@ -343,19 +251,18 @@ def protocol(setup: Setup, slaves: int = 0, *, warm: bool = True) -> Model[Setup
         "read_content": content if setup.reader else 0,
         "read_since": content if setup.reader else 0,
     }
-    extra = (invariants.a_read_in_parts_returns_what_was_acknowledged_before_it_began,) if setup.reader else ()
     return Model(
         name="protocol",
         setup=setup,
-        initial=(State(nodes=(Node(),) * nodes, clients=tuple(clients)),),
-        sizes={NODES: nodes, MASTERS: setup.masters, CLIENTS: len(clients)},
+        initial=(State(nodes=(Node(),) * nodes, clients=tuple(clients), soft=(Soft(),) * soft_masters),),
+        sizes={NODES: nodes, MASTERS: setup.masters, CLIENTS: len(clients), SOFT: soft_masters, ALL_EPOCHS: EPOCHS},
         ranges=ranges,
-        actions=enabled_actions(setup),
-        invariants=(*INVARIANTS, *extra),
+        actions=enabled_actions(setup, soft_masters),
+        invariants=(*INVARIANTS, *(TWO_CLIENTS if len(clients) > 1 else ()), *(IN_PARTS if setup.reader else ())),
         step_invariants=STEP_INVARIANTS,
-        witnesses=expected(setup),
+        witnesses=expected(setup, soft_masters),
         normalize=ranked if setup.rank_tids else None,
         alike=groups(setup.masters, nodes, setup.views),
         symmetric=NODES,
-        goal=all_nodes_are_synchronized,
+        goal=no_write_is_under_way if operations else goal_of(setup),
     )

@@ -6,7 +6,7 @@ from hammer2_spec.transition_system import replaced
 
 def answers(m: Setup, node: Node, i: int) -> bool:
     """Whether a node answers a hard read: a connected master with a whole version, write-disabled or not."""
-    return i < m.masters and node.connected and usable(node)
+    return i < m.masters and node.connected and (usable(node) or not m.sound_votes)
 
 
 def answer_tid(m: Setup, node: Node) -> int:
@@ -36,13 +36,22 @@ def agreeing(m: Setup, s: State, i: int) -> int:
     return sum(1 for j, node in enumerate(s.nodes) if answers(m, node, j) and answer_tid(m, node) == tid)
 
 
+def outdone(m: Setup, s: State, i: int) -> bool:
+    """Whether another master shows a higher tid: where the highest tid seen decides, that ends the quorum (L422)."""
+    tid = answer_tid(m, s.nodes[i])
+    return not m.majority_tid and any(
+        answers(m, node, j) and answer_tid(m, node) > tid for j, node in enumerate(s.nodes)
+    )
+
+
+def quorum_answers(m: Setup, s: State, i: int) -> bool:
+    """Whether a quorum answers as this node does."""
+    return answers(m, s.nodes[i], i) and agreeing(m, s, i) >= quorum_needed(m, s) and not outdone(m, s, i)
+
+
 def tells_news(m: Setup, s: State, i: int) -> bool:
     """Whether a quorum answers as this node does, with something that nobody has been told before."""
-    return (
-        answers(m, s.nodes[i], i)
-        and agreeing(m, s, i) >= quorum_needed(m, s)
-        and answer_content(m, s.nodes[i]) & ~s.known != 0
-    )
+    return quorum_answers(m, s, i) and answer_content(m, s.nodes[i]) & ~s.known != 0
 
 
 def read(m: Setup, s: State) -> State | None:

@@ -47,17 +47,19 @@ def target_content(client: Client) -> int:
     return client.content
 
 
-def may_admit(m: Setup, client: Client) -> bool:
+def may_admit(m: Setup, client: Client, node: Node) -> bool:
     """Whether a blank node may be filled: only with a version that records that its media is new."""
     if not m.record_replacement:
         return True
-    return client.phase != Phase.RECOVER and target_content(client) & replacement(m) != 0
+    return client.phase != Phase.RECOVER and target_content(client) & replacement(m, node.media_lost) != 0
 
 
 def sync_begin(m: Setup, s: State, c: int, i: int) -> State | None:
     """A pass begins: what is dirty on the target is thrown away, the snapshot is taken."""
     client, node = s.clients[c], s.nodes[i]
     if client.phase not in (Phase.RECOVER, Phase.READY, Phase.WRITE) or not reached(m, s, c, i) or syncing(node):
+        return None
+    if node.full:
         return None
     if m.promise and m.refuse_lower_epochs and node.promised > client.epoch:
         return None
@@ -69,12 +71,18 @@ def sync_begin(m: Setup, s: State, c: int, i: int) -> State | None:
     tid = target_tid(client)
     if m.never_lower and tid < node.durable_tid:
         return None
-    if node.blank and not may_admit(m, client):
+    if node.blank and not may_admit(m, client, node):
         return None
     torn = not m.keep_old_version and not node.blank and (node.durable_tid != tid or node.incomplete)
     exclusive = node.sync == Sync.OVERTAKEN and m.exclusive_pass
+    early = not m.stamp_last and not node.blank and node.durable_tid != tid
     node = write_disabled(node)
     node = node._replace(sync=Sync.PASS, owner=c, snapshot_tid=tid, snapshot_content=target_content(client))
+    if m.late_finish:
+        node = node._replace(pass_epoch=client.epoch)
+    if early:
+        content = node.durable_content | mixture(m)
+        node = node._replace(durable_tid=tid, volatile_tid=tid, durable_content=content, volatile_content=content)
     if exclusive:
         node = node._replace(sync=Sync.EXCLUSIVE)
     if torn:
@@ -86,9 +94,23 @@ def sync_begin(m: Setup, s: State, c: int, i: int) -> State | None:
     return s._replace(nodes=replaced(s.nodes, i, node))
 
 
+def epoch_of_pass(m: Setup, client: Client, node: Node) -> int:
+    """The epoch of the session that began a pass."""
+    if m.late_finish:
+        return node.pass_epoch
+    return client.epoch
+
+
+def orphaned(m: Setup, client: Client, node: Node) -> bool:
+    """Whether the session that began a pass has ended: the pass may be finished, but nobody counts on it."""
+    if client.phase not in (Phase.RECOVER, Phase.READY, Phase.WRITE):
+        return True
+    return epoch_of_pass(m, client, node) != client.epoch
+
+
 def refused(m: Setup, client: Client, node: Node) -> bool:
     """Whether a node refuses the end of a pass: it has promised to somebody else, or its media is ahead by now."""
-    if m.promise and m.refuse_lower_epochs and node.promised > client.epoch:
+    if m.promise and m.refuse_lower_epochs and node.promised > epoch_of_pass(m, client, node):
         return True
     return m.never_lower and node.durable_tid > node.snapshot_tid
 
@@ -96,16 +118,18 @@ def refused(m: Setup, client: Client, node: Node) -> bool:
 def sync_finish(m: Setup, s: State, i: int) -> State | None:
     """A pass ends: the node accepts the snapshot as its version, durably and at once, or was overtaken meanwhile."""
     node = s.nodes[i]
-    if not syncing(node):
+    if not syncing(node) or node.full:
         return None
     c = node.owner
     client = s.clients[c]
-    if client.phase not in (Phase.RECOVER, Phase.READY, Phase.WRITE) or not reached(m, s, c, i):
+    orphan = orphaned(m, client, node)
+    if (orphan and not (m.late_finish and node.connected)) or (not orphan and not reached(m, s, c, i)):
         return None
     if refused(m, client, node):
         return None
     tid = node.snapshot_tid
-    in_step = tid in (client.tid, client.prior_tid)
+    epoch = epoch_of_pass(m, client, node)
+    in_step = not orphan and tid in (client.tid, client.prior_tid)
     node = node._replace(
         durable_tid=tid,
         volatile_tid=tid,
@@ -115,13 +139,13 @@ def sync_finish(m: Setup, s: State, i: int) -> State | None:
         incomplete=False,
     )
     if m.promise:
-        node = node._replace(promised=max(node.promised, client.epoch))
+        node = node._replace(promised=max(node.promised, epoch))
     node = without_sync(node)
     if in_step:
         node = node._replace(eligible=True)
-    elif m.exclusive_pass:
+    elif m.exclusive_pass and not orphan:
         node = node._replace(sync=Sync.OVERTAKEN, owner=c)
-    if tid == client.tid and client.phase in (Phase.RECOVER, Phase.WRITE):
+    if in_step and tid == client.tid and client.phase in (Phase.RECOVER, Phase.WRITE):
         node = with_reply(node, c)
     return s._replace(nodes=replaced(s.nodes, i, node))
 

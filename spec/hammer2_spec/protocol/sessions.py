@@ -48,31 +48,53 @@ def highest_epoch_anywhere(s: State) -> int:
     tids = max((max(node.durable_tid, node.volatile_tid) for node in s.nodes), default=0)
     copied = max((node.snapshot_tid for node in s.nodes if syncing(node)), default=0)
     epochs = max((client.epoch for client in s.clients if client.phase != Phase.IDLE), default=0)
-    in_tids = max(epoch_of(tids), epoch_of(copied))
-    asked = max(promised, epochs)
-    return max(asked, in_tids)
+    running = max((node.pass_epoch for node in s.nodes), default=0)
+    highest = max(promised, epochs)
+    highest = max(highest, epoch_of(tids))
+    highest = max(highest, epoch_of(copied))
+    return max(highest, running)
 
 
-def _elect(m: Setup, s: State, c: int) -> State | None:
+def may_elect(m: Setup, s: State, c: int) -> bool:
+    """Whether a client without a session may ask for one: a majority of masters must be in reach."""
     if s.clients[c].phase != Phase.IDLE:
-        return None
+        return False
     if m.elections < UNLIMITED and s.elections >= m.elections:
-        return None
+        return False
     can_promise = sum(
         1
         for i, node in enumerate(s.nodes)
         if i < m.masters and reached(m, s, c, i) and (not node.blank or not m.blank_is_no_evidence)
     )
-    if can_promise < needed(m, s, c):
+    return can_promise >= needed(m, s, c)
+
+
+def with_election(m: Setup, s: State, c: int, epoch: int) -> State:
+    """The state, this epoch asked for."""
+    if m.elections < UNLIMITED:
+        s = s._replace(elections=s.elections + 1)
+    return s._replace(clients=replaced(s.clients, c, Client(phase=Phase.ELECT, epoch=epoch)))
+
+
+def _elect(m: Setup, s: State, c: int) -> State | None:
+    if not may_elect(m, s, c):
         return None
     highest = highest_promise_reached(m, s, c)
     if not m.promise:
         highest = highest_epoch_anywhere(s)
     if highest + 1 >= EPOCHS:
         return None
-    if m.elections < UNLIMITED:
-        s = s._replace(elections=s.elections + 1)
-    return s._replace(clients=replaced(s.clients, c, Client(phase=Phase.ELECT, epoch=highest + 1)))
+    return with_election(m, s, c, highest + 1)
+
+
+def elect_freely(m: Setup, s: State, c: int, epoch: int) -> State | None:
+    """A client asks for any epoch that is higher than those it sees: between two that it does not see, or equal to one.
+
+    Epochs that are in use are even then (``ranked``), so that there is always one between.
+    """
+    if not may_elect(m, s, c) or epoch <= highest_promise_reached(m, s, c) or epoch > highest_epoch_anywhere(s) + 1:
+        return None
+    return with_election(m, s, c, epoch)
 
 
 def elect(m: Setup, s: State, c: int) -> State | None:
@@ -123,10 +145,11 @@ def valid_promises(m: Setup, s: State, c: int) -> int:
     """How many promises count: one from lost media does not, once the evidence records its replacement."""
     client = s.clients[c]
     votes = replies(m, s, c)
-    void = client.stale_promise and client.content & replacement(m) != 0 and m.record_replacement
-    if void and any(node.media_lost and holds_reply(node, c) for node in s.nodes):
-        votes -= 1
-    return votes
+    if not client.stale_promise or not m.record_replacement:
+        return votes
+    return votes - sum(
+        1 for node in s.nodes if holds_reply(node, c) and client.content & replacement(m, node.media_lost) != 0
+    )
 
 
 def _counted_if_flushed(node: Node, c: int, tid: int) -> Node:
@@ -216,15 +239,15 @@ def stuck(m: Setup, s: State, c: int) -> bool:
     return not source_reached(m, s, c)
 
 
-def _released(node: Node, c: int) -> Node:
-    if node.sync != Sync.NONE and node.owner == c:
+def _released(m: Setup, node: Node, c: int) -> Node:
+    if node.sync != Sync.NONE and node.owner == c and not (m.late_finish and syncing(node)):
         return without_sync(node)
     return node
 
 
-def _end(s: State, c: int) -> State:
+def _end(m: Setup, s: State, c: int) -> State:
     s = without_replies(s, c)
-    s = s._replace(nodes=tuple(_released(node, c) for node in s.nodes))
+    s = s._replace(nodes=tuple(_released(m, node, c) for node in s.nodes))
     return s._replace(clients=replaced(s.clients, c, Client()))
 
 
@@ -232,7 +255,7 @@ def give_up(m: Setup, s: State, c: int) -> State | None:
     """A session that cannot go on ends; what it was writing may or may not appear later."""
     if not stuck(m, s, c):
         return None
-    return _end(s, c)
+    return _end(m, s, c)
 
 
 def crash_client(m: Setup, s: State, c: int) -> State | None:
@@ -240,7 +263,17 @@ def crash_client(m: Setup, s: State, c: int) -> State | None:
     if s.clients[c].phase == Phase.IDLE or stuck(m, s, c) or not fault_possible(m, s):
         return None
     s = after_fault(m, s)
-    return _end(s, c)
+    return _end(m, s, c)
+
+
+def answer(m: Setup, s: State, c: int, i: int) -> State | None:
+    """A node whose reply was lost with a link says again that it has flushed what a session waits for."""
+    client, node = s.clients[c], s.nodes[i]
+    if client.phase not in (Phase.RECOVER, Phase.WRITE) or not reached(m, s, c, i) or holds_reply(node, c):
+        return None
+    if not usable(node) or not node.eligible or node.durable_tid != client.tid:
+        return None
+    return s._replace(nodes=replaced(s.nodes, i, with_reply(node, c)))
 
 
 def _taken_back(m: Setup, node: Node, c: int, i: int, tid: int) -> Node:

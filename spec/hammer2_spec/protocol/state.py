@@ -46,13 +46,16 @@ class Node(NamedTuple):
         eligible: whether it takes new writes; a write-disabled node does not (L1397-1401).
         blank: its media is new and knows nothing.
         incomplete: a copy was begun over its only version and not finished (only where the old one is not kept).
-        media_lost: ghost: this is the master whose media was replaced.
+        media_lost: ghost: the number of the loss that took this master's media, from 1; 0: it has its first.
         sync: its resynchronization.
         owner: the client that runs it.
         snapshot_tid: the version that is being copied to it (L1440-1443).
         snapshot_content: the writes in that.
         replies: the clients (one bit each) that hold its promise or its flush reply.
         read: whether the reader holds its answer.
+        cut: the clients (one bit each) that a partition keeps from it.
+        full: it has run out of space, and takes nothing until some is freed.
+        pass_epoch: the epoch of the session that began its pass; only where a pass may outlive its session.
     """
 
     promised: int = 0
@@ -66,11 +69,26 @@ class Node(NamedTuple):
     eligible: bool = True
     blank: bool = False
     incomplete: bool = False
-    media_lost: bool = False
+    media_lost: int = 0
     sync: Sync = Sync.NONE
     owner: int = 0
     replies: int = 0
     read: bool = False
+    cut: int = 0
+    full: bool = False
+    pass_epoch: int = 0
+
+
+class Soft(NamedTuple):
+    """A soft master: written without a quorum, no part of one, and never the target of a resynchronization (L434-446).
+
+    Attributes:
+        tid: the version that it was last brought to.
+        written: it has writes of its own since.
+    """
+
+    tid: int = 0
+    written: bool = False
 
 
 class Client(NamedTuple):
@@ -111,6 +129,8 @@ class State(NamedTuple):
         read_tid: the version that the answers so far agree on.
         read_content: the writes in it.
         read_since: ghost: what was known when the read began.
+        outage: ghost: whether too few masters were connected for a quorum at some time.
+        soft: the soft masters.
     """
 
     nodes: tuple[Node, ...]
@@ -123,6 +143,8 @@ class State(NamedTuple):
     read_tid: int = 0
     read_content: int = 0
     read_since: int = 0
+    outage: bool = False
+    soft: tuple[Soft, ...] = ()
 
 
 class Setup(NamedTuple):
@@ -135,10 +157,16 @@ class Setup(NamedTuple):
         elections: how many elections, or UNLIMITED.
         faults: how many faults, or UNLIMITED.
         fault_epochs: how many different epochs faults may bring about.
-        losses: whether a master's media may be lost.
+        losses: how many times a master's media may be lost.
         endless: clients go on writing for ever, without new content.
         reader: a reader collects its answers one by one.
         rank_tids: states whose tids are in the same order count as one.
+        partitions: links between clients and nodes may be cut, and heal.
+        free_epochs: a client may choose any epoch higher than those it sees, not just the next.
+        late_finish: a pass goes on when its session has ended, and may end after it.
+        space: nodes may run out of space, and free some.
+        stay_away: a disconnected node may stay away for ever.
+        history: remember that there was no quorum at some time.
     """
 
     masters: int
@@ -147,10 +175,16 @@ class Setup(NamedTuple):
     elections: int
     faults: int
     fault_epochs: int
-    losses: bool
+    losses: int
     endless: bool
     reader: bool
     rank_tids: bool
+    partitions: bool = False
+    free_epochs: bool = False
+    late_finish: bool = False
+    space: bool = False
+    stay_away: bool = False
+    history: bool = False
     # What follows are the ingredients; all of them hold in the repaired protocol.
     promise: bool = True
     restamp: bool = True
@@ -173,9 +207,13 @@ class Setup(NamedTuple):
     exclusive_pass: bool = True
     replacement_first: bool = True
     wait_for_all: bool = True
+    sound_votes: bool = True
+    majority_tid: bool = True
+    stamp_last: bool = True
+    spare_kept_version: bool = True
 
 
-INGREDIENTS = tuple(Setup._field_defaults)
+INGREDIENTS = Setup._fields[Setup._fields.index("promise") :]
 """The names of the ingredients."""
 
 
@@ -194,14 +232,16 @@ def first_of(epoch: int) -> int:
     return epoch * SEQUENCES
 
 
-def replacement(m: Setup) -> int:
-    """The write that records a replaced medium, as a set."""
-    return 1 << m.writes
+def replacement(m: Setup, loss: int) -> int:
+    """The write that records that media was replaced after this loss, as a set; the empty set for no loss."""
+    if loss == 0:
+        return 0
+    return 1 << m.writes + loss - 1
 
 
 def mixture(m: Setup) -> int:
     """The mark of content that is neither one version nor another, as a set."""
-    return 2 << m.writes
+    return 1 << m.writes << max(m.losses, 1)
 
 
 def majority(m: Setup) -> int:
@@ -211,7 +251,7 @@ def majority(m: Setup) -> int:
 
 def in_reach(m: Setup, node: Node, c: int, i: int) -> bool:
     """Whether a client reaches this node, the i-th."""
-    return node.connected and (m.views[c] >> i) & 1 == 1
+    return node.connected and (m.views[c] >> i) & 1 == 1 and (node.cut >> c) & 1 == 0
 
 
 def reached(m: Setup, s: State, c: int, i: int) -> bool:
@@ -258,7 +298,7 @@ def write_disabled(node: Node) -> Node:
 
 def without_sync(node: Node) -> Node:
     """The node, its resynchronization ended."""
-    return node._replace(sync=Sync.NONE, owner=0, snapshot_tid=0, snapshot_content=0)
+    return node._replace(sync=Sync.NONE, owner=0, snapshot_tid=0, snapshot_content=0, pass_epoch=0)
 
 
 def syncing(node: Node) -> bool:
@@ -272,7 +312,7 @@ def epochs_in_use(s: State) -> int:
     for node in s.nodes:
         mask |= 1 << node.promised | 1 << epoch_of(node.durable_tid) | 1 << epoch_of(node.volatile_tid)
         if syncing(node):
-            mask |= 1 << epoch_of(node.snapshot_tid)
+            mask |= 1 << epoch_of(node.snapshot_tid) | 1 << node.pass_epoch
     for client in s.clients:
         if client.phase != Phase.IDLE:
             mask |= 1 << client.epoch | 1 << epoch_of(client.tid) | 1 << epoch_of(client.prior_tid)
@@ -296,6 +336,6 @@ def after_fault(m: Setup, s: State) -> State:
     return s._replace(faults=s.faults + 1)
 
 
-def some_media_lost(s: State) -> bool:
-    """Whether a master's media was replaced."""
-    return any(node.media_lost for node in s.nodes)
+def losses_so_far(s: State) -> int:
+    """How many times a master's media was lost."""
+    return max((node.media_lost for node in s.nodes), default=0)

@@ -11,12 +11,12 @@ from hammer2_spec.protocol.state import (
     epoch_of,
     fault_possible,
     first_of,
+    losses_so_far,
     needed,
     reached,
     replacement,
     replies,
     sequence_of,
-    some_media_lost,
     usable,
     with_reply,
     without_replies,
@@ -50,16 +50,27 @@ def exclusive_pass_wanted(m: Setup, s: State, c: int) -> bool:
     return any(reached(m, s, c, i) and node.sync in (Sync.EXCLUSIVE, Sync.OVERTAKEN) for i, node in enumerate(s.nodes))
 
 
-def replacement_unrecorded(m: Setup, s: State, c: int) -> bool:
-    """Whether a master was replaced that the session's version does not record."""
-    return some_media_lost(s) and s.clients[c].content & replacement(m) == 0 and m.record_replacement
+def replacements_unrecorded(m: Setup, s: State, c: int) -> int:
+    """The replacements of media that the session's version does not record, as a set."""
+    if not m.record_replacement:
+        return 0
+    happened = sum(replacement(m, loss) for loss in range(1, losses_so_far(s) + 1))
+    return happened & ~s.clients[c].content
 
 
 def replacement_pending(m: Setup, s: State, c: int) -> bool:
-    """Whether such a master is in reach and waits to be let in."""
-    return replacement_unrecorded(m, s, c) and any(
-        node.media_lost and node.blank and reached(m, s, c, i) for i, node in enumerate(s.nodes)
+    """Whether a master whose replacement is not recorded is in reach and waits to be let in."""
+    unrecorded = replacements_unrecorded(m, s, c)
+    return unrecorded != 0 and any(
+        node.blank and replacement(m, node.media_lost) & unrecorded != 0 and reached(m, s, c, i)
+        for i, node in enumerate(s.nodes)
     )
+
+
+def somebody_is_ahead(m: Setup, s: State, c: int) -> bool:
+    """Whether a master in reach shows a higher tid than the session's."""
+    tid = s.clients[c].tid
+    return any(i < m.masters and reached(m, s, c, i) and node.durable_tid > tid for i, node in enumerate(s.nodes))
 
 
 def can_begin(m: Setup, s: State, c: int) -> bool:
@@ -70,6 +81,8 @@ def can_begin(m: Setup, s: State, c: int) -> bool:
     if m.wait_for_all and somebody_owes_the_last_write(m, s, c):
         return False
     if m.exclusive_pass and exclusive_pass_wanted(m, s, c):
+        return False
+    if not m.majority_tid and somebody_is_ahead(m, s, c):
         return False
     return sequence_of(client.tid) < SEQUENCES - 2
 
@@ -112,9 +125,10 @@ def begin_again(m: Setup, s: State, c: int) -> State | None:
 
 def begin_replacement(m: Setup, s: State, c: int) -> State | None:
     """The write that records that a master's media is new; it commits without that master."""
-    if not can_begin(m, s, c) or not replacement_unrecorded(m, s, c):
+    unrecorded = replacements_unrecorded(m, s, c)
+    if not can_begin(m, s, c) or unrecorded == 0:
         return None
-    return _begin(m, s, c, replacement(m))
+    return _begin(m, s, c, unrecorded)
 
 
 def deliverable(m: Setup, s: State, c: int, i: int) -> bool:
@@ -147,11 +161,20 @@ def deliver(m: Setup, s: State, c: int, i: int) -> State | None:
 
 
 def write_fail(m: Setup, s: State, c: int, i: int) -> State | None:
-    """A node fails to take a write, by an I/O error or for want of space: it is write-disabled (L1395-1401)."""
+    """A node fails to take a write by an I/O error: it is write-disabled (L1395-1401)."""
     if not deliverable(m, s, c, i) or not fault_possible(m, s) or not m.disable_on_write_failure:
         return None
     s = after_fault(m, s)
     return s._replace(nodes=replaced(s.nodes, i, without_sync(write_disabled(s.nodes[i]))))
+
+
+def no_space(m: Setup, s: State, c: int, i: int) -> State | None:
+    """A node runs out of space: it is write-disabled, and takes nothing until space is freed (L1395-1401)."""
+    if not deliverable(m, s, c, i) or not fault_possible(m, s):
+        return None
+    s = after_fault(m, s)
+    node = without_sync(write_disabled(s.nodes[i]))
+    return s._replace(nodes=replaced(s.nodes, i, node._replace(full=True)))
 
 
 def _waits_for(m: Setup, s: State, c: int, i: int) -> bool:

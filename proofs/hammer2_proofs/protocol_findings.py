@@ -1,0 +1,137 @@
+"""The protocol's matrix, as it is stored, and its counterexamples, run again by plain Python.
+
+What is stored speaks of the sources whose hash it carries, and of no others. A stored trace names actions and their
+indices only; the states are found again by running the specification.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from hammer2_proofs.explorer.models import build
+from hammer2_spec import protocol
+from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS
+from hammer2_spec.transition_system import Model, sentence
+
+STORED: Final = Path(__file__).parents[2] / "data" / "findings" / "protocol.jsonl"
+BROKEN, STUCK, HOLDS = "broken", "stuck", "holds"
+
+
+NOT_EXPLORED: Final = ("findings.py", "inductive.py")
+
+
+def digest() -> str:
+    """A hash of what is explored, without its comments and docstrings."""
+    found = hashlib.sha256()
+    for path in sorted(Path(str(protocol.__file__)).parent.glob("*.py")):
+        if path.name not in NOT_EXPLORED:
+            found.update(ast.dump(_bare(ast.parse(path.read_text(encoding="utf-8")))).encode())
+    return found.hexdigest()
+
+
+def _bare(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [x for x in node.body if not (isinstance(x, ast.Expr) and isinstance(x.value, ast.Constant))]
+    return tree
+
+
+def model_of(row: Mapping[str, Any]) -> Model[Any, Any]:
+    """The model that a row speaks of."""
+    return build(row["model"], row["bounds"], frozenset(row["switches"]))
+
+
+def load() -> list[dict[str, Any]]:
+    """The stored rows.
+
+    Raises:
+        click.ClickException: there are none, or they speak of other sources than these.
+    """
+    again = "python -m hammer2_proofs.protocol_ablations --write"
+    try:
+        lines = STORED.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise click.ClickException(f"{STORED} is missing: {again}") from None
+    head, *found = map(json.loads, lines)
+    if head["sources"] != digest():
+        raise click.ClickException(f"{STORED} speaks of another protocol than this: {again}")
+    return found
+
+
+def states(row: Mapping[str, Any]) -> list[Any]:
+    """The states along a stored trace, by running the specification.
+
+    Raises:
+        ValueError: a step cannot be taken.
+    """
+    model = model_of(row)
+    actions = {action.name: action for action in model.actions}
+    found = [model.initial[0]]
+    for name, index in row["steps"]:
+        after = actions[name].step(model.setup, found[-1], *index)
+        if after is None:
+            raise ValueError(f"{name}{tuple(index)} cannot happen after {len(found) - 1} steps")
+        found.append(after if model.normalize is None else model.normalize(model.setup, after))
+    return found
+
+
+def broken_by(model: Model[Any, Any], action: str, before: Any, after: Any) -> set[str]:  # noqa: ANN401  # states of any model
+    """The sentences that a step breaks."""
+    found = {sentence(invariant) for invariant in model.invariants if not invariant(model.setup, after)}
+    steps = (step for step in model.step_invariants if step.covers(action))
+    return found | {sentence(step.holds) for step in steps if not step.holds(model.setup, before, after)}
+
+
+def objections(row: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a stored row: a trace must break its sentence with its last step, and nothing before it."""
+    if row["standing"] == HOLDS:
+        return
+    model = model_of(row)
+    try:
+        along = states(row)
+    except ValueError as error:
+        yield str(error)
+        return
+    broken = [
+        broken_by(model, name, before, after)
+        for (name, _), before, after in zip(row["steps"], along, along[1:], strict=False)
+    ]
+    if row["standing"] == STUCK:
+        if any(broken) or (model.goal is not None and model.goal(model.setup, along[-1])):
+            yield "a trace to a state without progress breaks nothing and does not end at the goal"
+        return
+    if row["sentence"] not in broken[-1]:
+        yield f"the last step breaks {sorted(broken[-1]) or 'nothing'}, not: {row['sentence']}"
+    if row["sentence"] in {name for names in broken[:-1] for name in names}:
+        yield "it is broken before the last step"
+
+
+def shortest(found: Sequence[dict[str, Any]], ingredient: str) -> dict[str, Any] | None:
+    """The shortest counterexample without one ingredient; a broken sentence comes before missing progress."""
+    its = [row for row in found if row["without"] == [ingredient] and row["standing"] != HOLDS]
+    return min(its, key=lambda row: (row["standing"] == STUCK, len(row["steps"])), default=None)
+
+
+def told(row: Mapping[str, Any]) -> str:
+    """A row in one line."""
+    what = {HOLDS: f"holds ({row.get('states', 0):,} states)", STUCK: "no progress", BROKEN: "broken"}[row["standing"]]
+    end = "" if row["standing"] == HOLDS else f" after {len(row['steps'])} steps: {row['sentence']}"
+    return f"without {', '.join(row['without'])}, {row['situation']}: {what}{end}".replace("without seed", "the seed")
+
+
+def complaints(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What is wrong with what is stored."""
+    for row in found:
+        for objection in objections(row):
+            yield f"{told(row)}: {objection}"
+    for number, finding in PROTOCOL_FINDINGS.items():
+        if shortest(found, finding.repair) is None:
+            yield f"{number}: nothing breaks without {finding.repair}"
+    needed = {row["without"][0] for row in found if len(row["without"]) == 1 and row["standing"] != HOLDS} - {"seed"}
+    for name in sorted(needed - {finding.repair for finding in PROTOCOL_FINDINGS.values()}):
+        yield f"{name} is needed, and no finding says so"

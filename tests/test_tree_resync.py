@@ -1,0 +1,68 @@
+"""Resynchronization below the root: a tid that moved above an old leaf cannot hide it, because of the mark."""
+
+import pytest
+
+from hammer2_proofs.explorer import reference
+from hammer2_proofs.explorer.models import build
+from hammer2_proofs.explorer.progress import check
+from hammer2_proofs.explorer.report import traces
+from hammer2_proofs.explorer.search import search
+from hammer2_spec.protocol.tree import INGREDIENTS, Tree, TreeSetup
+from hammer2_spec.protocol.tree_model import WHY
+from hammer2_spec.transition_system import Model
+
+WHOLE = "an unmarked root shows one whole version"
+CERTIFIED = "an element that looks certified is"
+
+
+def tree(tids: int, *without: str) -> Model[TreeSetup, Tree]:
+    return build("tree", {"tids": tids}, frozenset(f"without-{name}" for name in without))
+
+
+def test_the_tree_is_copied_soundly_and_at_last() -> None:
+    found = search(tree(2))
+    assert (found.states, found.transitions, found.depth) == (236_322, 890_799, 31)
+    assert not found.broken
+    assert not found.never
+    assert check(found) == []
+
+
+def test_compiled_and_plain_tree_agree() -> None:
+    found, twin = search(tree(1)), reference.explore(tree(1))
+    assert (found.states, found.hash, found.actions) == (twin.states, twin.hash, twin.actions)
+    assert (found.states, found.depth) == (4_333, 23)
+
+
+@pytest.mark.parametrize(
+    ("without", "broken"),
+    [
+        (("durable_mark",), {WHOLE: 6}),
+        (("compare_equal",), {WHOLE: 5, CERTIFIED: 5}),
+        (("children_first",), {WHOLE: 5, CERTIFIED: 5}),
+        (("whole_flush",), {WHOLE: 3}),
+        (("flush_between_writes",), {WHOLE: 3, CERTIFIED: 3}),
+        (("mark_leaf", "stamp_last"), {CERTIFIED: 6}),
+    ],
+)
+def test_without_an_ingredient_the_media_shows_what_it_has_not(
+    without: tuple[str, ...], broken: dict[str, int]
+) -> None:
+    found = search(tree(2, *without))
+    assert {name: len(trace.steps) for name, trace in traces(found).items()} == broken
+
+
+@pytest.mark.parametrize("either", ["mark_leaf", "stamp_last"])
+def test_a_leaf_needs_its_own_mark_only_if_it_gets_its_tid_first(either: str) -> None:
+    found = search(tree(2, either))
+    assert found.complete
+    assert not found.broken
+
+
+def test_a_tid_that_went_astray_must_be_taken_back() -> None:
+    found = search(tree(2, "lower_tids"))
+    assert not found.broken
+    assert check(found)[0].what.startswith("no way leads to")
+
+
+def test_every_ingredient_is_explained() -> None:
+    assert set(WHY) == set(INGREDIENTS)
