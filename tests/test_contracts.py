@@ -120,6 +120,13 @@ def run(*arguments: str, directory: Path = ROOT) -> subprocess.CompletedProcess[
     )
 
 
+def test_the_store_keeps_what_small_functions_require() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "tests/test_store_parts.py"]
+    environment = os.environ | {"ICONTRACT_SLOW": "1"}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 class Planted:
     """A package of one module, and the list of its contracts."""
 
