@@ -6,7 +6,6 @@ import os
 import pty
 import random
 import re
-import shlex
 import subprocess
 import sys
 from functools import cache
@@ -17,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hammer2_cluster.decisions import DECISIONS
+from hammer2_cluster.program import pasted
 from hammer2_oracle import check, vectors
 from hammer2_oracle.cli import main
 from hammer2_oracle.record_kinds import Contradiction
@@ -136,7 +136,7 @@ def test_a_divergence_is_drawn_as_a_row_of_slots(tmp_path: Path) -> None:
         "    focus: expected slot 2, got slot 0",
         "    error: expected 0, got 1",
         "1 records: 0 agreed, 1 diverged",
-        f"Reproduce with: hammer2-cluster check --semantics seed {path}",
+        f"Reproduce with: {pasted('check', '--semantics', 'seed', str(path))}",
     ]
 
 
@@ -153,7 +153,6 @@ def test_the_line_to_reproduce_a_divergence_can_be_pasted(
     result = run(*options, "-", stdin=path.read_text()) if from_stdin else run(*options, path)
     assert result.exit_code == Status.DIFFER
     command = result.stdout.splitlines()[-1].removeprefix("Reproduce with: ")
-    command = command.replace("hammer2-cluster", shlex.quote(str(Path(sys.executable).with_name("hammer2-cluster"))))
     again = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=False)
     assert again.returncode == Status.DIFFER
     if from_stdin:

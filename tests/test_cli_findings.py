@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from hammer2_cluster.program import program, python
 from hammer2_oracle.cli import main
 from hammer2_oracle.status import Status
 from hammer2_proofs import matrix, protocol_findings
@@ -61,7 +62,7 @@ def test_a_finding_shows_the_claim_it_breaks_with_its_lines_and_what_goes_wrong(
 @pytest.mark.parametrize("number", OF_THE_DECISION)
 def test_the_command_that_a_finding_prints_decides_its_example_again(number: str) -> None:
     text = printed(number)
-    commands = [line.split("$ ")[1] for line in text.splitlines() if line.strip().startswith("$ hammer2-cluster ")]
+    commands = [line.split("$ ")[1] for line in text.splitlines() if line.strip().startswith(f"$ {program()} ")]
     told = [line for line in text.splitlines() if re.match(r" +(pfs_nmasters \d+|no PFS): ", line)]
     assert commands
     for command, line in zip(commands, told, strict=True):
@@ -93,14 +94,14 @@ def test_a_matrix_of_other_sources_is_refused(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(matrix, "STORED", other)
     result = run("F01")
     assert result.exit_code != Status.AGREE
-    assert "speaks of other sources than these: python -m hammer2_proofs.matrix --write" in result.stderr
+    assert f"speaks of other sources than these: {python()} -m hammer2_proofs.matrix --write" in result.stderr
 
 
 def test_a_missing_matrix_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(matrix, "STORED", tmp_path / "absent.json")
     result = run()
     assert result.exit_code != Status.AGREE
-    assert "is missing: python -m hammer2_proofs.matrix --write" in result.stderr
+    assert f"is missing: {python()} -m hammer2_proofs.matrix --write" in result.stderr
 
 
 def test_the_overview_names_every_finding_of_the_protocol_and_its_matrix() -> None:
@@ -118,7 +119,7 @@ def test_a_finding_of_the_protocol_shows_its_shortest_counterexample(number: str
     assert f"{len(row['steps']):>2}. {row['steps'][-1][0]}" in text
     assert f": {row['sentence']}" in in_one_line(text)
     command = text.splitlines()[-1].removeprefix("$ ")
-    assert shlex.split(command)[:3] == ["hammer2-cluster", "explore", row["model"]]
+    assert shlex.split(command)[:3] == [program(), "explore", row["model"]]
 
 
 def test_the_object_for_machines_has_the_protocol() -> None:
@@ -131,4 +132,4 @@ def test_counterexamples_of_another_protocol_are_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(protocol_findings, "digest", lambda: "another")
     result = run("P01")
     assert result.exit_code != Status.AGREE
-    assert "speaks of another protocol than this: python -m hammer2_proofs.protocol_ablations --write" in result.stderr
+    assert f"speaks of another protocol than this: {python()} -m hammer2_proofs.protocol_ablations" in result.stderr

@@ -15,6 +15,7 @@ import pytest
 import z3
 from click.testing import CliRunner, Result
 
+from hammer2_cluster.program import program
 from hammer2_oracle.cli import main
 from hammer2_oracle.status import Status
 from hammer2_proofs import proving
@@ -91,7 +92,7 @@ def test_what_is_refuted_differs_and_shows_its_counterexample() -> None:
     assert result.exit_code == Status.DIFFER
     assert "    slot 0\n    x is 7\n" in result.stdout
     assert "2 of 3 proved (z3 2, cvc5 1), 1 refuted, " in result.stdout
-    assert result.stdout.endswith("\nReproduce with: hammer2-cluster prove --timeout 120 'made: false'\n")
+    assert result.stdout.endswith(f"\nReproduce with: {program()} prove --timeout 120 'made: false'\n")
 
 
 @pytest.mark.parametrize("made", [["vacuous"]], indirect=True)
@@ -108,7 +109,7 @@ def test_a_solver_that_gives_up_is_undecided(solver: str) -> None:
     answers = answered("--timeout", "0.3", "--solver", solver)
     expected = 2 if solver == "both" else 1
     assert (answers["status"], answers["undecided"], answers["proved"]) == (Status.UNDECIDED, expected, expected)
-    assert answers["reproduce"] == f"hammer2-cluster prove --solver {solver} --timeout 0.3 'made: too hard'"
+    assert answers["reproduce"] == f"{program()} prove --solver {solver} --timeout 0.3 'made: too hard'"
 
 
 @pytest.mark.parametrize("made", [["hard", "false"]], indirect=True)
@@ -216,7 +217,7 @@ def test_ctrl_c_says_what_was_found_by_then() -> None:
     assert process.returncode == Status.UNDECIDED
     assert complaint == "hammer2-cluster: stopped before all was asked\n"
     assert " not asked, " in output.splitlines()[-2]
-    assert output.splitlines()[-1].startswith("Reproduce with: hammer2-cluster prove")
+    assert output.splitlines()[-1].startswith(f"Reproduce with: {program()} prove")
 
 
 def test_progress_is_shown_on_a_terminal_only() -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from hammer2_cluster.program import program
 from hammer2_cluster.resolve import resolve
 from hammer2_oracle.conform.messages import Answer, Question, answer, question
 from hammer2_oracle.status import Status
@@ -178,10 +179,10 @@ def test_a_person_sees_the_slots_and_the_rules_and_can_do_it_again() -> None:
     text = finished.stdout
     assert "expected focus" in text
     assert "that is the answer of the repaired decision" in text
-    assert "    $ hammer2-cluster resolve --semantics seed " in text
+    assert f"    $ {program()} resolve --semantics seed " in text
     *_, sentence, last = text.splitlines()
     assert " differed" in sentence
-    assert last.startswith("Reproduce with: hammer2-cluster conform --slots 1 --lives 5 --timeout 3 -- ")
+    assert last.startswith(f"Reproduce with: {program()} conform --slots 1 --lives 5 --timeout 3 -- ")
     again = subprocess.run([PROGRAM, *shlex.split(last)[3:]], capture_output=True, text=True, check=False)
     assert again.returncode == Status.DIFFER
     assert again.stdout == text

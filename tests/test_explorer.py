@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from click.testing import CliRunner
 
+from hammer2_cluster.program import program
 from hammer2_oracle.commands.explore import explore
 from hammer2_proofs.explorer import calibration, reference
 from hammer2_proofs.explorer.generate import Kernels
@@ -358,7 +359,7 @@ def test_a_refuted_model_prints_how_to_reproduce_it() -> None:
     printed = CliRunner().invoke(explore, ["calibration", "--tids", "3", "--bug"])
     assert printed.exit_code == 1
     assert "broken after 6 steps" in printed.stdout
-    assert "Reproduce with: hammer2-cluster explore calibration --tids 3 --bug" in printed.stdout
+    assert f"Reproduce with: {program()} explore calibration --tids 3 --bug" in printed.stdout
 
 
 def test_an_exported_trace_names_its_variables_and_numbers_its_states() -> None:

@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from hammer2_cluster import resolve
+from hammer2_cluster.program import program
 from hammer2_oracle.status import Status
 from hammer2_oracle.teeth_report import prove_teeth, status_of
 from hammer2_proofs import mutant_proof
@@ -118,7 +119,7 @@ def test_a_mutant_that_survives_makes_the_command_fail(
     printed = capsys.readouterr().out
     assert "undecided  resolve.py:" in printed
     assert "`slot.tid > tid` became `slot.tid < tid`" in printed
-    assert "Reproduce with: hammer2-cluster prove --teeth" in printed
+    assert f"Reproduce with: {program()} prove --teeth" in printed
 
 
 def test_calls_that_cannot_tell_are_noticed_because_the_proof_fails(mutation: Mutation) -> None:

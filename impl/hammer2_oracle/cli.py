@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 
 import click
 
+from hammer2_cluster.program import pasted
 from hammer2_oracle.options import complain
 from hammer2_oracle.status import Status
 
@@ -93,7 +94,8 @@ def _endings() -> Iterator[None]:
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
-        place = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        command = error.ctx.command_path.split()[1:] if error.ctx else []
+        place = f" (see {pasted(*command, '--help')})" if error.ctx else ""
         raise Ending(Status.BAD_INPUT, error.format_message() + place) from None
     except (Ending, click.exceptions.Exit):
         raise

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from hammer2_cluster.decisions import Decision
+from hammer2_cluster.program import python
 from hammer2_oracle import protocol_report
 from hammer2_oracle.counterexamples import STORED
 from hammer2_oracle.screen import Screen
@@ -31,16 +32,18 @@ class Shown(NamedTuple):
     semantics: Semantics
 
 
+def _remake() -> str:
+    return f"{python()} -m hammer2_proofs.matrix --write"
+
+
 def _matrix() -> dict[str, Any]:
     """The stored matrix; refused when it speaks of other sources."""
     try:
         stored = matrix.load()
     except FileNotFoundError:
-        raise click.ClickException(f"{matrix.STORED} is missing: python -m hammer2_proofs.matrix --write") from None
+        raise click.ClickException(f"{matrix.STORED} is missing: {_remake()}") from None
     if not matrix.is_current(stored):
-        raise click.ClickException(
-            f"{matrix.STORED} speaks of other sources than these: python -m hammer2_proofs.matrix --write"
-        )
+        raise click.ClickException(f"{matrix.STORED} speaks of other sources than these: {_remake()}")
     return stored
 
 
@@ -69,7 +72,7 @@ def _stored_trace(repair: str) -> list[str]:
                 f"last step  {steps[last]}, outcome {outcome}; before it:",
                 *(f"    {line}" for line in draw_before(trace, last)),
             ]
-    raise click.ClickException(f"{STORED} has no trace for {repair}: python tools/store_findings.py")
+    raise click.ClickException(f"{STORED} has no trace for {repair}: {python()} tools/store_findings.py")
 
 
 def overview(decision: Decision, as_json: bool) -> Status:

@@ -1,12 +1,12 @@
 """Options that commands share, and the line that reproduces a run."""
 
-import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from hammer2_cluster.decisions import DECISIONS, SEED_DECISION, Decision
+from hammer2_cluster.program import pasted
 from hammer2_spec.semantics import Semantics, describe, parse
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -70,10 +70,10 @@ def json_option(function: F) -> F:
 
 def reproduce(command: str, decision: Decision, semantics: Semantics, arguments: Sequence[str]) -> str:
     """The command line that does the same again, to be pasted into a shell."""
-    words = ["hammer2-cluster", command, "--semantics", describe(semantics)]
+    words = [command, "--semantics", describe(semantics)]
     if decision.name != SEED_DECISION:
         words += ["--decision", decision.name]
-    return shlex.join([*words, *arguments])
+    return pasted(*words, *arguments)
 
 
 def complain(message: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from hammer2_cluster.decisions import Decision
+from hammer2_cluster.program import program
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status
 from hammer2_proofs import protocol_findings
@@ -129,7 +130,7 @@ def drawn(row: Row) -> Iterator[str]:
 
 def command(row: Row) -> list[str]:
     """The command that finds it again."""
-    words = ["hammer2-cluster", "explore", row["model"]]
+    words = [program(), "explore", row["model"]]
     for name, value in row["bounds"].items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     seed = row["without"] == ["seed"]

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, Final
 import click
 
 from hammer2_cluster.decisions import SEED_DECISION, Decision
+from hammer2_cluster.program import pasted
 from hammer2_oracle.options import complain
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status, worst
@@ -119,7 +119,7 @@ def _as_json(tally: Tally, semantics: Semantics, decision: Decision, status: Sta
 def _reproduction(
     tally: Tally, solvers: Sequence[Solver], timeout: float, semantics: Semantics, decision: Decision
 ) -> str:
-    words = ["hammer2-cluster", "prove"]
+    words = ["prove"]
     if semantics != REPAIRED:
         words += ["--semantics", describe(semantics)]
     if decision.name != SEED_DECISION:
@@ -128,7 +128,7 @@ def _reproduction(
         words += ["--solver", "both" if len(solvers) > 1 else solvers[0]]
     words += ["--timeout", f"{timeout:g}"]
     failed = [result.name for result in tally.results if STATUS[result.status] is not Status.AGREE]
-    return shlex.join([*words, *dict.fromkeys(failed[:1])])
+    return pasted(*words, *dict.fromkeys(failed[:1]))
 
 
 @contextmanager

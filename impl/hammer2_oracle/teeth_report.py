@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hammer2_cluster.program import pasted
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status
 from hammer2_proofs.killers import Kill
@@ -97,7 +98,7 @@ def show(summary: Summary, screen: Screen) -> None:
     for fate in summary.undecided:
         screen.line(f"undecided: {fate.mutant.name}: {fate.mutant.description}: {fate.obligation}", "bold red")
     if not summary.passed:
-        screen.line("Reproduce with: hammer2-cluster prove --teeth")
+        screen.line(f"Reproduce with: {pasted('prove', '--teeth')}")
 
 
 def summary_as_json(summary: Summary) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Concrete cases of the decision's properties: run in CPython, and drawn as a row of slots."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hammer2_cluster import resolve
+from hammer2_cluster.program import pasted
 from hammer2_spec.configuration import Configuration, Verdict
 from hammer2_spec.notation import arguments, draw, format_flags, format_focus
 from hammer2_spec.properties import AnyProperty, Property
@@ -70,5 +70,4 @@ def _drawn(configuration: Configuration, verdict: Verdict, semantics: Semantics)
         f"{nmasters}: {verdict.outcome.text}, focus {format_focus(verdict.focus)}, error {verdict.error}, "
         f"flags {format_flags(verdict.flags)}"
     )
-    command = ["hammer2-cluster", "resolve", "--semantics", describe(semantics), *arguments(configuration)]
-    yield f"$ {shlex.join(command)}"
+    yield f"$ {pasted('resolve', '--semantics', describe(semantics), *arguments(configuration))}"

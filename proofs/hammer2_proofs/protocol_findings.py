@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import click
 
+from hammer2_cluster.program import python
 from hammer2_proofs.explorer.models import build
 from hammer2_spec import protocol
 from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS
@@ -52,7 +53,7 @@ def load() -> list[dict[str, Any]]:
     Raises:
         click.ClickException: there are none, or they speak of other sources than these.
     """
-    again = "python -m hammer2_proofs.protocol_ablations --write"
+    again = f"{python()} -m hammer2_proofs.protocol_ablations --write"
     try:
         lines = STORED.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

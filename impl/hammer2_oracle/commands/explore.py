@@ -1,7 +1,6 @@
 """hammer2-cluster explore: every reachable state of a model, up to its bounds."""
 
 import json
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hammer2_cluster.program import pasted
 from hammer2_oracle.status import Status
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
         broken = traces(found)
     result = as_object(found, broken)
     result["progress"] = _live(found) if options["live"] and not broken and found.complete else []
-    again = "Reproduce with: hammer2-cluster explore " + shlex.join(_arguments(model, options))
+    again = f"Reproduce with: {pasted('explore', *_arguments(model, options))}"
     if options["itf"] and broken:
         from hammer2_proofs.explorer.itf import export
 

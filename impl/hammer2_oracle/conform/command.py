@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 
+from hammer2_cluster.program import pasted
 from hammer2_oracle.conform import report as reports
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import described
@@ -42,7 +43,7 @@ def run(command: Sequence[str], plan: Plan, as_json: bool) -> Status:
 def reproduction(command: Sequence[str], plan: Plan) -> str:
     """The command line that asks the same again."""
     default = Plan()
-    words = ["hammer2-cluster", "conform"]
+    words = ["conform"]
     if plan.infer:
         words += ["--semantics", "auto"]
     elif plan.semantics is not None:
@@ -50,7 +51,7 @@ def reproduction(command: Sequence[str], plan: Plan) -> str:
     for name in ("slots", "lives", "seed", "timeout"):
         if getattr(plan, name) != getattr(default, name):
             words += [f"--{name}", f"{getattr(plan, name):g}" if name == "timeout" else str(getattr(plan, name))]
-    return shlex.join([*words, "--", *command])
+    return pasted(*words, "--", *command)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """What is known of an implementation, in lines for people and as an object for machines."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from hammer2_cluster.program import pasted
 from hammer2_oracle.conform.judging import Judgement, Standing, Tally, described
 from hammer2_oracle.conform.messages import Answer, Introduction, answer, question
 from hammer2_oracle.explanation import explain
@@ -93,8 +93,7 @@ def drawn(judgement: Judgement, semantics: Semantics) -> Iterator[str]:
         if configuration.slots[i].present:
             yield f"    slot {i} {'counts' if part.counted else 'is left out'}: {part.why}"
     yield f"    focus: {explanation.focus_why}"
-    command = ["hammer2-cluster", "resolve", "--semantics", described(semantics), *arguments(configuration)]
-    yield f"    $ {shlex.join(command)}"
+    yield f"    $ {pasted('resolve', '--semantics', described(semantics), *arguments(configuration))}"
 
 
 def _shown(name: str, value: object) -> str:
