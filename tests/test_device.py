@@ -197,6 +197,14 @@ def test_a_device_that_disconnects_comes_back_with_its_content() -> None:
     assert at_once(device.read(0, 1024)) == A
 
 
+def test_a_device_that_is_not_there_has_no_other_fault() -> None:
+    device = faulty(Fault(Kind.READ_ERROR, times=1))
+    device.connected = False
+    with pytest.raises(DisconnectedError):
+        at_once(device.read(0, 1024))
+    assert device.faults[0].times == 1
+
+
 def test_a_faulty_device_counts_its_use() -> None:
     device = faulty()
     at_once(device.write(0, bytes(4096)))

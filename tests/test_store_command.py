@@ -1,9 +1,7 @@
-"""hammer2-cluster store: what it does, what it refuses, and that what it acknowledged is there after any kill."""
+"""hammer2-cluster store: what it does, and what it refuses."""
 
 import io
-import itertools
 import json
-import multiprocessing
 import os
 import pty
 import random
@@ -11,15 +9,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import settings
-from tests.store_kit import content_of, problems, reopen
 
 from hammer2_cluster.device.file import FileDevice
 from hammer2_oracle.cli import main
@@ -27,14 +21,7 @@ from hammer2_oracle.store_directory import StoreError, changing, mounted, opened
 from hammer2_spec.semantics import REPAIRED
 
 COMMAND = Path(sys.executable).with_name("hammer2-cluster")
-THOROUGH = settings.default is not None and settings.default.max_examples > 1000
 HOW_TO = Path(__file__).parents[1] / "docs" / "how-to" / "run-a-cluster-on-files.md"
-KILLS = 1000 if THOROUGH else 200
-NAMES = 12
-COMMANDS_KILLED = 60 if THOROUGH else 6
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
-"""Each process begins with everything imported."""
 
 
 def run(*arguments: str | Path | bytes, stdin: bytes = b"") -> Result:
@@ -378,92 +365,3 @@ def test_fsck_finds_what_is_wrong(store: Path) -> None:
     assert [len(node["problems"]) for node in nodes] == [0, 1, 0, 0]
     assert "check code is wrong" in nodes[1]["problems"][0]
     assert run("fsck", store).exit_code == 1
-
-
-def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
-    """A process puts files one by one and says so on a pipe around each flush; SIGKILL comes at a random moment."""
-    chance = random.Random(20150330)
-    directory = tmp_path / "store"
-    good("init", directory, "--masters", "3", "--size", "4M")
-    files: dict[bytes, bytes] = {}
-    interrupted = flushes = 0
-    for kill in range(KILLS):
-        begun, done = write_until_killed(directory, kill, chance.uniform(0.0, 0.1))
-        assert begun - done in (0, 1)
-        acknowledged = files | dict(file_of(kill, n) for n in range(done))
-        in_progress = dict(file_of(kill, n) for n in range(done, begun))
-        flushes, interrupted = flushes + done, interrupted + len(in_progress)
-        devices = [FileDevice(directory / f"{n}.img") for n in range(3)]
-        where = f"kill {kill}, after {done} flushes"
-        assert problems(devices) == [], where
-        store = reopen(devices)
-        filesystem = store.mount()
-        files = content_of(store, filesystem)
-        assert files in [acknowledged, acknowledged | in_progress], where
-        assert not any(filesystem.left_out), where
-        for device in devices:
-            device.close()
-    assert len(files) == NAMES
-    assert interrupted >= KILLS // 4
-    assert flushes >= KILLS // 4
-
-
-def file_of(run_: int, n: int) -> tuple[bytes, bytes]:
-    """What a run puts as its n-th file: name and content."""
-    chance = random.Random(f"{run_} {n}")
-    return b"f%d" % chance.randrange(NAMES), chance.randbytes(chance.choice([0, 100, 600, 5000, 70_000]))
-
-
-def write_files(directory: Path, run_: int, tell: "Connection[int, None]") -> None:
-    """Put files for ever; tell before and after each how many were begun or done: 0, 1, 1, 2, 2, ..."""
-    store = reopen([FileDevice(directory / f"{n}.img") for n in range(3)])
-    filesystem = store.mount()
-    for n in itertools.count():
-        tell.send(n)
-        name, data = file_of(run_, n)
-        tell.send(n + 1)
-        store.run(filesystem.put(name, [data], len(data)))
-        store.run(filesystem.flush())
-
-
-def write_until_killed(directory: Path, run_: int, seconds: float) -> tuple[int, int]:
-    """How many files were begun, and how many of them were durable."""
-    ours, theirs = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=write_files, args=(directory, run_, theirs))
-    process.start()
-    theirs.close()
-    told = [ours.recv()]
-    time.sleep(seconds)
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    with ours, suppress(EOFError):
-        while True:
-            told.append(ours.recv())
-    return told[-1], (len(told) - 1) // 2
-
-
-def test_nothing_acknowledged_is_lost_when_the_command_is_killed(tmp_path: Path) -> None:
-    """The same with the real command: what it returned for is there, the last one wholly or not at all."""
-    chance = random.Random(20150330)
-    directory, acknowledged = tmp_path / "store", dict[bytes, bytes]()
-    good("init", directory, "--masters", "3", "--slaves", "1", "--size", "8M")
-    (tmp_path / "file").write_bytes(chance.randbytes(3 << 20))
-    command: list[str | Path] = [COMMAND, "store", "put", directory, tmp_path / "file"]
-    started = time.monotonic()
-    subprocess.run([*command, "first"], check=True)
-    acknowledged[b"first"] = (tmp_path / "file").read_bytes()
-    whole = time.monotonic() - started
-    for kill in range(COMMANDS_KILLED):
-        content = chance.randbytes(chance.choice([100, 5000, 1 << 20]))
-        (tmp_path / "file").write_bytes(content)
-        with subprocess.Popen([*command, f"f{kill % 3}"], stderr=subprocess.DEVNULL) as process:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(chance.uniform(0.3, 1.1) * whole)
-            process.kill()
-        name, before = b"f%d" % (kill % 3), dict(acknowledged)
-        after = before | {name: content}
-        listed = [row["name"].encode() for row in json.loads(good("ls", directory, "--json"))["files"]]
-        acknowledged = {one: good("get", directory, one) for one in listed}
-        assert acknowledged in ([after] if process.returncode == 0 else [before, after]), f"kill {kill}"
-        good("fsck", directory)

@@ -235,8 +235,32 @@ def test_what_comes_free_can_be_used_again_only_after_a_commit() -> None:
         last = data_off
     assert freemap.release(last)
     assert freemap.allocate(16) is None
+    free = freemap.free_bytes
     freemap.commit()
+    assert freemap.free_bytes == free + 65536
     assert freemap.allocate(16) == last
+
+
+def test_a_zone_that_is_emptied_after_loading_is_written() -> None:
+    device, header, freemap = MemoryDevice(SIZE), VolumeHeader(SIZE), Freemap(SIZE)
+    data_off = freemap.allocate(12) or 0
+    freemap.hold(data_off)
+    at_once(freemap.write(device, header))
+    again = Freemap(SIZE)
+    at_once(again.load(device, header))
+    again.release(data_off)
+    at_once(again.write(device, header))
+    third = Freemap(SIZE)
+    at_once(third.load(device, header))
+    assert third.count(data_off) == 0
+
+
+def test_a_reserved_place_is_no_extent() -> None:
+    size = 2 * ZONE_BYTES
+    assert is_an_extent(RESERVED_BYTES | 10, size)
+    assert is_an_extent(ZONE_BYTES + RESERVED_BYTES | 10, size)
+    for data_off in (10, (RESERVED_BYTES - 1024) | 10, ZONE_BYTES | 10, size | 10, RESERVED_BYTES | 9, 65536 * 3 | 17):
+        assert not is_an_extent(data_off, size)
 
 
 def test_a_shared_extent_is_free_when_the_last_entry_goes() -> None:
@@ -268,8 +292,9 @@ def test_the_freemap_survives_the_medium_and_leaves_its_older_copy_alone(tmp_pat
     held: list[int] = []
     older: tuple[VolumeHeader, bytes] | None = None
     for _ in range(4):
-        for _ in range(30):
-            freemap._rotors[12] = chance.randrange(size // 4096) * 4  # noqa: SLF001 - anywhere, not only in the first zone
+        for n in range(30):
+            unit = chance.randrange(size // 4096) * 4 if n else 64 * ZONE_BYTES // 1024  # the last zone, then anywhere
+            freemap._rotors[12] = unit  # noqa: SLF001 - not only in the first zone
             data_off = freemap.allocate(12)
             assert data_off is not None
             freemap.hold(data_off)

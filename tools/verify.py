@@ -69,7 +69,8 @@ STEPS: tuple[Step, ...] = (
 )
 
 STORE_TESTS = [
-    f"tests/test_{name}.py" for name in ("store_damage", "store_command", "store_model", "stored_beside_model")
+    f"tests/test_{name}.py"
+    for name in ("store_crash", "store_damage", "store_kills", "store_model", "stored_beside_model")
 ]
 """Crashes, kills, corruption and state machines: under this profile more of everything."""
 
