@@ -63,7 +63,7 @@ STEPS: tuple[Step, ...] = (
     Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting"), 200),
     Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 200),
     Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 200),
-    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 100),
+    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 150),
     Step("contracts", ("python", "tools/contracts.py"), 50),
     Step("calibration", ("hammer2-cluster", "explore", "calibration", "--tids", "3"), 60),
 )
@@ -77,6 +77,7 @@ STORE_TESTS = [
 DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification"), 600),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
+    Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),
 )
 

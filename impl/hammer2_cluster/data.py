@@ -79,7 +79,7 @@ def load_async(on: Runner, cluster: Cluster | None, callback: Callable[[Iocb], N
         cluster.iocb = iocb
         chain = deref(iocb.chain)
         if is_resolved(on, chain):
-            if chain.data is None:
+            if on.semantics.zero_filled and chain.data is None:
                 iocb.dio = bytes(chain.bytes)
             on.chains.callback(iocb)
         else:

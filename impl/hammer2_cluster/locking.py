@@ -56,12 +56,13 @@ def resolve(on: Runner, cluster: Cluster | None) -> None:
     """
     cluster = deref(cluster)
     nmasters = None if cluster.pmp is None else cluster.pmp.pfs_nmasters
-    slot = cluster.slot_of(cluster.focus)
-    prior = FOREIGN if slot is None and cluster.focus is not None else slot
+    prior = None if on.semantics.fresh_focus or cluster.focus is None else cluster.slot_of(cluster.focus)
+    if not on.semantics.fresh_focus and cluster.focus is not None and prior is None:
+        prior = FOREIGN
     verdict = decide(slots_of(on, cluster), nmasters, prior, cluster.flags, on.semantics)
     if verdict.focus is None:
         cluster.focus = None
-    elif verdict.focus != FOREIGN:
+    elif on.semantics.fresh_focus or verdict.focus != FOREIGN:
         cluster.focus = cluster.array[verdict.focus].chain
     cluster.error = verdict.error
     cluster.flags = verdict.flags

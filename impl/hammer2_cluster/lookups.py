@@ -205,7 +205,7 @@ async def lookup(
     cluster.pmp = parent.pmp
     cluster.refs = 1
     if not flags & Lookup.NOLOCK:
-        cluster.flags |= ClusterFlag.LOCKED
+        cluster.flags = ClusterFlag.LOCKED
     match = Match(on, parent, cluster, key_next, 863)
 
     async def find(i: int) -> Answer:

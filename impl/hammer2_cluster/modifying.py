@@ -190,4 +190,4 @@ async def modsync(on: Runner, cluster: Cluster | None) -> int:
     async for i, copied in on.ask(cluster, copy_to_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not copied:
             failed.append(i)
-    return await settle_write(on, failed, cluster) if failed or is_shaken(on, cluster) else 0
+    return await settle_write(on, failed, cluster) if tolerant and (failed or is_shaken(on, cluster)) else 0

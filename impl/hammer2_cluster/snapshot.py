@@ -90,12 +90,15 @@ async def _snapshot_at(
     return error, ids, Made(nip, ncluster)
 
 
-async def _release(on: Runner, made: Made, *, take_back: bool) -> None:
-    """Unlock a directory; take it back first if the snapshot has failed."""
-    if take_back:
-        above = await parent(on, made.cluster)
-        await detach(on, made.cluster, believed(on, above), Delete.PERMANENT)
-        await unlock(on, above)
+async def _take_back(on: Runner, made: Made) -> None:
+    """Delete a directory again, because the snapshot has failed."""
+    above = await parent(on, made.cluster)
+    await detach(on, made.cluster, believed(on, above), Delete.PERMANENT)
+    await unlock(on, above)
+
+
+async def _release(on: Runner, made: Made) -> None:
+    """Unlock a directory."""
     on.chains.inode_unlock_ex(made.ip, made.cluster)
     await unlock(on, made.cluster)
 
@@ -120,7 +123,7 @@ async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     if not on.semantics.whole_snapshot:
         error, _, made = await _snapshot_at(on, cluster, focus, name, None)
         if made is not None:
-            await _release(on, made, take_back=False)
+            await _release(on, made)
         return error
     ids: Ids | None = None
     everywhere: list[tuple[int, int, Made | None]] = []
@@ -130,5 +133,7 @@ async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     lost = await settle_write(on, [i for i, error, _ in everywhere if error], cluster)
     for _, error, made in everywhere:
         if made is not None:
-            await _release(on, made, take_back=bool(lost or error))
+            if lost or error:
+                await _take_back(on, made)
+            await _release(on, made)
     return lost

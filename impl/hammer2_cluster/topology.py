@@ -18,7 +18,8 @@ def _cluster_to_create(on: Runner, pmp: Pfs | None, supplied: Cluster | None) ->
     cluster = supplied
     if cluster is None:
         cluster = on.chains.kmalloc()
-        cluster.pmp = pmp
+        if not on.semantics.parents_pfs:
+            cluster.pmp = pmp
         cluster.refs = 1
         cluster.flags = ClusterFlag.LOCKED
     cluster.focus = None
@@ -170,7 +171,8 @@ async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, f
     if reported and not may_write(cluster):
         return cluster.error or Error.INCOMPLETE
     failed: list[int] = []
-    slots, writable_parents = writable(on, cluster), writable(on, parents)
+    slots = writable(on, cluster)
+    writable_parents = writable(on, parents)
     async for i, deleted in on.ask(cluster, delete_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not deleted:
             failed.append(i)

@@ -26,13 +26,21 @@ __all__ = ["Client", "Violation"]
 class Client(Reader):
     """Each operation that modifies something, with what it promises, beside those that do not."""
 
+    def _able(self, cluster: Cluster, under: Cluster | None = None) -> int:
+        """Masters fit for a write, with their parents if it needs them; none where the cluster may not be written."""
+        if not rules.can_be_written(cluster) or (under is not None and not rules.can_be_written(under)):
+            return 0
+        above = {node.number for node, _ in self.sound_masters(under)} if under is not None else None
+        return sum(above is None or node.number in above for node, _ in self.sound_masters(cluster))
+
     def modify(self, cluster: Cluster, flags: int = 0) -> bool:
         """Make writable; False if that fails."""
-        follows = cluster.slot_of(cluster.focus)
+        follows, able, may = cluster.slot_of(cluster.focus), self._able(cluster), rules.can_be_written(cluster)
         error = self.perform(modifying.modify, cluster, flags)
         self.passes_on("modify", flags)
         if error:
-            self.judge_refused(cluster, error)
+            self.demand(may or not self.noted("modify"), "What may not be written is left alone")
+            self.judge_refused(cluster, error, able)
             return False
         self.obeys(rules.can_be_written, cluster)
         self.obeys(rules.the_focus_can_be_written, cluster)
@@ -117,12 +125,13 @@ class Client(Reader):
     def resize(self, parent: Cluster, cluster: Cluster, nradix: int) -> bool:
         """Resize; False if that fails."""
         inode = self.model.inodes[0]
-        follows = cluster.slot_of(cluster.focus)
+        follows, able, may = cluster.slot_of(cluster.focus), self._able(cluster, parent), rules.can_be_written(cluster)
         error = self.perform(modifying.resize, inode, parent, cluster, nradix, 0x10)
         self.passes_on("resize", inode)
         self.passes_on("modify", 0x10)
         if error:
-            self.judge_refused(cluster, error)
+            self.demand(may or not self.noted("modify"), "What may not be written is left alone")
+            self.judge_refused(cluster, error, able)
             return False
         self.obeys(rules.the_focus_can_be_written, cluster)
         self.judge_resolved(cluster, follows, strictly=False)
@@ -143,7 +152,7 @@ class Client(Reader):
         """A new element, or the supplied one attached; None if that fails. pfs: the transaction's."""
         follows = parent.slot_of(parent.focus)
         attached = [] if supplied is None else [chain for _, chain in supplied.members()]
-        old = len(self.model.chains)
+        old, able = len(self.model.chains), self._able(parent if supplied is None else supplied, parent)
         made: tuple[int | None, Cluster | None]
         made = self.perform(topology.create, pfs, parent, supplied, key, 0, type, INODE_BYTES, flags)
         error, cluster = made
@@ -158,7 +167,7 @@ class Client(Reader):
             self.demand(kept, "What was supplied is only detached again")
             self.judge_usable(parent)
             shown = supplied if supplied is not None and rules.can_be_written(parent) else parent
-            self.demand(not rules.can_be_written(shown), "A write fails only where a quorum cannot be written")
+            self.judge_refused(shown, error, able)
             return None
         self.demand(cluster is not None, "A creation that succeeds returns a cluster")
         assert cluster is not None  # noqa: S101 - just demanded
@@ -180,7 +189,7 @@ class Client(Reader):
     def delete(self, parent: Cluster | None, cluster: Cluster, flags: int = 0) -> bool:
         """Delete; False if that fails."""
         follows = cluster.slot_of(cluster.focus)
-        writable = self.access(cluster)[1]
+        writable, able = self.access(cluster)[1], 0 if parent is None else self._able(cluster, parent)
         chains = [
             (chain, parent is not None and self._right_parent(chain, parent.array[i].chain))
             for i, chain in cluster.members()
@@ -200,7 +209,8 @@ class Client(Reader):
             self.demand(error == Error.INCOMPLETE, "A delete without a parent fails")
         if error:
             if parent is not None:
-                self.judge_refused(cluster, error)
+                wrong = sum(not right for _, right in chains)
+                self.judge_refused(cluster, error, able - wrong)
             return False
         gone = sum(bool(chain.flags & ChainFlag.DELETED) for chain, _ in chains)
         self.demand(gone >= self.needed() or self.soft(), "What was deleted is gone from a quorum")
@@ -215,11 +225,11 @@ class Client(Reader):
 
     def rename(self, parent: Cluster, cluster: Cluster, key: int | None) -> bool:
         """Attach a deleted element under a key, its own if None; False if that fails."""
-        before = {chain: chain.bref for _, chain in cluster.members()}
+        before, able = {chain: chain.bref for _, chain in cluster.members()}, self._able(cluster, parent)
         error = self.perform(topology.rename, parent, cluster, 2, None if key is None else (key, 0))
         self.passes_on("rename", 2)
         if error:
-            self.judge_refused(cluster, error)
+            self.judge_refused(cluster, error, able)
             return False
         wanted = next(iter(before.values())).key if key is None else key
         self.demand(self.holders(wanted) >= self.needed() or self.soft(), "What was renamed is on a quorum")

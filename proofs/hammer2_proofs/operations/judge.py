@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from icontract import ViolationError
 
 from hammer2_cluster import lookups
-from hammer2_cluster.model import Chooser, Misuse, Model, Node, NodeSpec
+from hammer2_cluster.model import QUESTIONS, Chooser, Misuse, Model, Node, NodeSpec
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import Fatal
 from hammer2_cluster.standing import SOFT_AND_SUPROOT
@@ -67,6 +67,8 @@ class Judge:
         self.observer: Observer = Nobody()
         self.doing = "nothing"
         self._broken = False
+        self.bad = 0
+        """How many answers of the layer below in the last operation were not the good day's."""
 
     # ---- performing
 
@@ -87,6 +89,7 @@ class Judge:
         if names[0] == "on":
             args = (self.on, *args)
         self.model.notes.clear()
+        before = self._bad_answers()
         self.observer.begins(self.doing, dict(zip(names, args, strict=True)))
         try:
             result = operation(*args)
@@ -105,8 +108,12 @@ class Judge:
             self.observer.ends()
         if self.model.misuses:
             raise Violation("The layer below is used as it allows", self.doing, self.model.misuses[0])
+        self.bad = self._bad_answers() - before
         self.judge()
         return result
+
+    def _bad_answers(self) -> int:
+        return sum(n for (question, answer), n in self.model.given.items() if answer != QUESTIONS[question][0])
 
     def noted(self, what: str) -> list[tuple[object, ...]]:
         """What the layer below has noted of that kind in the last operation: the arguments."""
@@ -273,8 +280,10 @@ class Judge:
         self.demand(cluster.nchains == like.nchains, "A cluster has the slots of the one that it is made from")
         self.demand(cluster.refs == 1, "A new cluster has one reference", f"{cluster.refs}")
 
-    def judge_refused(self, cluster: Cluster, error: int) -> None:
-        """A write fails only when it may not be made, and says why."""
+    def judge_refused(self, cluster: Cluster, error: int, able: int = 0) -> None:
+        """A write fails only when it may not be made, and says why. able: the masters that were fit for it."""
+        fit = able - self.bad >= self.needed() and not self.soft()
+        self.demand(not fit, "A write succeeds where a quorum of nodes is fit for it", f"{able} are")
         self.demand(not rules.can_be_written(cluster), "A write fails only where a quorum cannot be written")
         self.demand(error == (cluster.error or Error.INCOMPLETE), "A write that fails says why", f"error {error}")
 

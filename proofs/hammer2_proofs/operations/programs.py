@@ -36,6 +36,7 @@ WORLDS: dict[str, World] = {
     "three masters, the first with an element of another type": World((NodeSpec(element=BrefType.DATA), M, M), 3),
     "two masters with data blocks": World((NodeSpec(element=BrefType.DATA),) * 2, 2),
     "three masters and a slave": World((M, M, M, SLAVE), 3),
+    "two masters and a cache": World((NodeSpec(type=PfsType.CACHE), M, M), 2),
     "three masters, the last with other sizes": World((M, M, NodeSpec(bytes=2048)), 3),
     "three masters, the last is behind": World((M, M, NodeSpec(tid=4, keys=(1,))), 3),
     "three masters, the first is behind": World((NodeSpec(tid=4, keys=(1,)), M, M), 3),
@@ -119,7 +120,7 @@ def scan(client: Client) -> None:
     """Scan a directory by next."""
     top = client.top()
     if parent := client.open(top, Lookup.SHARED):
-        client.scan(parent)
+        client.scan(parent, flags=Lookup.SHARED)
         client.close(parent)
     client.drop(top)
 
@@ -127,7 +128,7 @@ def scan(client: Client) -> None:
 def scan_by_key(client: Client) -> None:
     """Scan by lookups that go on at the next key, without locks."""
     top = client.top()
-    if parent := client.open(top):
+    if parent := client.open(top, Lookup.ALWAYS):
         client.scan(parent, 1, by_key=True, flags=Lookup.NOLOCK)
         client.close(parent)
     client.drop(top)
@@ -293,6 +294,9 @@ def freeze(client: Client) -> None:
     """Make a snapshot of the root."""
     top = client.top()
     if client.lock(top):
+        client.snapshot(top)
+        client.unlock(top)
+    if client.lock(top, Resolve.NEVER):
         client.snapshot(top)
         client.unlock(top)
     client.drop(top)

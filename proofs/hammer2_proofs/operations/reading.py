@@ -145,6 +145,9 @@ class Reader(Judge):
             self.judge_resolved(found, follows)
         if self.soft():
             return
+        if parent.error and self.verdict_on(parent).error == 0:
+            self.demand(parent.error == Error.INCOMPLETE, "A parent of which no quorum agrees is incomplete")
+            self.demand(self.bad or not is_agreed, "What a quorum agrees on, nothing there included, is the answer")
         if found is None:
             self.demand(
                 parent.error or (is_agreed and expected is None),
@@ -226,6 +229,8 @@ class Reader(Judge):
         if any(self.inode_of(chain) is focus for _, chain in parent.members()):
             agreed = True, None  # a file with embedded data, which is all that there is
         follows, before = parent.slot_of(parent.focus), [item.chain for item in parent.array]
+        if sum(cluster.array[n.number].chain is not None for n, _ in self.sound_masters(parent)) < self.needed():
+            agreed = False, None
         found, after = self.perform(lookups.next, parent, cluster, key_next, beg & KEY_MAX, end, flags)
         self.passes_on("lookup", flags)
         self.demand(found is None or found is cluster, "The next element replaces the one before in its cluster")

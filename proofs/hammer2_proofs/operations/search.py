@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hammer2_cluster.model import QUESTIONS, NodeSpec
 from hammer2_proofs.operations.client import Client, Violation
@@ -103,10 +104,26 @@ def cases(programs: Mapping[str, Program], worlds: Mapping[str, World]) -> list[
     return [Case(p, program, w, world) for w, world in worlds.items() for p, program in programs.items()]
 
 
+class Run(NamedTuple):
+    """What came of one run."""
+
+    case: Case
+    picks: tuple[int, ...]
+    script: Script
+    violation: Violation | None
+
+
 def search(
     every: Sequence[Case], semantics: Semantics, most_bad: int | None, coverage: Coverage
 ) -> Iterator[Counterexample]:
-    """All runs with at most so many answers that are not the good day's (all runs if None): those that go wrong.
+    """Those of all runs that go wrong."""
+    for run in runs(every, semantics, most_bad, coverage):
+        if run.violation is not None:
+            yield run.case.counterexample(run.script, run.violation)
+
+
+def runs(every: Sequence[Case], semantics: Semantics, most_bad: int | None, coverage: Coverage) -> Iterator[Run]:
+    """All runs with at most so many answers that are not the good day's; all runs if None.
 
     The simplest come first: fewest such answers, then the order of the cases, then the earliest answers.
     """
@@ -118,9 +135,8 @@ def search(
             client, script, violation = case.run(semantics, picks)
             coverage.runs += 1
             coverage.given.update(client.model.given)
-            if violation is not None:
-                yield case.counterexample(script, violation)
-            else:
+            yield Run(case, picks, script, violation)
+            if violation is None:
                 for at in range(len(picks), len(script.trail)):
                     good = (0,) * (at - len(picks))
                     following += [(case, (*picks, *good, pick)) for pick in range(1, script.trail[at][1])]

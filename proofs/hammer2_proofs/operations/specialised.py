@@ -1,45 +1,150 @@
-"""What is left of the operations under one semantics: the repairs' switches evaluated, and what they rule out removed.
+"""What is left of the operations under one semantics and the straight runner: the switches evaluated, the rest removed.
 
-    tree = specialised(text, SEED)
+    code = Code(texts, SEED, roots)
 
 A mutant belongs to a semantics if it changes what is left under it; a branch does if it is still there. So each judge
-answers for the code that it runs, and which code that is follows from the text.
+answers for the code that it runs, and which code that is follows from the text. Nothing is removed that could be
+noticed: only what the switches rule out, what the straight runner ignores, and values that nobody reads.
 """
 
 import ast
 import copy
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from hammer2_spec.semantics import Semantics
 
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
+FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
+ENDS: Final = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+QUIET: Final = frozenset(
+    {
+        "bool",
+        "bytearray",
+        "bytes",
+        "int",
+        "len",
+        "list",
+        "max",
+        "members",
+        "min",
+        "quorum_of",
+        "range",
+        "set",
+        "slot_of",
+        "sorted",
+    }
+)
+"""Functions and methods that change nothing; others are found out."""
+UNHEEDED: Final = frozenset({"until", "fills"})
+"""Keywords of ask and tell that the straight runner ignores."""
+WAITS: Final = frozenset({"known", "decided"})
+"""Calls of the runner for members that are late; under the straight runner nobody is, and `late()` is empty."""
 
 
-def truth(node: ast.expr) -> bool | None:
-    """What a condition comes to whatever its variables hold, if that is known."""
-    match node:
-        case ast.Constant(value=value):
-            return bool(value)
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            inner = truth(operand)
-            return None if inner is None else not inner
-        case ast.BoolOp(op=op, values=values):
-            known = [truth(value) for value in values]
-            decisive = isinstance(op, ast.Or)
-            if decisive in known:
-                return decisive
-            return None if None in known else not decisive
+@dataclass
+class Facts:
+    """What is known of functions by their names."""
+
+    answers: dict[str, ast.Constant] = field(default_factory=dict)
+    """The one value that a function returns, whatever it does."""
+    quiet: set[str] = field(default_factory=set)
+    """Functions that change nothing."""
+    idle: set[str] = field(default_factory=set)
+    """Functions of which nothing is left."""
+
+    def summary(self) -> object:
+        """Something to compare."""
+        return {name: answer.value for name, answer in self.answers.items()}, self.quiet, self.idle
+
+    def is_quiet(self, node: ast.AST | None) -> bool:
+        """Whether the evaluation of an expression changes nothing."""
+        if node is None:
+            return True
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Await | ast.NamedExpr):
+                return False
+            if isinstance(inner, ast.Call):
+                function = inner.func
+                name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+                if name not in QUIET and name not in self.quiet:
+                    return False
+        return True
+
+    def value_of(self, node: ast.expr) -> ast.Constant | None:
+        """The constant that an expression comes to."""
+        match node:
+            case ast.Constant():
+                return node
+            case ast.Tuple(elts=[]):
+                return ast.Constant(False)
+            case ast.Await(value=ast.Call(func=ast.Name(id=name))) | ast.Call(func=ast.Name(id=name)):
+                if name == "bool" and isinstance(node, ast.Call):
+                    known = self.truth(node.args[0])
+                    return None if known is None else ast.Constant(known)
+                return self.answers.get(name)
+            case ast.UnaryOp(op=ast.Not()) | ast.BoolOp():
+                known = self.truth(node)
+                return None if known is None else ast.Constant(known)
+        return None
+
+    def truth(self, node: ast.expr) -> bool | None:
+        """What a condition comes to whatever its variables hold, if that is known."""
+        match node:
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                inner = self.truth(operand)
+                return None if inner is None else not inner
+            case ast.BoolOp(op=op, values=values):
+                known = [self.truth(value) for value in values]
+                decisive = isinstance(op, ast.Or)
+                return decisive if decisive in known else None if None in known else not decisive
+        value = self.value_of(node)
+        return None if value is None else bool(value.value)
+
+
+def _name_of(statement: ast.stmt) -> tuple[str, ast.expr] | None:
+    """The name that a statement binds and its value, if it does nothing else."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, value
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            return name, value
     return None
 
 
-class _Specialiser(ast.NodeTransformer):
-    """Evaluates the switches, and the names of one function that are bound once, to a switch."""
+def returned(function: AnyFunction) -> list[ast.expr | None]:
+    """What the returns of a function return; None where it may come to its end."""
+    found: list[ast.expr | None] = []
 
-    def __init__(self, semantics: Semantics) -> None:
+    def below(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Return):
+                found.append(child.value)
+            elif not isinstance(child, (*FUNCTIONS, ast.Lambda)):
+                below(child)
+
+    below(function)
+    return found if isinstance(function.body[-1], ast.Return | ast.Raise) else [*found, None]
+
+
+def one_answer(function: AnyFunction) -> ast.Constant | None:
+    """The constant that a function returns in every case."""
+    values = [value if isinstance(value, ast.Constant) else None for value in returned(function)]
+    first = values[0] if values else None
+    if first is None or any(value is None or value.value != first.value for value in values):
+        return None
+    return first
+
+
+class _Specialiser(ast.NodeTransformer):
+    """Evaluates the switches, and the names of a function that are bound once, to something known."""
+
+    def __init__(self, semantics: Semantics, facts: Facts) -> None:
         self._semantics = semantics
-        self._known: dict[str, bool] = {}
+        self._facts = facts
+        self._known: dict[str, ast.Constant] = {}
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         match node:
@@ -49,8 +154,15 @@ class _Specialiser(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in self._known:
-            return ast.copy_location(ast.Constant(self._known[node.id]), node)
+            return ast.copy_location(ast.Constant(self._known[node.id].value), node)
         return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "late":
+            return ast.copy_location(ast.Tuple([], ast.Load()), node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in ("ask", "tell"):
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in UNHEEDED]
+        return self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return self._function(node)
@@ -58,20 +170,34 @@ class _Specialiser(ast.NodeTransformer):
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         return self._function(node)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        outer = dict(self._known)
+    def _function(self, node: AnyFunction) -> ast.AST:
+        outer = self._known
         stored = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
         stored.update(argument.arg for argument in ast.walk(node) if isinstance(argument, ast.arg))
         self._known = {name: value for name, value in outer.items() if name not in stored}
-        for statement in node.body:
-            match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if stored[name] == 1:
-                    known = truth(self.visit(copy.deepcopy(value)))
-                    if known is not None:
-                        self._known[name] = known
-        node.body = self._block(node.body) or [ast.Pass()]
+        for name, constant in self._bound_once(node, stored):
+            self._known[name] = constant
+        node.body = self._block(node.body) or [ast.copy_location(ast.Pass(), node)]
         self._known = outer
         return node
+
+    def _bound_once(self, node: AnyFunction, stored: Mapping[str, int]) -> Iterator[tuple[str, ast.Constant]]:
+        steps: dict[str, ast.Constant | None] = {}
+        for statement in node.body:
+            bound = _name_of(statement)
+            if bound is not None and stored[bound[0]] == 1:
+                constant = self._facts.value_of(self.visit(copy.deepcopy(bound[1])))
+                if constant is not None:
+                    yield bound[0], constant
+            if isinstance(statement, FUNCTIONS):
+                steps[statement.name] = one_answer(self.visit(copy.deepcopy(statement)))
+            match statement:  # what every step answers is what the fold is given
+                case ast.AsyncFor(
+                    target=ast.Tuple(elts=[_, ast.Name(id=name)]), iter=ast.Call(args=[_, ast.Name(id=step), *_])
+                ) if stored[name] == 1:
+                    constant = steps.get(step)
+                    if constant is not None:
+                        yield name, constant
 
     def _block(self, body: Iterable[ast.stmt]) -> list[ast.stmt]:
         """A block, up to the first statement that ends it."""
@@ -81,11 +207,27 @@ class _Specialiser(ast.NodeTransformer):
             kept += [] if new is None else new if isinstance(new, list) else [new]
             if kept and isinstance(kept[-1], ENDS):
                 break
-        return kept
+        return [statement for statement in kept if not isinstance(statement, ast.Pass)]
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
-        match node.targets:
-            case [ast.Name(id=name)] if name in self._known:
+    def visit_For(self, node: ast.For) -> ast.AST:
+        return self._loop(node)
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
+        return self._loop(node)
+
+    def _loop(self, node: ast.For | ast.AsyncFor) -> ast.AST:
+        node.iter = self.visit(node.iter)
+        node.body = self._block(node.body) or [ast.copy_location(ast.Pass(), node)]
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        match node.value:
+            case ast.Call(func=ast.Name(id="kkassert"), args=[condition, _]):
+                if self._facts.truth(self.visit(copy.deepcopy(condition))):
+                    return None
+            case ast.Await(value=ast.Call(func=ast.Attribute(value=ast.Name(id="on"), attr=name))) if name in WAITS:
+                return None
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="on"), attr=name)) if name in WAITS:
                 return None
         return self.generic_visit(node)
 
@@ -94,87 +236,215 @@ class _Specialiser(ast.NodeTransformer):
         decisive = isinstance(node.op, ast.Or)
         values: list[ast.expr] = []
         for value in node.values:
-            known = truth(value)
-            if known is None or known is decisive:
+            known = self._facts.truth(value)
+            if known is None or known is decisive or not self._facts.is_quiet(value):
                 values.append(value)
             if known is decisive:
                 break
         if not values:
             return node.values[-1]
         node.values = values
-        return values[0] if len(values) == 1 else node
+        return ast.copy_location(values[0], node) if len(values) == 1 else node
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.op, ast.Not) and isinstance(node.operand, ast.Constant):
-            return ast.copy_location(ast.Constant(not node.operand.value), node)
+        known = self._facts.truth(node)
+        if known is not None and isinstance(node.op, ast.Not) and self._facts.is_quiet(node):
+            return ast.copy_location(ast.Constant(known), node)
         return node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         self.generic_visit(node)
-        known = truth(node.test)
-        return node if known is None else node.body if known else node.orelse
+        known = self._facts.truth(node.test)
+        if known is None or not self._facts.is_quiet(node.test):
+            return node
+        return node.body if known else node.orelse
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         node.test = self.visit(node.test)
-        known = truth(node.test)
+        known = self._facts.truth(node.test)
         body = [] if known is False else self._block(node.body)
         orelse = [] if known is True else self._block(node.orelse)
         if known is not None:
-            return body + orelse
+            evaluated = [] if self._facts.is_quiet(node.test) else [ast.copy_location(ast.Expr(node.test), node)]
+            return [*evaluated, *body, *orelse]
         node.body, node.orelse = body or [ast.copy_location(ast.Pass(), node)], orelse
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
         self.generic_visit(node)
-        node.ifs = [test for test in node.ifs if truth(test) is not True]
+        node.ifs = [test for test in node.ifs if self._facts.truth(test) is not True]
         return node
 
 
-def specialised(text: str, semantics: Semantics) -> ast.Module:
-    """What is left of a module's text; nodes are where they were. Contracts and docstrings are left out."""
+class _Sweeper(ast.NodeTransformer):
+    """Removes what nobody reads and what does nothing from one function."""
+
+    def __init__(self, function: AnyFunction, facts: Facts) -> None:
+        self._facts = facts
+        names = [n for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+        collected = Counter(name for node in ast.walk(function) if (name := self._appended_to(node)))
+        self._read = Counter(n.id for n in names) - collected
+        self._function = function
+
+    @staticmethod
+    def _appended_to(statement: ast.AST) -> str | None:
+        match statement:
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"))):
+                return name
+        return None
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST | None:
+        return self._inner(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
+        return self._inner(node)
+
+    def _inner(self, node: AnyFunction) -> ast.AST | None:
+        if node is not self._function and not self._read[node.name]:
+            return None
+        self.generic_visit(node)
+        node.body = node.body or [ast.copy_location(ast.Pass(), node)]
+        return node
+
+    def _unread(self, node: ast.Assign | ast.AnnAssign) -> ast.AST | None:
+        bound = _name_of(node)
+        if bound is None or self._read[bound[0]]:
+            return node
+        return None if self._facts.is_quiet(bound[1]) else ast.copy_location(ast.Expr(bound[1]), node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        return self._unread(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        return self._unread(node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        match node.value:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=args):
+                if not self._read[name] and all(self._facts.is_quiet(arg) for arg in args):
+                    return None
+            case (
+                ast.Await(value=ast.Call(func=ast.Name(id=name), args=args))
+                | ast.Call(func=ast.Name(id=name), args=args)
+            ):
+                if name in self._facts.idle and all(self._facts.is_quiet(arg) for arg in args):
+                    return None
+        return None if self._facts.is_quiet(node.value) else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        self.generic_visit(node)
+        if all(isinstance(statement, ast.Pass) for statement in (*node.body, *node.orelse)):
+            return None if self._facts.is_quiet(node.test) else ast.copy_location(ast.Expr(node.test), node)
+        return node
+
+    def visit_For(self, node: ast.For) -> ast.AST | None:
+        self.generic_visit(node)
+        node.body = node.body or [ast.copy_location(ast.Pass(), node)]
+        return None if isinstance(node.iter, ast.Tuple) and not node.iter.elts else node
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST | None:
+        self.generic_visit(node)
+        node.body = node.body or [ast.copy_location(ast.Pass(), node)]
+        return node
+
+
+def bare(text: str) -> ast.Module:
+    """The text as a tree, without contracts and docstrings."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, FUNCTIONS):
             node.decorator_list = []
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    new: ast.Module = _Specialiser(semantics).visit(tree)
-    return new
+            node.body = node.body[1:] or [ast.copy_location(ast.Pass(), node)]
+    return tree
 
 
-def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+def functions_of(tree: ast.Module) -> dict[str, AnyFunction]:
     """The functions and methods of a module by their qualified names; inner ones belong to the outer."""
-    found = {node.name: node for node in tree.body if isinstance(node, FUNCTIONS)}
+    found: dict[str, AnyFunction] = {node.name: node for node in tree.body if isinstance(node, FUNCTIONS)}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             found |= {f"{node.name}.{inner.name}": inner for inner in node.body if isinstance(inner, FUNCTIONS)}
     return found
 
 
-def reached(trees: Mapping[str, ast.Module], roots: Iterable[str]) -> dict[str, dict[str, ast.AST]]:
-    """By module, the functions that the roots can come to by any name that they mention."""
-    every = [(module, name, node) for module, tree in trees.items() for name, node in functions_of(tree).items()]
-    mentioned, left = set(roots), True
-    found: dict[str, dict[str, ast.AST]] = {module: {} for module in trees}
-    while left:
-        left = False
-        for module, name, node in every:
-            simple = name.split(".")[-1]
-            is_known = simple in mentioned or (simple == "__init__" and name.split(".")[0] in mentioned)
-            if is_known and name not in found[module]:
-                found[module][name] = node
-                mentioned |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-                mentioned |= {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
-                left = True
-    return found
+class Code:
+    """The operations as they are left under one semantics."""
 
+    def __init__(self, texts: Mapping[str, str], semantics: Semantics, roots: Sequence[str]) -> None:
+        self.semantics = semantics
+        self._facts = Facts()
+        while True:  # what is known of one function lets more be known of its callers
+            trees = {module: functions_of(bare(text)) for module, text in texts.items()}
+            self._left = {
+                module: {name: self._special(function) for name, function in functions.items()}
+                for module, functions in trees.items()
+            }
+            facts = self._learn()
+            if facts.summary() == self._facts.summary():
+                break
+            self._facts = facts
+        self.functions = self._reached(roots)
+        """By module and qualified name, what the roots come to."""
 
-def same(one: ast.AST | None, other: ast.AST | None) -> bool:
-    """Two functions, of which either may be gone, say the same."""
-    if one is None or other is None:
-        return one is other
-    return ast.dump(one) == ast.dump(other)
+    def _special(self, function: AnyFunction) -> AnyFunction:
+        new: AnyFunction = _Specialiser(self.semantics, self._facts).visit(function)
+        while True:
+            before = ast.dump(new)
+            new = _Sweeper(new, self._facts).visit(new)
+            if ast.dump(new) == before:
+                return new
+
+    def _learn(self) -> Facts:
+        facts = Facts(quiet={*self._facts.quiet})
+        for functions in self._left.values():
+            for name, function in functions.items():
+                answer = one_answer(function)
+                if answer is not None and "." not in name:
+                    facts.answers[name] = answer
+                ends = [s for s in function.body if not isinstance(s, ast.Pass)]
+                if not ends or (isinstance(ends[0], ast.Return) and ends[0].value is None):
+                    facts.idle.add(name)
+                if self._changes_nothing(function):
+                    facts.quiet.add(name.rpartition(".")[2])
+        return facts
+
+    def _changes_nothing(self, function: AnyFunction) -> bool:
+        harmless = (ast.Return, ast.If, ast.For, ast.Pass, ast.Continue, ast.While)
+        for node in ast.walk(function):
+            if node is function:
+                continue
+            if isinstance(node, (*FUNCTIONS, ast.Raise, ast.AugAssign)):
+                return False
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                if _name_of(node) is None:
+                    return False
+            elif isinstance(node, ast.stmt) and not isinstance(node, harmless):
+                return False
+        return all(self._facts.is_quiet(n) for s in function.body for n in ast.walk(s) if isinstance(n, ast.expr))
+
+    def _reached(self, roots: Sequence[str]) -> dict[str, dict[str, AnyFunction]]:
+        """The functions that the roots can come to by any name that they mention."""
+        mentioned, more = set(roots), True
+        found: dict[str, dict[str, AnyFunction]] = {module: {} for module in self._left}
+        while more:
+            more = False
+            for module, functions in self._left.items():
+                for name, function in functions.items():
+                    owner, _, simple = name.rpartition(".")
+                    is_known = simple in mentioned or (simple == "__init__" and owner in mentioned)
+                    if is_known and name not in found[module]:
+                        found[module][name] = function
+                        mentioned |= {n.id for n in ast.walk(function) if isinstance(n, ast.Name)}
+                        mentioned |= {n.attr for n in ast.walk(function) if isinstance(n, ast.Attribute)}
+                        more = True
+        return found
+
+    def is_changed_by(self, module: str, name: str, text: str) -> bool:
+        """Whether another text of a module has another function of that name, as far as it is left and reached."""
+        ours = self.functions[module].get(name)
+        return ours is not None and ast.dump(self._special(functions_of(bare(text))[name])) != ast.dump(ours)
 
 
 def branch_points(function: ast.AST) -> Sequence[tuple[ast.AST, str]]:

@@ -14,7 +14,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from multiprocessing import get_context
@@ -32,7 +32,7 @@ from hammer2_proofs.operations.probes import (
     text_of,
     ways_of,
 )
-from hammer2_proofs.operations.specialised import functions_of, reached, same, specialised
+from hammer2_proofs.operations.specialised import Code, functions_of
 from hammer2_spec.semantics import Semantics
 
 PATIENCE_SECONDS: Final = 60
@@ -78,31 +78,19 @@ class StoppedError(BaseException):
     """A case takes too long. No Exception: nothing between here and the case shall catch it."""
 
 
-@dataclass
-class Code:
-    """The operations as they are left under one semantics."""
+def code_of(semantics: Semantics, roots: Sequence[str]) -> Code:
+    """The operations as they are left under one semantics. roots: their names."""
+    return Code({name: text_of(module) for name, module in modules().items()}, semantics, roots)
 
-    semantics: Semantics
-    roots: Sequence[str]
-    """The names of the operations."""
-    left: dict[str, dict[str, ast.AST]] = field(init=False)
-    """By module, the functions that the roots come to."""
 
-    def __post_init__(self) -> None:
-        """Evaluate the switches."""
-        trees = {name: specialised(text_of(module), self.semantics) for name, module in modules().items()}
-        self.left = reached(trees, self.roots)
+def ways_through(code: Code) -> set[Way]:
+    """Every way that its branches can go."""
+    return {way for module, functions in code.functions.items() for way in ways_of(module, functions.values())}
 
-    def ways(self) -> set[Way]:
-        """Every way that its branches can go."""
-        return {way for module, functions in self.left.items() for way in ways_of(module, functions.values())}
 
-    def has(self, mutant: Mutant) -> bool:
-        """Whether the mutant changes it."""
-        module, name = mutant.module.rpartition(".")[2], outermost(mutant.function)
-        if name not in self.left[module]:
-            return False
-        return not same(functions_of(specialised(mutant.text, self.semantics)).get(name), self.left[module][name])
+def belongs_to(mutant: Mutant, code: Code) -> bool:
+    """Whether the mutant changes it."""
+    return code.is_changed_by(mutant.module.rpartition(".")[2], outermost(mutant.function), mutant.text)
 
 
 def outermost(function: str) -> str:
