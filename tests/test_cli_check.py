@@ -8,8 +8,11 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import pytest
@@ -17,9 +20,9 @@ from click.testing import CliRunner, Result
 
 from hammer2_cluster.decisions import DECISIONS
 from hammer2_cluster.program import pasted
-from hammer2_oracle import check, vectors
+from hammer2_oracle import check, reading, traces, vectors
 from hammer2_oracle.cli import main
-from hammer2_oracle.record_kinds import Contradiction
+from hammer2_oracle.record_kinds import Contradiction, Difference, kind_named
 from hammer2_oracle.status import Status
 from hammer2_oracle.vectors import FEW, judge
 from hammer2_proofs import kernel
@@ -106,7 +109,7 @@ def test_every_record_that_differs_is_counted_but_not_every_one_is_listed(tmp_pa
         summary = judged(path, *limit)
         assert summary["diverged"] == 100
         assert len(summary["divergences"]) == listed
-    assert "... and 90 more records that differ" in run(path).stdout
+    assert "... and 90 more records not listed" in run(path).stdout
 
 
 def test_a_divergence_is_drawn_as_a_row_of_slots(tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ def test_a_divergence_is_drawn_as_a_row_of_slots(tmp_path: Path) -> None:
         "    pfs_nmasters 2, flags before 0x4 LOCKED",
         "    focus: expected slot 2, got slot 0",
         "    error: expected 0, got 1",
-        "1 records: 0 agreed, 1 diverged",
+        "1 record: 0 agreed, 1 diverged",
         f"Reproduce with: {pasted('check', '--semantics', 'seed', str(path))}",
     ]
 
@@ -173,7 +176,7 @@ def test_unreadable_input_outranks_a_difference_and_loses_nothing(tmp_path: Path
     assert result.stderr.splitlines() == [
         (
             f"hammer2-cluster: {bad}:2: expected the fields of the resolve vector or the operation trace, got {{}} "
-            "(and 1 more lines of this file)"
+            "(and 1 more line of this file)"
         ),
         f"hammer2-cluster: {tmp_path}: Is a directory",
         f"hammer2-cluster: {empty}: is empty, expected at least one record",
@@ -226,10 +229,53 @@ def test_the_seed_is_not_the_repaired_decision() -> None:
     assert 0 < summary["agreed"] < summary["diverged"]
 
 
+@pytest.mark.parametrize("kind", [vectors, traces])
+def test_an_interrupt_within_a_batch_loses_nothing_that_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: ModuleType
+) -> None:
+    """Twenty records, the third of them wrong; Ctrl-C strikes after the tenth."""
+    if kind is vectors:
+        lines = golden()[:20]
+        lines[2] = lines[2].replace('"e":0', '"e":5')
+    else:
+        with lzma.open(TRACES, "rt") as file:
+            lines = file.read().splitlines()[:20]
+        lines[2] = lines[2].replace('"nchains":', '"nchains":1', 1)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines))
+    whole = kind.KIND.judge
+
+    def stopped(*arguments: Json) -> Iterator[tuple[int, list[Difference]]]:
+        yield from islice(whole(*arguments), 10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kind, "KIND", kind.KIND._replace(judge=stopped))
+    kind_named.cache_clear()
+    summary = judged(path)
+    kind_named.cache_clear()
+    assert summary["interrupted"]
+    assert (summary["agreed"], summary["diverged"], summary["skipped"]) == (9, 1, 10)
+    assert [entry["line"] for entry in summary["divergences"]] == [3]
+    assert summary["status"] == Status.DIFFER
+
+
+def test_what_cannot_be_read_on_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = tmp_path / "damaged.jsonl.xz"
+    text = bytearray(GOLDEN.read_bytes())
+    text[300_000] ^= 255
+    damaged.write_bytes(text)
+    assert run(damaged).stderr.endswith("; from here on the file is not judged\n")
+    monkeypatch.setattr(reading, "LINE_LIMIT", 100)
+    long = tmp_path / "long.jsonl"
+    long.write_text("\n".join([golden()[0], " " * 101, golden()[1]]))
+    assert judged(long)["agreed"] == 1
+    assert run(long).stderr.endswith("MiB; from here on the file is not judged\n")
+
+
 def test_machine_code_that_contradicts_cpython_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [vectors.KIND.decode(line.encode()) for line in golden()[: FEW + 1]]
     right = vectors.compiled_suspects
-    assert list(judge(rows, DECISIONS["resolve"], SEED)) == []
+    assert not any(differences for _, differences in judge(rows, DECISIONS["resolve"], SEED))
     wrong = Verdict(Outcome.OK, 7, 0, 0)
     monkeypatch.setattr(vectors, "compiled_suspects", lambda *arguments: right(*arguments) | {3: wrong})
     with pytest.raises(Contradiction, match="machine code Verdict"):
@@ -244,7 +290,7 @@ def test_machine_code_that_contradicts_cpython_is_an_internal_error(monkeypatch:
 def test_few_vectors_need_no_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "decide_all", None)
     rows = [vectors.KIND.decode(line.encode()) for line in golden()[:FEW]]
-    assert list(judge(rows, DECISIONS["resolve"], SEED)) == []
+    assert not any(differences for _, differences in judge(rows, DECISIONS["resolve"], SEED))
     with pytest.raises(TypeError):
         list(judge([*rows, rows[0]], DECISIONS["resolve"], SEED))
 

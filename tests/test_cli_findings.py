@@ -81,11 +81,16 @@ def test_the_object_for_machines_holds_what_is_printed() -> None:
         assert one.get("broken") or one.get("run")
 
 
-@pytest.mark.parametrize("number", ["F00", "3", "resolve"])
+@pytest.mark.parametrize("number", ["F00", "3", "resolve", "F\u0663"])
 def test_no_such_finding_is_bad_usage(number: str) -> None:
     result = run(number)
     assert result.exit_code == Status.BAD_INPUT
     assert f"no finding is called '{number}', expected F01 to " in result.stderr
+
+
+@pytest.mark.parametrize("number", ["F3", "f003", "p1"])
+def test_a_number_may_be_written_without_its_zero(number: str) -> None:
+    assert printed(number) == printed(f"{number[0].upper()}0{number[-1]}")
 
 
 def test_a_matrix_of_other_sources_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from hammer2_oracle.status import Status
 from hammer2_proofs import proving
 from hammer2_proofs.obligations import NotReproduced, Obligation, Read
 from hammer2_proofs.proving import FAMILIES
+from hammer2_proofs.source import Place, Refused
 
 X = z3.Int("x")
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
@@ -184,6 +185,35 @@ def test_scripts_for_another_solver_ask_the_same(tmp_path: Path) -> None:
         said[file.name] = answer
     assert said == {"0001-made-true.smt2": "unsat", "0002-made-false.smt2": "sat"}
     assert (directory / "0001-made-true.smt2").read_text().startswith("; made: true\n")
+    assert not any(":status" in file.read_text() for file in directory.iterdir())
+    assert json.loads(run("--smt2", str(directory), "--json").stdout)["scripts"] == 2
+
+
+@pytest.mark.parametrize("made", [["true", "false"]], indirect=True)
+@pytest.mark.usefixtures("made")
+def test_ctrl_c_loses_neither_the_names_nor_that_nothing_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(proving, "discharge", stop)
+    stopped = answered("made: true", "false")
+    assert (stopped["status"], stopped["answers"]) == (Status.UNDECIDED, [])
+    assert stopped["reproduce"] == f"{program()} prove --timeout 120 'made: true' false"
+    monkeypatch.setattr(proving, "FAMILIES", {"made": stop})
+    result = run()
+    assert result.exit_code == Status.UNDECIDED
+    assert result.stderr == "hammer2-cluster: stopped: while the sources were lifted; nothing was asked yet\n"
+
+
+def test_what_is_outside_the_dialect_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def family(*_: object) -> Iterator[Obligation]:
+        raise Refused(Place("properties.py", 7, 4), "lambda", "has no meaning here")
+
+    monkeypatch.setattr(proving, "FAMILIES", {"made": family})
+    result = run()
+    assert result.exit_code == Status.BAD_INPUT
+    assert result.stderr.startswith("hammer2-cluster: outside the dialect: properties.py:7")
+    assert result.stderr.endswith(": lambda: has no meaning here\n")
 
 
 @pytest.mark.parametrize("made", [["true"]], indirect=True)

@@ -116,7 +116,7 @@ BAD_ARGUMENTS = {
     "--no-pfs --nmasters 1": "expected either --nmasters N or --no-pfs",
     "--nmasters 256": "pfs_nmasters is 256, expected 0..255",
     "--nmasters -1": "pfs_nmasters is -1, expected 0..255",
-    "--nmasters three": "'three' is no integer",
+    "--nmasters three": "'three' is no integer, decimal or 0x..., of at most 64 bits",
     "--nmasters 1 master:18446744073709551616": f"slots[0].tid is {2**64}, expected 0..{2**64 - 1}",
     "--nmasters 1 - 256:1": "slots[1].type is 256, expected 0..255",
     "--nmasters 1 6:1/2147483648": "slots[0].error is 2147483648, expected -2147483648..2147483647",
@@ -127,6 +127,14 @@ BAD_ARGUMENTS = {
     "--nmasters 1 '*6:1' '*6:1'": "prior is given 2 times",
     "--nmasters 1 --prior foreign '*6:1'": "prior is given 2 times",
     "--nmasters 1 --flags 0x100000000": "flags is 4294967296, expected 0..4294967295",
+    "--nmasters 1_0": "'1_0' is no integer",
+    "--nmasters 1 --prior 0x0 6:1": "prior is '0x0', expected none, foreign or a slot's number",
+    "--nmasters 1 --prior \u0660 6:1": "expected none, foreign or a slot's number",
+    "--nmasters 1 --prior=-1 6:1": "prior is '-1', expected none, foreign or a slot's number",
+    "--nmasters 1 6:1_000": "tid is '1_000' in '6:1_000', expected an integer",
+    "--nmasters 1 6:+1": "tid is '+1' in '6:+1', expected an integer",
+    "--nmasters 1 6:\uff11": "expected an integer",
+    "--nmasters 1 6:1/0b1": "error is '0b1' in '6:1/0b1', expected an integer",
     "--nmasters 1 master": "slot is 'master', expected TYPE:TID",
 }
 

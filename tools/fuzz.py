@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import click
 
+from hammer2_oracle.options import FiniteRange
+
 NOTHING_COLLECTED = 5  # pytest's exit status
 
 
@@ -44,7 +46,7 @@ def fuzz(minutes: float, first_seed: int, arguments: Sequence[str]) -> int:
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--minutes", type=click.FloatRange(min=0), default=10, show_default=True)
+@click.option("--minutes", type=FiniteRange(min=0), default=10, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the first round.  [default: drawn at random]")
 @click.argument("arguments", metavar="[PYTEST ARGUMENT]...", nargs=-1)
 def main(minutes: float, seed: int | None, arguments: Sequence[str]) -> None:

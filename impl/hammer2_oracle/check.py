@@ -113,14 +113,18 @@ def check(
         with _few_collections():
             for batch, bytes_read in _batches(files, tally):
                 tally.records += len(batch)
-                diverged = 0
+                judged = 0
                 for i, differences in batch[0].kind.judge([row.record for row in batch], decision, semantics):
-                    diverged += 1
+                    tally.agreed += i - judged
+                    judged = i + 1
+                    if not differences:
+                        tally.agreed += 1
+                        continue
+                    tally.diverged += 1
                     if kept < max_divergences or not max_divergences:
                         kept += len(differences)
                         tally.divergences.append(Divergence(batch[i], differences))
-                tally.diverged += diverged
-                tally.agreed += len(batch) - diverged
+                tally.agreed += len(batch) - judged
                 watcher.advance(bytes_read, len(batch))
     except KeyboardInterrupt:
         tally.interrupted = True

@@ -12,6 +12,7 @@ from hammer2_cluster.decisions import Decision
 from hammer2_oracle.check import Tally
 from hammer2_oracle.options import complain, reproduce
 from hammer2_oracle.screen import Screen
+from hammer2_oracle.words import counted
 from hammer2_spec.semantics import Semantics, describe
 
 
@@ -26,7 +27,7 @@ def report(
         show(tally, command)
     for file, places in tally.unreadable_places.items():
         first = next(place for place in tally.unreadable if place.file == file)
-        complain(f"{first} (and {places - 1:,} more lines of this file)" if places > 1 else str(first))
+        complain(f"{first} (and {counted(places - 1, 'more line')} of this file)" if places > 1 else str(first))
     if tally.interrupted:
         complain("stopped before all was judged")
 
@@ -41,8 +42,8 @@ def show(tally: Tally, command: str | None) -> None:
         for line in row.kind.draw(row.record, differences):
             screen.line(f"    {line}")
     if len(tally.divergences) < tally.diverged:
-        screen.line(f"... and {tally.diverged - len(tally.divergences):,} more records that differ")
-    text = f"{tally.records:,} records: {tally.agreed:,} agreed, {tally.diverged:,} diverged"
+        screen.line(f"... and {counted(tally.diverged - len(tally.divergences), 'more record')} not listed")
+    text = f"{counted(tally.records, 'record')}: {tally.agreed:,} agreed, {tally.diverged:,} diverged"
     if tally.skipped:
         text += f", {tally.skipped:,} not judged"
     if tally.unreadable:

@@ -101,6 +101,9 @@ def _endings() -> Iterator[None]:
         raise
     except click.ClickException as error:
         raise Ending(Status.BAD_INPUT, error.format_message()) from None
+    except BrokenPipeError:  # whoever reads has seen enough, as head has
+        _discard_output()
+        raise click.exceptions.Exit(Status.BAD_INPUT) from None
     except OSError as error:
         _discard_output()
         raise Ending(Status.BAD_INPUT, f"{error.filename or 'cannot write the output'}: {error.strerror}") from None

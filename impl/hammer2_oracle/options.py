@@ -1,12 +1,14 @@
 """Options that commands share, and the line that reproduces a run."""
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from hammer2_cluster.decisions import DECISIONS, SEED_DECISION, Decision
-from hammer2_cluster.program import pasted
+from hammer2_cluster.program import NAME, pasted
+from hammer2_oracle.words import shortened
 from hammer2_spec.semantics import Semantics, describe, parse
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +24,22 @@ class SemanticsType(click.ParamType[Semantics]):
         try:
             return value if isinstance(value, Semantics) else parse(str(value))
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{error}; {pasted('findings')} names them all", param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds, and a number: ``nan`` is in every range of click's."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the text."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return number
+
+
+SECONDS: Final = FiniteRange(min=0, max=1_000_000, min_open=True)
+"""How long something may take; the solvers count milliseconds in 32 bits."""
 
 
 class DecisionType(click.ParamType[Decision]):
@@ -78,4 +95,4 @@ def reproduce(command: str, decision: Decision, semantics: Semantics, arguments:
 
 def complain(message: str) -> None:
     """Print one line on standard error."""
-    click.echo("hammer2-cluster: " + " ".join(message.split()), err=True)
+    click.echo(f"{NAME}: {shortened(' '.join(message.split()))}", err=True)

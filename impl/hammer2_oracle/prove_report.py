@@ -28,17 +28,20 @@ STATUS: Final = {
     Answer.UNDECIDED: Status.UNDECIDED,
 }
 FILE_NAME_LENGTH: Final = 100
+Z3_STATUS: Final = "(set-info :status unknown)\n"
+"""z3 writes it into every script; no solver has been asked yet."""
 
 
 def prove(
     asked: Sequence[Obligation],
+    names: Sequence[str],
     solvers: Sequence[Solver],
     timeout: float,
     semantics: Semantics,
     decision: Decision,
     as_json: bool,
 ) -> Status:
-    """Ask for the obligations and print the answers as they come; Ctrl-C sums up what is known by then."""
+    """Ask for the obligations of these names and print answers as they come; Ctrl-C sums up what is known by then."""
     to_ask = questions(asked, solvers)
     tally, screen = Tally(len(to_ask)), Screen()
     with _progress(to_ask) as advance:
@@ -54,7 +57,7 @@ def prove(
     status = worst(
         *(STATUS[result.status] for result in tally.results), *([] if tally.complete else [Status.UNDECIDED])
     )
-    again = _reproduction(tally, solvers, timeout, semantics, decision) if status else None
+    again = _reproduction(tally, names, solvers, timeout, semantics, decision) if status else None
     if as_json:
         click.echo(json.dumps(_as_json(tally, semantics, decision, status) | {"reproduce": again}))
         return status
@@ -73,14 +76,17 @@ def list_obligations(asked: Sequence[Obligation], as_json: bool) -> None:
         click.echo(f"{'+'.join(obligation.solvers):<8} {obligation.name}")
 
 
-def export(asked: Sequence[Obligation], directory: Path) -> None:
-    """Write each obligation as an SMT-LIB script, which a solver must answer with unsat."""
+def export(asked: Sequence[Obligation], directory: Path, as_json: bool) -> None:
+    """Write each obligation as an SMT-LIB script: a solver that answers unsat proves it, sat refutes it."""
     directory.mkdir(parents=True, exist_ok=True)
     for number, obligation in enumerate(asked, 1):
         name = re.sub(r"[^a-z0-9]+", "-", obligation.name.lower()).strip("-")[:FILE_NAME_LENGTH]
-        text = script([*obligation.hypotheses, negation(obligation.goal)])
-        head = f"; {obligation.name}\n; unsat: proved\n(set-info :status unsat)\n"
+        text = script([*obligation.hypotheses, negation(obligation.goal)]).replace(Z3_STATUS, "")
+        head = f"; {obligation.name}\n; unsat: proved, sat: refuted\n"
         (directory / f"{number:04}-{name}.smt2").write_text(head + text)
+    if as_json:
+        click.echo(json.dumps({"command": "prove --smt2", "directory": str(directory), "scripts": len(asked)}))
+        return
     click.echo(f"{len(asked):,} scripts in {directory}: unsat is proved")
 
 
@@ -117,7 +123,12 @@ def _as_json(tally: Tally, semantics: Semantics, decision: Decision, status: Sta
 
 
 def _reproduction(
-    tally: Tally, solvers: Sequence[Solver], timeout: float, semantics: Semantics, decision: Decision
+    tally: Tally,
+    names: Sequence[str],
+    solvers: Sequence[Solver],
+    timeout: float,
+    semantics: Semantics,
+    decision: Decision,
 ) -> str:
     words = ["prove"]
     if semantics != REPAIRED:
@@ -128,7 +139,7 @@ def _reproduction(
         words += ["--solver", "both" if len(solvers) > 1 else solvers[0]]
     words += ["--timeout", f"{timeout:g}"]
     failed = [result.name for result in tally.results if STATUS[result.status] is not Status.AGREE]
-    return pasted(*words, *dict.fromkeys(failed[:1]))
+    return pasted(*words, *(failed[:1] or names))
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
+from hammer2_oracle.words import shortened
+
 LINE_LIMIT: Final = 64 * 2**20
 """Bytes in a line at the most."""
 XZ_MEMORY_LIMIT: Final = 128 * 2**20
@@ -15,6 +17,7 @@ PIECE: Final = 2**18
 """Bytes that are read, or decompressed, at a time."""
 
 XZ_MAGIC: Final = b"\xfd7zXZ\x00"
+REST: Final = "from here on the file is not judged"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -22,6 +25,7 @@ class Unreadable(Exception):
     """A place in a file where it is not what it should be: one line that says where, what, and what was expected."""
 
     def __init__(self, file: str, line: int | None, field: str | None, reason: str) -> None:
+        field, reason = field and shortened(field), shortened(reason)
         place = file if line is None else f"{file}:{line}"
         super().__init__(f"{place}: {reason}" if field is None else f"{place}: {field}: {reason}")
         self.file, self.line, self.field, self.reason = file, line, field, reason
@@ -74,7 +78,7 @@ class Lines:
             *ends, rest = text.split(b"\n")
             for end in ends:
                 if size + len(end) > LINE_LIMIT:
-                    raise self.unreadable(f"the line is longer than {LINE_LIMIT >> 20} MiB")
+                    raise self.unreadable(f"the line is longer than {LINE_LIMIT >> 20} MiB; {REST}")
                 yield b"".join((*pieces, end)) if pieces else end
                 self.number += 1
                 pieces, size = [], 0
@@ -82,7 +86,7 @@ class Lines:
                 pieces.append(rest)
                 size += len(rest)
             if size > LINE_LIMIT:
-                raise self.unreadable(f"the line is longer than {LINE_LIMIT >> 20} MiB")
+                raise self.unreadable(f"the line is longer than {LINE_LIMIT >> 20} MiB; {REST}")
         if pieces:
             yield b"".join(pieces)
             self.number += 1
@@ -95,7 +99,7 @@ class Lines:
                 # Not read(): from a pipe that would wait until the piece is full.
                 piece = self.stream.read1(PIECE)  # type: ignore[attr-defined]  # every buffered reader has it
             except OSError as error:
-                raise self.unreadable(error.strerror or str(error)) from None
+                raise self.unreadable(f"{error.strerror or error}; {REST}") from None
             if not piece:
                 return
             self.bytes_read += len(piece)
@@ -119,7 +123,7 @@ class Lines:
                 try:
                     yield decompressor.decompress(piece, PIECE)
                 except lzma.LZMAError as error:
-                    raise self.unreadable(f"the xz data cannot be read: {error}") from None
+                    raise self.unreadable(f"the xz data cannot be read: {error}; {REST}") from None
                 piece = b""
                 if decompressor.needs_input and not decompressor.eof:
                     piece = next(source, b"")

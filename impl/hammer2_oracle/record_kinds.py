@@ -38,7 +38,8 @@ class RecordKind(NamedTuple):
     path_name: Callable[[str], str]
     """A field's path as msgspec gives it, as people read it."""
     judge: Callable[[Sequence[Any], Decision, Semantics], Iterator[tuple[int, list[Difference]]]]
-    """The records that differ from the reference: each one's index, and in what. Raises Contradiction."""
+    """In what records differ from the reference, by index and in order; one that is passed over agrees. Raises
+    Contradiction."""
     draw: Callable[[Any, list[Difference]], list[str]]
     """The record and its differences, for people."""
     identify: Callable[[Any], str | None]
@@ -154,6 +155,8 @@ def explain(lines: Lines, line: bytes, kind: RecordKind | None, error: Exception
 
 
 def _in_words(text: str) -> str:
+    if text.startswith("Invalid enum value"):
+        return "expected one of the values that the format lists"
     for word, words in TYPE_WORDS.items():
         text = text.replace(word, words)
     return text[:1].lower() + text[1:]

@@ -31,7 +31,9 @@ def judge(traces: Sequence[Trace], _: Decision, semantics: Semantics) -> Iterato
     """Replay traces; each ends at its first difference."""
     for i, trace in enumerate(traces):
         divergence = check_trace(trace, semantics)
-        if divergence is not None:
+        if divergence is None:
+            yield i, []
+        else:
             expected, got = plain(divergence.expected), plain(divergence.got)
             yield i, [Difference(divergence.field, expected, got, divergence.step)]
 

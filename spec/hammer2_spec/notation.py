@@ -4,6 +4,7 @@ A slot is ``-`` when it is absent, else the PFS type's name or number, a colon a
 one, a slash and the error. ``*`` before a slot marks the focus that is left from before.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -14,16 +15,31 @@ TYPE_NUMBERS: Final = {pfs_type.name.lower(): int(pfs_type) for pfs_type in PfsT
 TYPE_NAMES: Final = {number: name for name, number in TYPE_NUMBERS.items()}
 
 
+INTEGER: Final = re.compile("-?(0|[1-9][0-9]{0,30}|0x[0-9a-fA-F]{1,30})")
+"""Longer ones are out of every range."""
+
+
 def type_name(pfs_type: int) -> str:
     """The name of a PFS type, or its number when the original has no name for it."""
     return TYPE_NAMES.get(pfs_type, str(pfs_type))
 
 
+def read_integer(text: str) -> int:
+    """Read an integer as everybody writes it, decimal or 0x...: no other digits, no +, no underscores, no 007.
+
+    Raises ValueError.
+    """
+    if not INTEGER.fullmatch(text):
+        raise ValueError(f"{text!r} is no integer, decimal or 0x..., of at most 64 bits")
+    return int(text, 0)
+
+
 def _number(text: str, field: str, word: str) -> int:
     try:
-        return int(text, 0)
+        return read_integer(text)
     except ValueError:
-        raise ValueError(f"{field} is {text!r} in {word!r}, expected an integer") from None
+        expected = "expected an integer, decimal or 0x..., of at most 64 bits"
+        raise ValueError(f"{field} is {text!r} in {word!r}, {expected}") from None
 
 
 def parse_slot(word: str) -> tuple[Slot, bool]:
@@ -42,8 +58,8 @@ def parse_slot(word: str) -> tuple[Slot, bool]:
     name = name.lower().replace("-", "_")
     if name in TYPE_NUMBERS:
         pfs_type = TYPE_NUMBERS[name]
-    elif name.isascii() and name.isdecimal():
-        pfs_type = int(name)
+    elif INTEGER.fullmatch(name):
+        pfs_type = read_integer(name)
     else:
         raise ValueError(f"type is {name!r} in {word!r}, expected 0..255 or one of {', '.join(TYPE_NUMBERS)}")
     tid, slash, error = rest.partition("/")

@@ -1,6 +1,7 @@
 """Choices between the seed and the repaired, typed as text: a base, and what is added to it or taken from it."""
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 
 
 def chosen(text: str, names: Collection[str], bases: Mapping[str, frozenset[str]]) -> frozenset[str]:
@@ -22,8 +23,10 @@ def chosen(text: str, names: Collection[str], bases: Mapping[str, frozenset[str]
     for word in words[base is not None :]:
         sign, name = word[:1], word[1:].replace("-", "_")
         if sign not in ("+", "-") or name not in names:
+            like = [f"{sign if sign in ('+', '-') else '+'}{near}" for near in get_close_matches(word[-50:], names)]
+            perhaps = f" ({' or '.join(like)}?)" if like else ""
             raise ValueError(
-                f"semantics {word!r}: expected {', '.join(bases)}, or + or - and one of {', '.join(names)}"
+                f"semantics {word!r}: expected {', '.join(bases)}, or + or - and the name of a repair{perhaps}"
             )
         changes.append((name, sign == "+"))
     if base is None:

@@ -2,7 +2,7 @@
 
 import click
 
-from hammer2_oracle.options import json_option
+from hammer2_oracle.options import SECONDS, json_option
 from hammer2_oracle.status import Status
 from hammer2_spec.semantics import parse
 
@@ -33,7 +33,7 @@ from hammer2_spec.semantics import parse
 @click.option("--seed", type=click.IntRange(min=0), default=20150330, show_default=True, help="Of all random choices.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=10.0,
     show_default=True,
     metavar="SECONDS",

@@ -1,5 +1,7 @@
 """``hammer2-cluster findings``: what is wrong with the original, and what mends it."""
 
+import re
+
 import click
 
 from hammer2_cluster.decisions import Decision
@@ -24,14 +26,16 @@ def findings(number: str | None, decision: Decision, as_json: bool) -> Status:
     from hammer2_oracle import findings_report, protocol_report
     from hammer2_spec.findings import FINDINGS
 
+    if number is not None and (match := re.fullmatch(r"([a-z])0*([0-9]+)", number, re.ASCII | re.IGNORECASE)):
+        number = f"{match[1].upper()}{int(match[2]):02}"
     if number is None:
         return findings_report.overview(decision, as_json)
-    if number.upper() not in FINDINGS:
+    if number not in FINDINGS:
         of_the_protocol = protocol_report.numbers()
-        if number.upper() in of_the_protocol:
-            return protocol_report.one(number.upper(), decision, as_json)
+        if number in of_the_protocol:
+            return protocol_report.one(number, decision, as_json)
         raise click.UsageError(
             f"no finding is called {number!r}, expected {min(FINDINGS)} to {max(FINDINGS)}, "
             f"or {of_the_protocol[0]} to {of_the_protocol[-1]}"
         )
-    return findings_report.one(number.upper(), decision, as_json)
+    return findings_report.one(number, decision, as_json)

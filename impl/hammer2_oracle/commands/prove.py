@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hammer2_cluster.decisions import Decision
-from hammer2_oracle.options import decision_option, json_option, semantics_option
+from hammer2_oracle.options import SECONDS, decision_option, json_option, semantics_option
 from hammer2_oracle.status import Status
 from hammer2_spec.semantics import REPAIRED, Semantics
 
@@ -20,7 +20,7 @@ from hammer2_spec.semantics import REPAIRED, Semantics
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=None,
     metavar="SECONDS",
     help="How long a solver may take for one question before it is undecided.",
@@ -56,25 +56,34 @@ def prove(
     if teeth:
         from hammer2_oracle.teeth_report import prove_teeth
 
-        if names or solver or listing or smt2 or semantics != REPAIRED:
+        if names or solver or timeout or listing or smt2 or semantics != REPAIRED:
             raise click.UsageError(
-                "--teeth judges all mutants: it takes no NAME, --solver, --list, --smt2 or --semantics"
+                "--teeth judges all mutants: it takes no NAME, --solver, --timeout, --list, --smt2 or --semantics"
             )
         return prove_teeth(as_json)
+    if (listing or smt2) and (solver or timeout):
+        raise click.UsageError("--list and --smt2 ask no solver: they take no --solver or --timeout")
+    if listing and smt2:
+        raise click.UsageError("expected --list or --smt2, not both")
     from hammer2_oracle import prove_report
     from hammer2_proofs.obligations import SOLVERS, TIMEOUT_SECONDS
     from hammer2_proofs.proving import obligations
+    from hammer2_proofs.source import Refused
 
     try:
         with prove_report.lifting():
             asked = obligations(names, semantics)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    except Refused as refused:
+        raise click.ClickException(f"outside the dialect: {refused}") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("while the sources were lifted; nothing was asked yet") from None
     if listing:
         prove_report.list_obligations(asked, as_json)
         return Status.AGREE
     if smt2:
-        prove_report.export(asked, smt2)
+        prove_report.export(asked, smt2, as_json)
         return Status.AGREE
     solvers = SOLVERS if solver == "both" else tuple(name for name in SOLVERS if name == solver)
-    return prove_report.prove(asked, solvers, timeout or TIMEOUT_SECONDS, semantics, decision, as_json)
+    return prove_report.prove(asked, names, solvers, timeout or TIMEOUT_SECONDS, semantics, decision, as_json)

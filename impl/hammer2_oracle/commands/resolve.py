@@ -1,5 +1,6 @@
 """``hammer2-cluster resolve``: decide one configuration, and say why."""
 
+import re
 from collections.abc import Sequence
 
 import click
@@ -8,7 +9,7 @@ from hammer2_cluster.decisions import Decision
 from hammer2_oracle.options import decision_option, json_option, semantics_option
 from hammer2_oracle.status import Status
 from hammer2_spec.configuration import FOREIGN, Configuration, validate
-from hammer2_spec.notation import parse_slot
+from hammer2_spec.notation import parse_slot, read_integer
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import ClusterFlag
 
@@ -21,9 +22,9 @@ class Number(click.ParamType[int]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the text."""
         try:
-            return value if isinstance(value, int) else int(str(value), 0)
-        except ValueError:
-            self.fail(f"{value!r} is no integer", param, ctx)
+            return value if isinstance(value, int) else read_integer(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command
@@ -85,6 +86,6 @@ def read_focus(text: str) -> int | None:
     words = {"none": None, "foreign": FOREIGN}
     if text in words:
         return words[text]
-    if not text.isdecimal():
+    if not re.fullmatch("0|[1-9][0-9]{0,30}", text):
         raise ValueError(f"prior is {text!r}, expected none, foreign or a slot's number")
     return int(text)
