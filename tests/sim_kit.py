@@ -98,9 +98,10 @@ class World:
         self.volumes[n] = self.chains.volumes[n] = volume
         root = self.straight.run(find_root(self.straight, self.chains, volume, LABEL))
         assert root is not None
-        for cluster in (self.root, *self.roots):
-            assert cluster.pmp is not None
-            cluster.array[n].chain = self.straight.run(root_chain(self.chains, volume, root, cluster.pmp))
+        assert self.root.pmp is not None
+        chain = self.straight.run(root_chain(self.chains, volume, root, self.root.pmp))
+        self.root.array[n].chain = chain
+        self.sim.shared.root_of = {n: chain}.get
         self.sim.reconnect(n)
 
     def chains_in_memory(self) -> Iterator[StoredChain]:

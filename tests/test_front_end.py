@@ -1,6 +1,6 @@
 """The operations where nodes answer one after the other, late, or never: in simulation, every choice chosen."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any
 
 import pytest
@@ -232,10 +232,10 @@ def node_last(n: int) -> Pick:
 @pytest.mark.parametrize("what", ["other size", "error", "other tid"])
 def test_a_late_member_that_found_something_else_leaves_the_cluster_and_is_reported(what: str) -> None:
     world = World()
-    reported: list[int] = []
+    reported: list[int | None] = []
 
-    def report(n: int, _chain: Chain) -> None:
-        reported.append(n)
+    def report(_client: Hashable, chain: Chain) -> None:
+        reported.append(chain.hmp)
 
     world.sim.shared.report = report
     root = deref(world.roots[0].array[2].chain)

@@ -7,7 +7,7 @@ from hammer2_cluster.locking import lock, unlock
 from hammer2_cluster.objects import Cluster, Pfs
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.runner import Runner
-from hammer2_cluster.standing import believed, remove
+from hammer2_cluster.standing import believed
 from hammer2_spec.vocabulary import PfsType, Resolve
 
 
@@ -45,9 +45,12 @@ async def narrowed(
     await unlock(on, cluster)
     if view is None or chosen is None:
         return None
-    for i in range(view.nchains):
-        if i != chosen:
-            await remove(on, view, i)
+
+    async def leave(i: int) -> None:
+        on.chains.drop(deref(view.array[i].chain))
+        view.array[i].chain = None
+
+    await on.tell(view, leave, slots=[i for i in range(view.nchains) if i != chosen], fills=view)
     types = [PfsType.NONE] * len(view.array)
     types[chosen] = PfsType.SOFT_SLAVE
     view.pmp = Pfs(deref(cluster.pmp).id, types, 0)

@@ -11,8 +11,8 @@ The bodies of the operations run here unchanged. What the rules of ``runner`` co
 """
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -20,7 +20,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.locking import resolve, tid_of
 from hammer2_cluster.lookups import element
-from hammer2_cluster.node import Errand, Node, Suspended, suspended
+from hammer2_cluster.node import Errand, Suspended, suspended
+from hammer2_cluster.nodes import Back, Gone, Mail, Nodes
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.runner import Answer, Step, Until
@@ -57,37 +58,6 @@ FAIL: Final = Patience(again=False)
 def fail_after(ticks: int) -> Patience:
     """Wait, but not for longer than so many ticks."""
     return Patience(again=True, ticks=ticks)
-
-
-class Gone(NamedTuple):
-    """A node was disconnected: nothing that was sent to it before will be answered."""
-
-    node: int
-
-
-Mail = Errand | Gone
-
-
-@dataclass(slots=True)
-class Nodes:
-    """What all clients of a cluster share."""
-
-    nodes: Sequence[Node]
-    disconnect: Callable[[int], None]
-    """Disconnect a node, and post ``Gone`` to every client behind all answers that are on their way from it."""
-    clock: Callable[[], int] = lambda: 0
-    mutex: AbstractContextManager[Any] = field(default_factory=nullcontext)
-    """Held while one question goes to all nodes, so that all nodes see all clients' questions in one order."""
-    report: Callable[[int, Chain], None] = lambda _node, _chain: None
-    """A node has something else, at this chain, than what a quorum decided (L1388-1393)."""
-
-    def seen(self) -> list[tuple[bool, int]]:
-        """What changes whenever a node comes or goes."""
-        return [(node.connected, node.times_lost) for node in self.nodes]
-
-    def differ_from(self, seen: list[tuple[bool, int]]) -> bool:
-        """Whether a node has come or gone since."""
-        return self.seen() != seen
 
 
 @dataclass(slots=True, eq=False)
@@ -146,6 +116,8 @@ class FrontEnd:
         self._known: dict[int, Cluster] = {}
         """The clusters that something was sent for, by id; those without references are forgotten now and then."""
         self._deadline: int | None = None
+        self._times_lost = [node.times_lost for node in nodes.nodes]
+        self._kept: list[Cluster] = []
         self._cancelled = False
         self._raised: BaseException | None = None
 
@@ -220,14 +192,14 @@ class FrontEnd:
             in_step = chain.error == 0 and tid_of(self, chain) == tid and chain.flags & _TELLING == flags
             if not in_step or not (alone or _has_no_twins(chain) or element(chain) == what):
                 release(self, item, locked, refs)
-                self._nodes.report(i, chain)
 
         self._send(cluster, compare, late, False, (cluster,), None)
 
     # ---- operations from beginning to end
 
     def keep(self, cluster: Cluster) -> None:
-        """A cluster that the client holds between operations, as an inode holds its own."""
+        """A PFS's root, that the client holds between operations; nodes that come back join it again."""
+        self._kept.append(cluster)
         self._remember(cluster)
 
     async def perform(
@@ -322,18 +294,19 @@ class FrontEnd:
                 item = cluster.array[i]
                 if item.chain is None and not item.owes and not even_empty:
                     continue
-                errand = Errand(self.me, _node_of(cluster, i), i, step, cluster, even_empty, uncertain, question)
+                n = _node_of(cluster, i)
+                errand = Errand(self.me, n, i, step, cluster, even_empty, uncertain, question, self._times_lost[n])
                 for owing in uncertain:
                     owing.array[i].owes += 1
-                node = self._nodes.nodes[errand.node]
+                node = self._nodes.nodes[n]
                 if not node.accept(errand):
-                    if node.connected:
-                        overrun.append(errand.node)
+                    if node.connected and node.times_lost == self._times_lost[n]:
+                        overrun.append(n)
                     continue  # it owes this answer until it is known to be gone
                 if not errand.is_silent:
-                    self.owed[errand.node] += 1
+                    self.owed[n] += 1
                 if question is not None:
-                    question.outstanding[i] = errand.node
+                    question.outstanding[i] = n
         for n in overrun:
             self._nodes.disconnect(n)
 
@@ -356,6 +329,16 @@ class FrontEnd:
         if self._cancelled:
             raise Cancelled
 
+    @contextmanager
+    def at_most(self, ticks: int) -> Iterator[None]:
+        """Whatever is waited for meanwhile is waited for no longer than so many ticks in all."""
+        before, end = self._deadline, self._nodes.clock() + ticks
+        self._deadline = end if before is None else min(before, end)
+        try:
+            yield
+        finally:
+            self._deadline = before
+
     def cancel(self) -> None:
         """Let the operation that runs end where it waits."""
         self._cancelled = True
@@ -364,6 +347,9 @@ class FrontEnd:
         """Take an answer, or the news that a node is gone. To be called where the operations run, between two steps."""
         if isinstance(mail, Gone):
             self._forget_node(mail.node)
+            return
+        if isinstance(mail, Back):
+            self.join([mail.node])
             return
         self.owed[mail.node] -= not mail.is_silent
         for cluster in mail.uncertain:
@@ -376,9 +362,27 @@ class FrontEnd:
                 question.answered.append(mail.slot)
                 question.arrived.append((mail.slot, mail.answer))
 
+    def join(self, nodes: Iterable[int]) -> None:
+        """Let these nodes' roots be members again of the clusters that are kept, where they are not."""
+        for root in self._kept:
+            missing = [n for n in nodes if root.array[n].chain is None and not root.array[n].owes]
+            self._send(root, partial(self._take_root, root), missing, True, (root,), None)
+
+    async def _take_root(self, root: Cluster, i: int) -> None:
+        chain = self._nodes.root_of(i)
+        if root.array[i].chain is None and chain is not None:
+            for _ in range(root.refs):
+                self.chains.ref(chain)
+            root.array[i].chain = chain
+
+    def left(self, chain: Chain) -> None:
+        """As Runner.left."""
+        self._nodes.report(self.me, chain)
+
     def _forget_node(self, n: int) -> None:
         """Its chains are gone. What had one of them as its focus has none until it is decided again."""
         self.owed[n] = 0
+        self._times_lost[n] += 1
         if self._question is not None:
             outstanding = self._question.outstanding
             self._question.outstanding = {slot: node for slot, node in outstanding.items() if node != n}

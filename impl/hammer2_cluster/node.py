@@ -53,6 +53,8 @@ class Errand:
     """The clusters whose slot owes an answer until this one is there."""
     question: object | None
     """What it helps to answer; None if it is told, and nobody waits."""
+    times_lost: int = 0
+    """How often the node was disconnected as far as its client knows: slots hold chains of the memory it has since."""
     performed: bool = False
     """Its slot held a chain when its turn came."""
     answer: Any = None
@@ -99,9 +101,9 @@ class Node:
     # ---- for those who send it work
 
     def accept(self, errand: Errand) -> bool:
-        """Take a step; False if it is disconnected, or owes too much."""
+        """Take a step; False if it is disconnected, or was without the client's knowing, or owes too much."""
         with self.mutex:
-            if not self.connected or self.owes >= self.limit:
+            if not self.connected or errand.times_lost != self.times_lost or self.owes >= self.limit:
                 return False
             self._queue.append(errand)
         self.wake()

@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from typing import Protocol, TypeVar
 
 from hammer2_cluster.chain_layer import ChainLayer
-from hammer2_cluster.objects import Cluster
+from hammer2_cluster.objects import Chain, Cluster
 from hammer2_spec.semantics import Semantics
 
 Answer = TypeVar("Answer")
@@ -79,6 +79,9 @@ class Runner(Protocol):
 
         Where the focus was lost meanwhile, it is decided anew.
         """
+
+    def left(self, chain: Chain) -> None:
+        """At the node: a member that failed leaves its cluster (L1388-1391)."""
 
     def decided(self, cluster: Cluster) -> None:
         """Who may be believed was decided for this cluster; its references and LOCKED are what was asked for so far."""

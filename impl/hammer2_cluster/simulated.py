@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hammer2_cluster.chain_layer import ChainLayer
-from hammer2_cluster.front_end import FrontEnd, Gone, Mail, Nodes
+from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.node import QUEUE_LIMIT, Errand, Node, Suspended
+from hammer2_cluster.nodes import Back, Gone, Mail, Nodes
 from hammer2_spec.semantics import REPAIRED, Semantics
 
 
@@ -71,7 +72,7 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.nodes = [Node(n, self._reply, self._clock, self.limit) for n in range(self.count)]
-        self.shared = Nodes(self.nodes, self.disconnect, self._clock)
+        self.shared = Nodes(self.nodes, self.disconnect, self.reconnect, self._clock)
 
     def _clock(self) -> int:
         return self.now
@@ -198,10 +199,10 @@ class Simulation:
             client.mail[n].append(Gone(n))
 
     def reconnect(self, n: int) -> None:
-        """A node takes steps again; whoever waits for that looks."""
+        """A node takes steps again: every client is told."""
         self.nodes[n].reconnect()
         for client in self._clients.values():
-            self._go_on(client)
+            client.mail[n].append(Back(n))
 
     def cancel(self, me: Hashable) -> None:
         """End what a client does, where it waits."""

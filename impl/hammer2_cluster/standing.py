@@ -59,8 +59,9 @@ def writable(on: Runner, cluster: Cluster, under: Cluster | None = None) -> Sequ
 
 
 def release(on: Runner, item: ClusterItem, locked: bool, refs: int) -> None:
-    """Empty a slot: give back the lock that its cluster has on the chain, if any, and all its references."""
+    """A member that failed leaves: its cluster gives back the lock that it has on the chain, and all references."""
     chain = deref(item.chain)
+    on.left(chain)
     if locked:
         on.chains.unlock(chain)
     for _ in range(refs - locked):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from typing import Any, Final, Generic, TypeVar
 
 from hammer2_cluster.chain_layer import ChainLayer
-from hammer2_cluster.objects import Cluster
+from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.runner import Answer, Step, Until
 from hammer2_spec.semantics import SEED, Semantics
 
@@ -72,6 +72,9 @@ class Straight:
 
     async def known(self, *clusters: Cluster) -> None:
         """Nobody is late."""
+
+    def left(self, chain: Chain) -> None:
+        """Nobody keeps count."""
 
     def decided(self, cluster: Cluster) -> None:
         """Nobody is late."""

@@ -11,8 +11,9 @@ from collections.abc import Coroutine, Hashable
 from typing import Any, Final, TypeVar
 
 from hammer2_cluster.chain_layer import ChainLayer
-from hammer2_cluster.front_end import FrontEnd, Gone, Mail, Nodes
+from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.node import QUEUE_LIMIT, Errand, Node, Suspended
+from hammer2_cluster.nodes import Back, Gone, Mail, Nodes
 from hammer2_spec.semantics import REPAIRED, Semantics
 
 TICK_SECONDS: Final = 0.01
@@ -58,7 +59,7 @@ class Threads:
         self._ons: Final[dict[Hashable, FrontEnd]] = {}
         self._workers: Final = [_Worker(self, n, limit) for n in range(count)]
         self.nodes: Final = [worker.node for worker in self._workers]
-        self.shared: Final = Nodes(self.nodes, self.disconnect, self.clock, threading.Lock())
+        self.shared: Final = Nodes(self.nodes, self.disconnect, self.reconnect, self.clock, threading.Lock())
         for worker in self._workers:
             worker.start()
 
@@ -112,10 +113,10 @@ class Threads:
             box.put(Gone(n))
 
     def reconnect(self, n: int) -> None:
-        """A node takes steps again; whoever waits for that looks."""
+        """A node takes steps again: every client is told."""
         self.nodes[n].reconnect()
         for box in self._boxes.values():
-            box.put(None)
+            box.put(Back(n))
 
     def cancel(self, me: Hashable) -> None:
         """End what a client does, where it waits."""

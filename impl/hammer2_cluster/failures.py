@@ -1,0 +1,151 @@
+"""What a failure does to its node (L1374-1418).
+
+A read failure or an unexpected chain costs a node that one element: it leaves the clusters concerned, and the highest
+point that covers all such elements is queued for resynchronization. Whatever makes a node miss a write disables it as a
+whole: it is flushed no more, what is dirty in its memory is thrown away, and its media, mirror_tid included, stay as
+they are; it is mounted anew as of its media, and its root is queued.
+"""
+
+from collections.abc import Callable, Hashable
+from enum import Enum
+from typing import Final
+
+from hammer2_cluster.control import Control
+from hammer2_cluster.device.device import DisconnectedError, FullError, WriteError
+from hammer2_cluster.nodes import Nodes
+from hammer2_cluster.objects import Chain, Cluster
+from hammer2_cluster.outcomes import deref
+from hammer2_cluster.store.chains import StoredChains, at_once, own
+from hammer2_cluster.store.directory import UnavailableError, shown
+from hammer2_cluster.store.making import open_volume
+from hammer2_cluster.store.pfs import find_root, root_chain
+from hammer2_cluster.straight import Straight
+from hammer2_spec.semantics import REPAIRED
+from hammer2_spec.vocabulary import BrefFlag, BrefType
+
+Point = tuple[int, ...]
+"""Where to resynchronize: the keys of the inodes on the way down from the PFS's root, which is ()."""
+ROOT: Final[Point] = ()
+
+
+class Cause(Enum):
+    """Why a node needs resynchronization (L1378-1386)."""
+
+    READ = "a read failed, or something else was found than a quorum has"
+    WRITE = "a write failed"
+    FULL = "no space was left"
+    DISCONNECT = "it was disconnected"
+    STALL = "it did not answer"
+    BEHIND = "it was behind when it was mounted"
+
+
+def point_above(chain: Chain) -> Point:
+    """The inode above a chain that failed: its parent is flagged too (L1388-1390)."""
+    keys: list[int] = []
+    above = chain.parent
+    while above is not None and not above.bref.flags & BrefFlag.PFSROOT:
+        if above.bref.type == BrefType.INODE:
+            keys.append(above.bref.key)
+        above = above.parent
+    return tuple(reversed(keys))
+
+
+def common(one: Point, other: Point) -> Point:
+    """The lowest point that covers both."""
+    keys: list[int] = []
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        keys.append(a)
+    return tuple(keys)
+
+
+class Failures:
+    """Who has failed, why, and from where on it needs resynchronization."""
+
+    def __init__(
+        self,
+        control: Control,
+        shared: Nodes,
+        chains: StoredChains,
+        root: Cluster,
+        label: bytes,
+        spoil: Callable[[Hashable, int], None],
+    ) -> None:
+        """What failures act on.
+
+        Args:
+            control: the cluster's control state.
+            shared: the nodes.
+            chains: their volumes.
+            root: that of the PFS which is mounted, on the nodes that have it.
+            label: its label.
+            spoil: what a client has written at a node is not complete.
+        """
+        self._control: Final = control
+        self._shared: Final = shared
+        self._chains: Final = chains
+        self._pmp: Final = deref(root.pmp)
+        self._label: Final = label
+        self._spoil: Final = spoil
+        self._roots: Final = dict(root.members())
+        self.queue: Final[dict[int, Point]] = {}
+        """Work for resynchronization: for each node the highest point."""
+        self.causes: Final[dict[int, Cause]] = {}
+        """For each node in the queue."""
+        shared.report = self.chain_failed
+        shared.root_of = self._roots.get
+
+    def _enqueue(self, n: int, cause: Cause, point: Point) -> None:
+        self.queue[n] = common(self.queue.get(n, point), point)
+        if n not in self.causes or cause is not Cause.READ:
+            self.causes[n] = cause
+
+    def chain_failed(self, client: Hashable, chain: Chain) -> None:
+        """A chain has failed a client and left the cluster; the node stays active (L1388-1393)."""
+        n = own(chain).volume.hmp
+        self._spoil(client, n)
+        self._enqueue(n, Cause.READ, point_above(chain))
+
+    def write_failed(self, c: int, n: int) -> None:
+        """A node has not done all of a client's write (L1395-1401)."""
+        volume = self._chains.volumes[n]
+        full = volume is not None and isinstance(volume.failed, FullError)
+        action = "NoSpace" if full else "WriteFail"
+        if self._control.attempt(action, c, n) or self._control.attempt("Disconnect", n):
+            self._disable(n, Cause.FULL if full else Cause.WRITE)
+
+    def flush_failed(self, n: int) -> None:
+        """A flush came to an error: nothing of it counts (L1409-1414)."""
+        if self._control.attempt("FlushFail", n):
+            self._disable(n, Cause.WRITE)
+
+    def disconnected(self, n: int, cause: Cause = Cause.DISCONNECT) -> None:
+        """A node went away, or is given up; as if a write had failed (L1403)."""
+        if self._control.attempt("Disconnect", n):
+            self._disable(n, cause)
+
+    def mount_again(self, n: int) -> None:
+        """A node that is there takes part again, as of its media; it is not in step until a session says so.
+
+        Raises BadVolumeError, DeviceError, UnavailableError, WouldWaitError if its device does not answer at once.
+        """
+        before = self._chains.volumes[n]
+        if before is None:
+            raise UnavailableError(f"node {n} is not there")
+        volume = at_once(open_volume(before.device, n, before.name, before.waiting))
+        self._chains.volumes[n] = volume
+        straight = Straight(self._chains, REPAIRED)
+        root = straight.run(find_root(straight, self._chains, volume, self._label))
+        if root is None:
+            raise UnavailableError(f"node {n} has no {shown(self._label)}")
+        self._roots[n] = straight.run(root_chain(self._chains, volume, root, self._pmp))
+        self._control.attempt("Reconnect", n)
+        self._shared.reconnect(n)
+
+    def _disable(self, n: int, cause: Cause) -> None:
+        volume = self._chains.volumes[n]
+        if volume is not None:
+            volume.fail(DisconnectedError(cause.value) if cause is Cause.DISCONNECT else WriteError(cause.value))
+        self._enqueue(n, cause, ROOT)
+        self._shared.disconnect(n)

@@ -1,0 +1,87 @@
+"""What a write has changed at each node, as a digest: equal on nodes that did the same."""
+
+from hashlib import blake2b
+from typing import Any, Final
+
+from hammer2_cluster.chain_layer import ChainLayer
+from hammer2_cluster.objects import Blockref, Chain, ClusterItem, Inode, Pfs
+from hammer2_spec.vocabulary import BrefFlag, ChainFlag
+
+NOTHING: Final = b""
+SPOILED: Final = b"spoiled"
+
+
+class Journal:
+    """A chain layer that keeps, for each node, a digest of the changes that succeeded there since the last ``begin``.
+
+    It stands for the one below it: what it does not watch it passes on. A node's digest is written at the node.
+    """
+
+    def __init__(self, below: ChainLayer) -> None:
+        """below: the layer that does the work."""
+        self._below: Final = below
+        self._digests: Final[dict[int | None, bytes]] = {}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the layer below has
+        return getattr(self._below, name)
+
+    def begin(self, n: int) -> None:
+        """A write begins at a node."""
+        self._digests[n] = NOTHING
+
+    def digest(self, n: int) -> bytes:
+        """Of what was changed at a node; NOTHING if nothing was."""
+        return self._digests.get(n, NOTHING)
+
+    def spoil(self, n: int | None) -> None:
+        """A node has missed something, which a digest of what it did may not show: it is not in step any more."""
+        self._digests[n] = SPOILED
+
+    def _note(self, chain: Chain, what: str, *args: object) -> None:
+        before = self._digests.get(chain.hmp, NOTHING)
+        if before is not SPOILED:
+            # Roots of PFSs stand where their names belong, a node's own affair.
+            key = None if chain.bref.flags & BrefFlag.PFSROOT else chain.bref.key
+            entry = (what, chain.bref.type, key, chain.bref.keybits, chain.bytes, *args)
+            self._digests[chain.hmp] = blake2b(before + repr(entry).encode(), digest_size=16).digest()
+
+    async def create(
+        self,
+        parent: ClusterItem,
+        item: ClusterItem,
+        pmp: Pfs | None,
+        key: int,
+        keybits: int,
+        type: int,
+        bytes: int,
+        flags: int,
+    ) -> int:
+        """As ChainLayer."""
+        error = await self._below.create(parent, item, pmp, key, keybits, type, bytes, flags)
+        if not error and item.chain is not None:
+            self._note(item.chain, "create")
+        return error
+
+    async def rename(self, parent: ClusterItem, chain: Chain, bref: Blockref | None, flags: int) -> None:
+        """As ChainLayer."""
+        await self._below.rename(parent, chain, bref, flags)
+        if chain.parent is not None and chain.parent is parent.chain:
+            self._note(chain, "rename")
+
+    async def delete(self, parent: Chain | None, chain: Chain, flags: int) -> None:
+        """As ChainLayer."""
+        await self._below.delete(parent, chain, flags)
+        if chain.flags & ChainFlag.DELETED:
+            self._note(chain, "delete")
+
+    async def modify(self, chain: Chain, flags: int) -> None:
+        """As ChainLayer."""
+        await self._below.modify(chain, flags)
+        if not chain.error:
+            self._note(chain, "modify")
+
+    async def resize(self, ip: Inode | None, parent: Chain, chain: Chain, nradix: int, flags: int) -> None:
+        """As ChainLayer."""
+        await self._below.resize(ip, parent, chain, nradix, flags)
+        if not chain.error:
+            self._note(chain, "resize")

@@ -1,0 +1,215 @@
+"""A client's session: it recovers the last version, and writes new ones that a majority makes durable (L79-91).
+
+The order of things is the protocol's. What a session adds is where they happen: a promise, a delivery or a flush is a
+step at its node, behind all that the session has sent there before. So a node delivers a write when it has performed
+all of it; whether it has, its journal tells, compared with what a majority of the masters did.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, TypeVar
+
+from hammer2_cluster.control import Control
+from hammer2_cluster.failures import Cause, Failures
+from hammer2_cluster.front_end import Cancelled, FrontEnd
+from hammer2_cluster.journal import NOTHING, SPOILED, Journal
+from hammer2_cluster.objects import Cluster
+from hammer2_cluster.outcomes import deref
+from hammer2_cluster.store import flush
+from hammer2_cluster.store.chains import own
+from hammer2_cluster.store.directory import UnavailableError
+from hammer2_cluster.store.modification import modify
+from hammer2_spec.protocol.state import Client, Node, Phase
+from hammer2_spec.vocabulary import Resolve
+
+Result = TypeVar("Result")
+
+
+class Unwritten(UnavailableError):
+    """A write ended without being acknowledged: perhaps it will be seen, perhaps not."""
+
+
+class Session:
+    """One client's sessions, one after the other."""
+
+    def __init__(
+        self, on: FrontEnd, c: int, root: Cluster, journal: Journal, control: Control, failures: Failures, grace: int
+    ) -> None:
+        """A client that has no session yet.
+
+        Args:
+            on: its runner, on the journal.
+            c: its number in the control state.
+            root: the PFS's root, which the runner keeps.
+            journal: the chain layer that the runner's operations change.
+            control: the cluster's control state.
+            failures: where nodes that fail are reported.
+            grace: the ticks that a node may owe a write after which it is done without.
+        """
+        self._on: Final = on
+        self._c: Final = c
+        self._root: Final = root
+        self._journal: Final = journal
+        self._control: Final = control
+        self._failures: Final = failures
+        self._grace: Final = grace
+
+    @property
+    def client(self) -> Client:
+        """The control state of the client."""
+        return self._control.state.clients[self._c]
+
+    def _node(self, i: int) -> Node:
+        return self._control.state.nodes[i]
+
+    def _may(self, action: str) -> Callable[[Collection[int]], bool]:
+        return lambda _answered: self._control.may(action, self._c)
+
+    # ---- opening
+
+    async def open(self) -> None:
+        """Be promised an epoch by a majority, and bring the last version into it. Raises UnavailableError."""
+        control, c, on, root = self._control, self._c, self._on, self._root
+        on.join(range(root.nchains))
+        with on.at_most(self._grace):
+            await on.wait(self._enough_are_there, "a quorum")
+        if control.take_first(("Elect", c), ("Preempt", c)) is None:
+            raise UnavailableError("too few masters are connected")
+
+        async def promise(i: int) -> None:
+            if i < control.setup.masters:
+                control.attempt("Promise", c, i)
+
+        async for _ in on.ask(root, promise, until=self._may("Win")):
+            pass
+        self._go_on_with("Win", "too few masters promise")
+
+        async def restamp(i: int) -> None:
+            if control.attempt("Restamp", c, i):
+                await self._write_out(i)
+
+        # Who is not stamped before the session serves needs a resynchronization, if only of length zero.
+        with on.at_most(self._grace):
+            async for _ in on.ask(root, restamp):
+                pass
+        self._go_on_with("Ready", "too few masters have the last version")
+
+    def _enough_are_there(self) -> bool:
+        masters = self._control.setup.masters
+        there = [item for item in self._root.array[:masters] if item.chain is not None or item.owes]
+        return len(there) > masters // 2
+
+    def _go_on_with(self, action: str, otherwise: str) -> None:
+        if not self._control.attempt(action, self._c):
+            self.end()
+            raise UnavailableError(otherwise)
+
+    def end(self) -> None:
+        """The session ends; what it was writing may appear later, or not."""
+        self._control.take_first(("GiveUp", self._c), ("CrashClient", self._c))
+
+    # ---- writing
+
+    async def write(self, change: Callable[[], Awaitable[Result]]) -> Result:
+        """Perform a change, and make it durable on a majority of the masters. Returns what the change returns.
+
+        change: operations on the root and below. Raises what it raises, and nothing of it will be seen then; Unwritten
+        if the change was made and may appear later, or not; UnavailableError if it was not begun.
+        """
+        self._control.attempt("GiveUp", self._c)
+        if self.client.phase == Phase.IDLE:
+            await self.open()
+        await self._begin()
+        try:
+            result = await change()
+        except Cancelled:
+            self._take_back()
+            raise
+        except Exception:
+            if await self._what_was_done() == NOTHING:
+                await self._commit(NOTHING)
+            else:
+                self._take_back()
+            raise
+        await self._commit(await self._what_was_done())
+        return result
+
+    async def _commit(self, decided: bytes | None) -> None:
+        """Deliver and flush on the nodes that have done what a majority did, and acknowledge. Raises Unwritten."""
+
+        async def commit(i: int) -> None:
+            if decided is None or self._journal.digest(i) != decided:
+                self._failures.write_failed(self._c, i)
+            elif self._control.attempt("Deliver", self._c, i):
+                await self._write_out(i)
+
+        async for _ in self._on.ask(self._root, commit, until=self._may("Acknowledge")):
+            pass
+        if not self._control.attempt("Acknowledge", self._c):
+            self.end()
+            raise Unwritten("too few masters have written it; it may appear later, or not")
+
+    async def _begin(self) -> None:
+        """Wait until the nodes that are in step have the last write, and leave out those that are not (L1397-1401)."""
+        if not self._may_begin():
+            with self._on.at_most(self._grace):
+                await self._on.wait(self._may_begin, "the last write to reach all nodes")
+        if not self._may_begin():
+            for i in self._root.late():
+                if self._node(i).eligible and self._node(i).volatile_tid != self.client.tid:
+                    self._failures.disconnected(i, Cause.STALL)
+            with self._on.at_most(self._grace):
+                await self._on.wait(self._may_begin, "a quorum")
+        if self._control.take_first(("Begin", self._c), ("BeginAgain", self._c)) is None:
+            self.end()
+            raise UnavailableError("too few masters are in step")
+        prior = self.client.prior_tid
+
+        async def begin(i: int) -> None:
+            self._journal.begin(i)
+            if not (self._node(i).eligible and self._node(i).volatile_tid == prior):
+                self._on.chains.drop(deref(self._root.array[i].chain))
+                self._root.array[i].chain = None
+
+        await self._on.tell(self._root, begin, fills=self._root)
+
+    def _may_begin(self) -> bool:
+        return self._control.may("Begin", self._c) or self._control.may("BeginAgain", self._c)
+
+    def _take_back(self) -> None:
+        """Throw away what the nodes have in memory of a write that will not be: each is as its media say."""
+        for i in range(self._root.nchains):
+            if self._node(i).eligible:
+                self._failures.write_failed(self._c, i)
+                self._failures.mount_again(i)
+        self.end()
+
+    async def _what_was_done(self) -> bytes | None:
+        """The digest of what a majority of the masters did; None if there is none."""
+        votes: Counter[bytes] = Counter()
+        needed = self._control.setup.masters // 2 + 1
+
+        async def digest(i: int) -> bytes:
+            return self._journal.digest(i)
+
+        def is_decided(_answered: Collection[int]) -> bool:
+            return max(votes.values(), default=0) >= needed
+
+        async for i, said in self._on.ask(self._root, digest, until=is_decided):
+            if i < self._control.setup.masters and said != SPOILED:
+                votes[said] += 1
+        return next((said for said, n in votes.items() if n >= needed), None)
+
+    async def _write_out(self, i: int) -> None:
+        """At a node: make durable what it has in memory, as the version of the control state."""
+        chain = own(deref(self._root.array[i].chain))
+        volume, tid = chain.volume, self._control.media_tid(self._node(i).volatile_tid)
+        await volume.lock(chain, Resolve.ALWAYS)
+        await modify(chain, 0)
+        await flush.flush(chain, tid)
+        volume.unlock(chain)
+        await flush.sync(volume, tid)
+        if volume.failed is None:
+            self._control.attempt("Flush", i)
+        else:
+            self._failures.flush_failed(i)

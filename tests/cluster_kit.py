@@ -1,0 +1,65 @@
+"""A small cluster in simulation with sessions, failures, and a judge that remembers what was acknowledged."""
+
+from collections.abc import Coroutine, Hashable
+from typing import Any, cast
+
+from tests.sim_kit import FILES, devices_with, open_on, read_all
+
+from hammer2_cluster import life_cycle
+from hammer2_cluster.chain_layer import ChainLayer
+from hammer2_cluster.control import Control
+from hammer2_cluster.device.faults import FaultyDevice
+from hammer2_cluster.failures import Failures
+from hammer2_cluster.journal import Journal
+from hammer2_cluster.sessions import Session
+from hammer2_cluster.simulated import Simulation
+from hammer2_cluster.store.filesystem import Filesystem
+from hammer2_cluster.store.local import LABEL
+from hammer2_cluster.store.pfs import assemble
+from hammer2_cluster.straight import Straight
+from hammer2_spec.semantics import REPAIRED
+
+GRACE = 50
+
+
+class Cluster:
+    """Nodes, clients with sessions, and what was acknowledged."""
+
+    def __init__(self, masters: int = 3, *, clients: int = 1, writes: int = 60) -> None:
+        self.sim = Simulation(masters)
+        nodes = self.sim.nodes
+        self.devices = [FaultyDevice(device, node) for device, node in zip(devices_with(masters), nodes, strict=True)]
+        self.chains = open_on(self.devices, nodes)
+        straight = Straight(self.chains, REPAIRED)
+        root, _ = straight.run(assemble(straight, self.chains, LABEL))
+        tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in root.array[:masters]]
+        self.control = Control(tids, masters, clients, writes=writes, judged=True)
+        self.journals = [Journal(cast("ChainLayer", self.chains)) for _ in range(clients)]
+        self.failures = Failures(self.control, self.sim.shared, self.chains, root, LABEL, self._spoil)
+        self.ons, self.sessions, self.filesystems = [], [], []
+        for c, journal in enumerate(self.journals):
+            on = self.sim.client(c, cast("ChainLayer", journal))
+            own_root = straight.run(life_cycle.copy(straight, root))
+            on.keep(own_root)
+            self.ons.append(on)
+            self.sessions.append(Session(on, c, own_root, journal, self.control, self.failures, GRACE))
+            self.filesystems.append(Filesystem(on, self.chains, LABEL, own_root, []))
+        self.acknowledged = dict(FILES)
+        """What is there; names whose last write nobody answers for are not in it."""
+
+    def _spoil(self, client: Hashable, n: int) -> None:
+        assert isinstance(client, int)
+        self.journals[client].spoil(n)
+
+    def put(self, c: int, name: bytes, data: bytes) -> Coroutine[Any, Any, None]:
+        return self.sessions[c].write(lambda: self.filesystems[c].put(name, [data], len(data)))
+
+    def get(self, c: int, name: bytes) -> Coroutine[Any, Any, bytes]:
+        return read_all(self.filesystems[c], name)
+
+    def media_agree_with_the_control_state(self) -> None:
+        """Each node that is mounted has on its media the version that the control state says."""
+        for n, node in enumerate(self.control.state.nodes):
+            volume = self.chains.volumes[n]
+            if volume is not None and node.connected and volume.failed is None:
+                assert volume.header.mirror_tid == self.control.media_tid(node.durable_tid), n

@@ -1,0 +1,222 @@
+"""Writing through failures: what is acknowledged stays, whoever fails, and the control state tells the truth."""
+
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from tests.cluster_kit import Cluster
+from tests.sim_kit import FILES, by_seed
+from tests.store_kit import tree_of
+
+from hammer2_cluster.device.faults import Fault, Kind
+from hammer2_cluster.failures import ROOT, Cause, common
+from hammer2_cluster.front_end import Cancelled, Patience
+from hammer2_cluster.sessions import Unwritten
+from hammer2_cluster.store.directory import NotFoundError, UnavailableError
+from hammer2_spec.protocol.state import Phase, majority
+
+BIG = b"0123456789" * 9000
+FAST = Patience(again=False, ticks=200)
+
+
+def equal_nodes(cluster: Cluster, nodes: tuple[int, ...]) -> bool:
+    cluster.sim.settle()
+    return len({tree_of(volume) for n in nodes if (volume := cluster.chains.volumes[n]) is not None}) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_clients_take_turns_and_every_node_has_every_write(seed: int) -> None:
+    cluster, pick = Cluster(clients=2), by_seed(seed)
+    for turn, c in enumerate((0, 0, 1, 0, 1)):
+        cluster.sim.run(c, cluster.put(c, b"%d" % turn, BIG), pick)
+    cluster.sim.settle(pick)
+    cluster.media_agree_with_the_control_state()
+    assert equal_nodes(cluster, (0, 1, 2))
+    assert cluster.sim.run(1, cluster.get(1, b"3"), pick) == BIG
+    assert cluster.control.taken["Acknowledge"] == 5
+    assert all(node.eligible for node in cluster.control.state.nodes)
+
+
+@pytest.mark.parametrize(("kind", "cause"), [(Kind.WRITE_ERROR, Cause.WRITE), (Kind.FULL, Cause.WRITE)])
+def test_a_node_that_fails_to_write_is_disabled_as_a_whole_and_its_media_stay(kind: Kind, cause: Cause) -> None:
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    before = cluster.control.state.nodes[1].durable_tid
+    cluster.devices[1].faults.append(Fault(kind))
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster.sim.settle()
+    node = cluster.control.state.nodes[1]
+    assert not node.eligible
+    assert cluster.control.media_tid(node.durable_tid) < cluster.control.media_tid(cluster.sessions[0].client.tid)
+    assert (cluster.failures.queue[1], cluster.failures.causes[1]) == (ROOT, cause)
+    written = cluster.devices[1].count.writes
+    cluster.devices[1].faults.clear()
+    cluster.sim.run(0, cluster.put(0, b"e", BIG))
+    cluster.sim.settle()
+    assert cluster.devices[1].count.writes == written, "a flush on a write-disabled node writes nothing (C86)"
+    cluster.failures.mount_again(1)
+    volume = cluster.chains.volumes[1]
+    assert volume is not None
+    assert volume.header.mirror_tid == cluster.control.media_tid(before), "its mirror_tid did not move"
+    assert cluster.sim.run(0, cluster.get(0, b"e")) == BIG
+    assert equal_nodes(cluster, (0, 2))
+
+
+def test_a_node_that_stalls_is_done_without_when_its_grace_is_over() -> None:
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    cluster.sim.stalled.add(2)
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    assert cluster.sim.now == 0
+    cluster.sim.run(0, cluster.put(0, b"e", BIG))
+    assert cluster.failures.causes[2] is Cause.STALL
+    cluster.sim.stalled.clear()
+    cluster.sim.settle()
+    assert cluster.sim.run(0, cluster.get(0, b"e")) == BIG
+    assert equal_nodes(cluster, (0, 1))
+
+
+def test_a_change_that_fails_half_way_is_seen_by_nobody() -> None:
+    cluster = Cluster()
+
+    async def half() -> None:
+        await cluster.filesystems[0].put(b"c", [BIG], len(BIG))
+        raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        cluster.sim.run(0, cluster.sessions[0].write(half))
+    cluster.sim.settle()
+    cluster.media_agree_with_the_control_state()
+    with pytest.raises(NotFoundError):
+        cluster.sim.run(0, cluster.get(0, b"c"))
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster.sim.settle()
+    assert equal_nodes(cluster, (0, 1, 2))
+
+
+def test_a_change_that_fails_before_it_changes_anything_costs_nothing() -> None:
+    cluster = Cluster()
+    with pytest.raises(NotFoundError):
+        cluster.sim.run(0, cluster.sessions[0].write(lambda: cluster.filesystems[0].remove(b"nothing")))
+    cluster.sim.settle()
+    assert cluster.sessions[0].client.phase is Phase.READY
+    assert all(node.eligible for node in cluster.control.state.nodes)
+
+
+def test_a_write_that_is_cancelled_is_taken_back_everywhere() -> None:
+    for moment in range(60, 200, 7):
+        cluster, pick = Cluster(), by_seed(moment)
+        cluster.sim.run(0, cluster.put(0, b"c", b"first"), pick)
+        cluster.sim.start(0, cluster.ons[0].perform(partial(cluster.put, 0, b"c", BIG), UnavailableError))
+        for _ in range(moment - 60):
+            if not cluster.sim.has_ended(0):
+                cluster.sim.happen(pick)
+        if not cluster.sim.has_ended(0):
+            cluster.sim.cancel(0)
+            with pytest.raises(Cancelled):
+                cluster.sim.result(0)
+        cluster.sim.settle(pick)
+        cluster.media_agree_with_the_control_state()
+        cluster.sim.run(0, cluster.put(0, b"d", BIG), pick)
+        assert cluster.sim.run(0, cluster.get(0, b"c"), pick) in (b"first", BIG)
+        cluster.sim.settle(pick)
+
+
+def test_the_highest_common_point_covers_all_that_failed() -> None:
+    assert common((1, 2), (1, 3)) == (1,)
+    assert common((1, 2), (1, 2)) == (1, 2)
+    assert common((4,), (5,)) == ROOT
+
+
+class Days(RuleBasedStateMachine):
+    """Good days and bad ones, without resynchronization: a node that fell behind stays behind."""
+
+    @initialize(seed=st.integers(0, 2**16))
+    def begin(self, seed: int) -> None:
+        self.cluster, self.pick = Cluster(clients=2), by_seed(seed)
+        self.may_be: dict[bytes, set[bytes | None]] = {name: {data} for name, data in FILES.items()}
+        self.count = 0
+
+    def perform(self, c: int, operation: Coroutine[Any, Any, Any]) -> object:
+        cluster = self.cluster
+        try:
+            return cluster.sim.run(c, cluster.ons[c].perform(lambda: operation, UnavailableError, FAST), self.pick)
+        finally:
+            while cluster.sim.events():
+                cluster.sim.happen(self.pick)
+            cluster.media_agree_with_the_control_state()
+
+    @rule(c=st.integers(0, 1), name=st.sampled_from([b"a", b"b", b"c"]), size=st.sampled_from([5, 700, 70000]))
+    def put(self, c: int, name: bytes, size: int) -> None:
+        self.count += 1
+        data = (b"%d." % self.count * size)[:size]
+        before = self.may_be.get(name, {None})
+        try:
+            self.perform(c, self.cluster.put(c, name, data))
+            self.may_be[name] = {data}
+        except Unwritten:
+            self.may_be[name] = {*before, data}
+        except UnavailableError:
+            pass
+
+    @rule(c=st.integers(0, 1), name=st.sampled_from([b"a", b"b", b"c"]))
+    def get(self, c: int, name: bytes) -> None:
+        try:
+            found = self.perform(c, self.cluster.get(c, name))
+        except NotFoundError:
+            found = None
+        except UnavailableError:
+            return
+        assert found in self.may_be.get(name, {None})
+
+    @rule(n=st.integers(0, 2))
+    def stall(self, n: int) -> None:
+        self.cluster.sim.stalled.add(n)
+
+    @rule()
+    def go_on(self) -> None:
+        self.cluster.sim.stalled.clear()
+
+    @rule(n=st.integers(0, 2), kind=st.sampled_from([Kind.WRITE_ERROR, Kind.FULL, Kind.READ_ERROR, Kind.CORRUPTION]))
+    def fault(self, n: int, kind: Kind) -> None:
+        self.cluster.devices[n].faults.append(Fault(kind, times=1))
+
+    @rule(n=st.integers(0, 2))
+    def disconnect(self, n: int) -> None:
+        self.cluster.failures.disconnected(n)
+
+    @precondition(lambda self: any(not node.connected for node in self.cluster.sim.nodes))
+    @rule()
+    def mount_all(self) -> None:
+        cluster = self.cluster
+        for n, node in enumerate(cluster.sim.nodes):
+            if not node.connected:
+                cluster.devices[n].faults.clear()
+                cluster.failures.mount_again(n)
+        cluster.media_agree_with_the_control_state()
+
+    def teardown(self) -> None:
+        """When all have come back, whatever was acknowledged is there."""
+        if not hasattr(self, "cluster"):
+            return
+        cluster = self.cluster
+        cluster.sim.stalled.clear()
+        for n, node in enumerate(cluster.sim.nodes):
+            cluster.devices[n].faults.clear()
+            if not node.connected:
+                cluster.failures.mount_again(n)
+        nodes = cluster.control.state.nodes
+        newest = max(node.durable_tid for node in nodes)
+        if sum(node.durable_tid == newest for node in nodes) >= majority(cluster.control.setup):
+            for name in (b"a", b"b", b"c"):
+                self.get(0, name)
+
+
+Days.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+test_days = Days.TestCase
