@@ -44,6 +44,12 @@ def figures_of(name: str) -> list[Figure]:
     return list(importlib.import_module(f"bench.{name}").figures())
 
 
+def said(error: subprocess.CalledProcessError) -> str:
+    """What the command that failed wrote on standard error, if that was kept."""
+    kept: bytes | str | None = error.stderr
+    return kept.decode(errors="replace") if isinstance(kept, bytes) else kept or ""
+
+
 def measure(names: Sequence[str]) -> list[Figure]:
     """Return the figures of the named benchmarks."""
     figures: list[Figure] = []
@@ -65,7 +71,7 @@ def main(names: Sequence[str], report: TextIO | None) -> None:
     try:
         figures = measure(names or known)
     except subprocess.CalledProcessError as error:
-        print(f"bench: a measured command failed: {error}\n{error.stderr.decode(errors='replace')}", file=sys.stderr)
+        print(f"bench: a measured command failed: {error}\n{said(error)}".rstrip(), file=sys.stderr)
         sys.exit(2)
     Console(width=None if sys.stdout.isatty() else 120).print(table_of(figures))
     if report:

@@ -21,7 +21,7 @@ PEERS = ROOT / "bench" / "peers"
 STATES, TRANSITIONS = 6_449_116, 48_684_868
 COMPILER = ("gcc", "-O3", "-march=native", "-w")
 RUMUR_OFF = ("--deadlock-detection", "off", "--symmetry-reduction", "off")
-EXPLORE = (sys.executable, "-m", "hammer2_oracle.commands.explore", "calibration", "--json")
+EXPLORE = (Path(sys.executable).with_name("hammer2-cluster"), "explore", "calibration", "--json")
 
 
 class Run(NamedTuple):
@@ -49,14 +49,15 @@ def run(command: Sequence[str | os.PathLike[str]], directory: Path) -> Run:
         "t=time.monotonic()\n"
         "r=subprocess.run(sys.argv[1:],capture_output=True,text=True)\n"
         "u=resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-        "print(json.dumps([r.stdout,r.returncode,u.ru_utime+u.ru_stime,time.monotonic()-t,u.ru_maxrss/1024]))\n"
+        "cost=u.ru_utime+u.ru_stime,time.monotonic()-t,u.ru_maxrss/1024\n"
+        "print(json.dumps([r.stdout,r.stderr,r.returncode,*cost]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *command], cwd=directory, capture_output=True, text=True, check=True
     )
-    output, status, cpu_seconds, seconds, mebibytes = json.loads(done.stdout)
+    output, errors, status, cpu_seconds, seconds, mebibytes = json.loads(done.stdout)
     if status != 0:
-        raise subprocess.CalledProcessError(status, list(command), output)
+        raise subprocess.CalledProcessError(status, list(command), output, errors)
     return Run(output, cpu_seconds, seconds, mebibytes)
 
 

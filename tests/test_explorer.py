@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +21,10 @@ from hammer2_proofs.explorer.itf import export
 from hammer2_proofs.explorer.layout import FieldOverflow, Layout
 from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import check
-from hammer2_proofs.explorer.report import traces
+from hammer2_proofs.explorer.report import rows, traces
 from hammer2_proofs.explorer.search import Found, Progress, search
 from hammer2_proofs.explorer.translate import NotInDialect
+from hammer2_spec.protocol import notation
 from hammer2_spec.transition_system import Action, Model, StepInvariant, replaced
 
 SIX_STEPS = ["Lock", "Begin", "ModifyNode(0)", "Commit", "Unlock", "Disconnect(0)"]
@@ -179,6 +183,11 @@ def test_a_field_that_overflows_is_refused_and_never_wrapped() -> None:
         search(counter(3, 2))
     with pytest.raises(FieldOverflow, match="is outside"):
         Layout(counter(3, 2)).pack(Counter((Item(value=-1), Item())))
+
+
+def test_a_field_too_large_for_the_machine_is_refused_before_anything_runs() -> None:
+    with pytest.raises(TypeError, match=r"items\.value goes up to 2147483647"):
+        Layout(counter(3, 2**31 - 1))
 
 
 def test_what_is_packed_is_unpacked_again() -> None:
@@ -353,6 +362,78 @@ def test_the_command_prints_one_object_and_exits_by_what_it_found(tmp_path: Path
     wrong = CliRunner().invoke(explore, ["calibration", "--tids", "99"])
     assert wrong.exit_code == 2
     assert "tids is 99: expected 1 to 15" in wrong.stderr
+
+
+def test_every_model_prints_the_same_object_and_writes_its_counterexample(tmp_path: Path) -> None:
+    objects = []
+    for number, arguments in enumerate((("calibration", "--bug"), ("protocol", "--without", "flush-before-ack"))):
+        itf = tmp_path / f"{number}.itf.json"
+        printed = CliRunner().invoke(explore, [*arguments, "--json", "--itf", str(itf)])
+        assert printed.exit_code == 1
+        result = json.loads(printed.stdout)
+        objects.append((set(result), set(result["violations"][0]), set(result["violations"][0]["steps"][0])))
+        exported = json.loads(itf.read_text())
+        assert [state["action"] for state in exported["states"][1:]] == [
+            step["action"] for step in result["violations"][0]["steps"]
+        ]
+        assert all(set(state) == {"#meta", *exported["vars"]} for state in exported["states"])
+    assert objects[0] == objects[1]
+    assert {"model", "states", "transitions", "depth", "hash", "complete", "violations", "witnesses"} <= objects[0][0]
+
+
+def test_the_command_ends_undecided_when_memory_is_used_up_and_says_what_was_covered() -> None:
+    stopped = CliRunner().invoke(explore, ["calibration", "--memory", "1"])
+    assert stopped.exit_code == 3
+    covered = re.search(r"undecided: out of memory; all states within (\d+) steps are found", stopped.stdout)
+    assert covered is not None
+    assert int(covered.group(1)) > 10
+    as_object = json.loads(CliRunner().invoke(explore, ["calibration", "--memory", "1", "--json"]).stdout)
+    assert (as_object["complete"], as_object["stopped"]) == (False, "out of memory")
+    assert 0 < as_object["frontier"] < as_object["states"]
+
+
+def test_more_memory_than_there_is_is_bad_usage() -> None:
+    program = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+from hammer2_oracle.commands.explore import explore
+explore()
+"""
+    command = [sys.executable, "-c", program, "calibration", "--memory", "16384"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "16384 MiB cannot be had here: give a smaller limit of memory" in refused.stderr
+
+
+def test_ctrl_c_ends_the_command_undecided_with_what_was_found() -> None:
+    command = [sys.executable, "-m", "hammer2_oracle.commands.explore", "protocol", "--clients", "2", "--writes", "3"]
+    search(build("protocol", {"clients": 2, "writes": 3}, frozenset()), depth=3)  # so that it compiles nothing
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        time.sleep(4)
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate()
+    assert process.returncode == 3
+    assert "undecided: interrupted; all states within" in printed
+
+
+def test_a_counterexample_shows_only_what_changes_with_tids_and_writes_as_people_write_them() -> None:
+    model = build("protocol", {"masters": 3}, frozenset({"without-flush_before_ack"}))
+    trace = traces(search(model))["every majority of intact media yields what was acknowledged"]
+    heads, lines = rows(model, trace)
+    assert heads[:3] == ["", "action", "nodes[0]"]
+    assert [line[1].partition("(")[0] for line in lines] == ["at first", "Begin", "Deliver", "Deliver", "Acknowledge"]
+    begin = dict(zip(heads, lines[1], strict=True))
+    assert begin["clients[0]"].splitlines() == ["phase write", "tid 0.1", "content a"]
+    assert begin["nodes[0]"] == begin["nodes[1]"] == begin["nodes[2]"] == ""
+    assert lines[-1][-1] == "known a"
+
+
+def test_sets_of_writes_and_clients_have_a_notation() -> None:
+    bounds = build("protocol", {"writes": 2, "clients": 2}, frozenset()).setup
+    assert [notation.writes(bounds, content) for content in (0, 3, 4, 13)] == ["-", "ab", "+", "a+!"]
+    assert [notation.clients(bounds, mask) for mask in (0, 2, 3)] == ["-", "1", "0,1"]
+    assert notation.tid(bounds, 35) == "2.3"
 
 
 def test_a_refuted_model_prints_how_to_reproduce_it() -> None:

@@ -60,12 +60,13 @@ STEPS: tuple[Step, ...] = (
     Step("recorded-calls", ("hammer2-cluster", "check", "data/golden/resolve-public.jsonl.xz"), 15),
     Step("recorded-traces", ("hammer2-cluster", "check", "data/golden/traces-public.jsonl.xz"), 15),
     Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 60),
-    Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting"), 200),
-    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 200),
-    Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 200),
+    Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting"), 110),
+    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 160),
+    Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 130),
     Step("operations", ("python", "-m", "hammer2_proofs.operations"), 150),
     Step("contracts", ("python", "tools/contracts.py"), 50),
-    Step("calibration", ("hammer2-cluster", "explore", "calibration", "--tids", "3"), 60),
+    Step("calibration", ("python", "-m", "hammer2_proofs.explorer.verification", "calibration"), 10),
+    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 200),
 )
 
 STORE_TESTS = [
@@ -75,7 +76,8 @@ STORE_TESTS = [
 """Crashes, kills, corruption and state machines: under this profile more of everything."""
 
 DEEP_STEPS: tuple[Step, ...] = (
-    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification"), 600),
+    Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 1800),
+    Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "400", "--seed", "1"), 1200),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),

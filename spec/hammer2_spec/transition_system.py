@@ -6,7 +6,7 @@ by CPython, lifted to a solver and compiled, so it keeps to a small dialect, whi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Setup = TypeVar("Setup")
@@ -77,6 +77,7 @@ class Model(Generic[Setup, State]):
         alike: groups of nodes (indices into ``symmetric``) that may change places.
         symmetric: the tuple of the state whose members may change places.
         goal: what must be reached once faults stop.
+        shown: how ints are written for people, as "field" or "tuple.field"; the others are written as they are.
     """
 
     name: str
@@ -92,3 +93,4 @@ class Model(Generic[Setup, State]):
     alike: tuple[tuple[int, ...], ...] = ()
     symmetric: str = ""
     goal: Callable[[Setup, State], bool] | None = None
+    shown: Mapping[str, Callable[[Setup, int], str]] = field(default_factory=dict)

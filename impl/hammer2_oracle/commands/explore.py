@@ -79,14 +79,17 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with _display(as_json=options["as_json"]) as show:
-        found = search(
-            built,
-            symmetry=options["symmetry"],
-            workers=options["workers"],
-            memory=options["memory"] * MEBIBYTE,
-            depth=options["depth"],
-            progress=show,
-        )
+        try:
+            found = search(
+                built,
+                symmetry=options["symmetry"],
+                workers=options["workers"],
+                memory=options["memory"] * MEBIBYTE,
+                depth=options["depth"],
+                progress=show,
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
         broken = traces(found)
     result = as_object(found, broken)
     result["progress"] = _live(found) if options["live"] and not broken and found.complete else []
@@ -221,20 +224,21 @@ def _print(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any]) -
     for failure in result["progress"]:
         console.print(f"NO PROGRESS: {failure['what']}", markup=False)
     for name, trace in broken.items():
-        _print_trace(console, name, trace)
+        _print_trace(console, found, name, trace)
     for name in result["never"]:
         console.print(f"NEVER: {name}", markup=False)
     if found.stopped:
-        console.print(f"{'stopped' if broken else 'undecided'}: {found.stopped}", markup=False)
+        covered = f"all states within {found.depth} steps are found, {found.frontier:,} of those found not looked into"
+        console.print(f"{'stopped' if broken else 'undecided'}: {found.stopped}; {covered}", markup=False)
 
 
-def _print_trace(console: Any, name: str, trace: "Trace") -> None:  # noqa: ANN401  # rich's console, imported lazily
+def _print_trace(console: Any, found: "Found", name: str, trace: "Trace") -> None:  # noqa: ANN401  # rich's console
     from rich.table import Table
     from rich.text import Text
 
     from hammer2_proofs.explorer.report import rows
 
-    heads, lines = rows(trace)
+    heads, lines = rows(found.model, trace)
     table = Table(*heads, title=Text(f"{name}: broken after {len(trace.steps)} steps"), title_justify="left")
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))

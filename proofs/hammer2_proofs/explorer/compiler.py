@@ -7,6 +7,8 @@ operators are Python's and mean the same as long as 64 bits suffice; // and % ro
 (or -1). A number that does not fit into ``values`` becomes the largest or smallest that does, so that it stays out of
 any range.
 
+``NAME = 7`` outside of functions is a global int, which a function that says ``global NAME`` may change.
+
 Two vectors of one call never overlap. Nothing checks an index. ``@entry`` marks what Python calls, ``@apart`` what is
 called and never copied into its callers.
 """
@@ -68,12 +70,17 @@ def compiled(text: str) -> str:
         NotCompiled: the text is outside the language.
     """
     signatures: dict[str, Signature] = {}
+    globals_: set[str] = set()
     parts = [DECLARATIONS]
     for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef):
-            parts.append(_Function(node, signatures).text())
-        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-            raise NotCompiled(f"line {node.lineno}: only functions")
+        match node:
+            case ast.FunctionDef():
+                parts.append(_Function(node, signatures, globals_).text())
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=int() as number)):
+                globals_.add(name)
+                parts.append(f"@g.{name} = internal global i64 {number}")
+            case _:
+                raise NotCompiled(f"line {node.lineno}: only functions and numbers")
     return "\n".join(parts)
 
 
@@ -121,6 +128,8 @@ class _Function:
 
     node: ast.FunctionDef
     signatures: dict[str, Signature]
+    globals: set[str]
+    changed: set[str] = field(default_factory=set)
     locals: dict[str, str] = field(default_factory=dict)
     vectors: dict[str, str] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
@@ -186,6 +195,9 @@ class _Function:
     # ------------------------------------------------------------------ names
 
     def _store(self, name: str, value: Operand) -> None:
+        if name in self.changed:
+            self._emit(f"store i64 {self._as(value, 'int').text}, ptr @g.{name}")
+            return
         kind = "int" if value.type == NUMBER else value.type
         if name not in self.locals:
             self.locals[name] = kind
@@ -195,6 +207,8 @@ class _Function:
 
     def _load(self, node: ast.Name) -> Operand:
         if node.id not in self.locals:
+            if node.id in self.globals:
+                return Operand("int", self._new(f"load i64, ptr @g.{node.id}"))
             raise self._refusal(node, "an unknown name")
         kind = self.locals[node.id]
         return Operand(kind, self._new(f"load {MACHINE[kind]}, ptr %v.{node.id}"))
@@ -218,6 +232,8 @@ class _Function:
         match node:
             case ast.Pass() | ast.Expr(value=ast.Constant()):
                 return
+            case ast.Global(names=names):
+                self.changed.update(name for name in names if name in self.globals)
             case ast.Expr(value=ast.Call() as call):
                 self._call(call)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):

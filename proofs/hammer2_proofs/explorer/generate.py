@@ -6,13 +6,13 @@ nothing, to compile or to run.
 """
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from hammer2_proofs.explorer.layout import WORD_BITS, Layout, alike_keys
 from hammer2_proofs.explorer.machine import Machine
-from hammer2_proofs.explorer.translate import Translator
+from hammer2_proofs.explorer.translate import CHOICE, Translator
 from hammer2_spec.transition_system import Action, Model
 
 SEED = 0x9E3779B97F4A7C15
@@ -181,24 +181,34 @@ def find(table: words, size: int, store: words, out: words, j: int, h: u64) -> i
     return -1'''
 
 
+CHOOSE = f'''@entry
+def choose(number: int):
+    """Let this variant run from now on; 0 is none."""
+    global {CHOICE}
+    {CHOICE} = number'''
+
+
 class Kernels:
     """The generated text of one model.
 
     Args:
         model: the model.
-        replacements: the trees of functions that replace the model's own ones: a mutant's.
+        variants: for functions that actions run, other texts of them by number: mutants. What the machine's
+            ``choose`` is told last is the one that runs. The sentences are never touched.
     """
 
     def __init__(
-        self, model: Model[Any, Any], replacements: Mapping[Callable[..., object], ast.FunctionDef] | None = None
+        self,
+        model: Model[Any, Any],
+        variants: Mapping[Callable[..., object], Mapping[int, ast.FunctionDef]] | None = None,
     ) -> None:
         self.layout = Layout(model)
         self.alike = alike_keys(model, self.layout)
         self.instances = sum(self._count(model, action.over) for action in model.actions)
         self._model = model
-        self._translator = Translator(model, self.layout)
-        for function, tree in (replacements or {}).items():
-            self._translator.parsed(function, tree, f"<mutant of {function.__name__}>", 1)
+        self._machine: Machine | None = None
+        self._steps = Translator(model, self.layout, "f_", variants)
+        self._sentences = Translator(model, self.layout, "s_")
         words = self.layout.words
         own = [
             pack_text(self.layout, self.alike),
@@ -212,11 +222,19 @@ class Kernels:
             self._expand(),
             self._edges(),
         ]
-        self.text = "\n\n\n".join([*self._translator.texts, *own])
+        choice = [f"{CHOICE} = 0", CHOOSE] if variants else []
+        self.text = "\n\n\n".join([*choice, *self._steps.texts, *self._sentences.texts, *own])
+
+    @property
+    def functions(self) -> Sequence[Callable[..., object]]:
+        """The functions that the actions run."""
+        return self._steps.functions
 
     def load(self, *, keep: bool = True) -> Machine:
         """The machine code, from the disk if it has been there before; without ``keep`` it is never put there."""
-        return Machine(self.text, keep=keep)
+        if self._machine is None:
+            self._machine = Machine(self.text, keep=keep)
+        return self._machine
 
     @staticmethod
     def _count(model: Model[Any, Any], over: tuple[str, ...]) -> int:
@@ -241,7 +259,7 @@ def note(w: values, rows: words, n: int, log: ints, symmetry: int, action: int, 
 
     def _act(self, number: int, action: Action[Any, Any]) -> str:
         """A function that takes an action with every index and makes a row of each successor."""
-        step = self._translator.function(action.step).name
+        step = self._steps.function(action.step).name
         lines = [f"def act{number}({ACT_PARAMETERS}, n: int) -> int:"]
         pad = "    "
         names: list[str] = []
@@ -253,12 +271,12 @@ def note(w: values, rows: words, n: int, log: ints, symmetry: int, action: int, 
         inner = pad + "    "
         for index, invariant in enumerate(self._model.step_invariants):
             if invariant.covers(action.name):
-                holds = self._translator.function(invariant.holds).name
+                holds = self._sentences.function(invariant.holds).name
                 lines.append(f"{inner}if log[{LOG_STEPS + index}] < 0 and not {holds}(m, s, w):")
                 lines.append(f"{inner}    log[{LOG_STEPS + index}] = me")
         keep = inner
         if self._model.normalize is not None:
-            normalize = self._translator.function(self._model.normalize).name
+            normalize = self._sentences.function(self._model.normalize).name
             lines += [f"{inner}if not {normalize}(m, w):", f"{inner}    log[{LOG_OUTSIDE}] += 1", f"{inner}else:"]
             keep = inner + "    "
         lane = f"i{action.over.index(action.fair_over)}" if action.fair_over else "0"
@@ -278,10 +296,10 @@ def note(w: values, rows: words, n: int, log: ints, symmetry: int, action: int, 
             ("reached", self._model.witnesses, ""),
         ):
             for number, function in enumerate(sentences):
-                name = self._translator.function(function).name
+                name = self._sentences.function(function).name
                 lines.append(f"    if {array}[{number}] < 0 and {negation}{name}(m, s):")
                 lines.append(f"        {array}[{number}] = me")
-        goal = "False" if self._model.goal is None else f"{self._translator.function(self._model.goal).name}(m, s)"
+        goal = "False" if self._model.goal is None else f"{self._sentences.function(self._model.goal).name}(m, s)"
         return "\n".join([*lines, f"    return {goal}"])
 
     def _successors(self) -> str:

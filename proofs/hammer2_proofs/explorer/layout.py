@@ -12,6 +12,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 from hammer2_spec.transition_system import Model
 
 KEY_BITS = 63
+MOST = 2**31 - 2
+"""What a field may hold at most: kernels keep larger numbers as 2**31 - 1, out of every range."""
 WORD_BITS = 64
 WORD_MASK = 2**WORD_BITS - 1
 
@@ -121,7 +123,10 @@ class Layout:
         for field, annotation, path in fields:
             if is_flag(annotation):
                 self.flags.add((owner, field))
-            packed.append(Field(field, self.slots, largest(path, annotation, ranges), shift))
+            high = largest(path, annotation, ranges)
+            if high > MOST:
+                raise TypeError(f"{path} goes up to {high}: a field may hold up to {MOST}")
+            packed.append(Field(field, self.slots, high, shift))
             self.slots += 1
             shift += packed[-1].bits
         key = Key(name, tuple(packed), self._offset)

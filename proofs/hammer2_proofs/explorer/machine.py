@@ -57,7 +57,9 @@ def made(text: str) -> bytes:
     module.triple = target.triple
     module.data_layout = str(target.target_data)
     module.verify()
-    passes = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(SPEED_LEVEL))
+    options = llvm.create_pipeline_tuning_options(SPEED_LEVEL)
+    options.slp_vectorization = options.loop_vectorization = True
+    passes = llvm.create_pass_builder(target, options)
     passes.getModulePassManager().run(module, passes)
     return bytes(target.emit_object(module))
 

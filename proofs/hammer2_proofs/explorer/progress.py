@@ -5,6 +5,7 @@ It is enough to look at whole components: if an action is possible all along a p
 need not be so in the whole; the whole is the cycle that gives every action its best chance.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,26 +46,29 @@ def check(found: Found) -> list[Stuck]:
     """
     if not found.complete or found.workers != 1 or found.model.goal is None:
         raise ValueError("progress needs a model with a goal, completely searched by one worker")
+    return [Stuck(what, many, trace_to(found, first)) for what, many, first in failures(found)]
+
+
+def failures(found: Found) -> Iterator[tuple[str, int, int]]:
+    """What is wrong, with how many states, and the first of them."""
+    if found.model.goal is None:
+        raise ValueError(f"{found.model.name} has no goal")
     goal = sentence(found.model.goal)
     starts, targets, labels, goals = edges(found)
     graph = Graph(starts, targets, goals)
     good = graph.reaching()
-    failures = []
     dead = np.flatnonzero(good == 0)
     if len(dead):
-        failures.append(Stuck(f"no way leads to: {goal}", len(dead), trace_to(found, int(dead[0]))))
+        yield f"no way leads to: {goal}", len(dead), int(dead[0])
     if not found.symmetry:
         component, many = graph.components()
         bad = graph.fair_cycles(labels, component, many)
         if len(bad):
             members = np.flatnonzero(np.isin(component, bad))
-            failures.append(
-                Stuck(f"{len(bad)} fair cycles avoid for ever: {goal}", len(members), trace_to(found, int(members[0])))
-            )
+            yield f"{len(bad)} fair cycles avoid for ever: {goal}", len(members), int(members[0])
         ends = np.flatnonzero((np.diff(starts) == 0) & (goals == 0))
         if len(ends):
-            failures.append(Stuck(f"nothing can happen short of: {goal}", len(ends), trace_to(found, int(ends[0]))))
-    return failures
+            yield f"nothing can happen short of: {goal}", len(ends), int(ends[0])
 
 
 def edges(found: Found) -> tuple[Any, Any, Any, Any]:

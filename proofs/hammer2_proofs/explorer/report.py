@@ -5,7 +5,7 @@ from typing import Any
 from hammer2_proofs.explorer.itf import value
 from hammer2_proofs.explorer.search import Found
 from hammer2_proofs.explorer.trace import Trace, changes, fields, shown, trace_of_step, trace_to
-from hammer2_spec.transition_system import sentence
+from hammer2_spec.transition_system import Model, sentence
 
 
 def traces(found: Found) -> dict[str, Trace]:
@@ -31,6 +31,7 @@ def as_object(found: Found, broken: dict[str, Trace]) -> dict[str, Any]:
         "states": found.states,
         "transitions": found.transitions,
         "depth": found.depth,
+        "frontier": found.frontier,
         "hash": f"{found.hash:016x}",
         "complete": found.complete,
         "stopped": found.stopped,
@@ -62,18 +63,18 @@ def violation(invariant: str, trace: Trace) -> dict[str, Any]:
     return {"invariant": invariant, "initial": value(trace.initial), "steps": steps}
 
 
-def rows(trace: Trace) -> tuple[list[str], list[list[str]]]:
+def rows(model: Model[Any, Any], trace: Trace) -> tuple[list[str], list[list[str]]]:
     """A counterexample as a table: one column per record and one for the rest; only what changes is shown.
 
-    The first row shows all that differs from zero.
+    The first row shows all that differs from zero; ``_`` in a field's name is written as a space.
     """
     state_fields = fields(trace.initial)
     columns = list(dict.fromkeys(_column(path) for path in state_fields))
-    table = [["0", "at first", *_cells(columns, {p: v for p, v in state_fields.items() if v})]]
+    table = [["0", "at first", *_cells(model, columns, {p: v for p, v in state_fields.items() if v})]]
     before = trace.initial
     for number, step in enumerate(trace.steps, start=1):
         new = {path: after for path, (_, after) in changes(before, step.state).items()}
-        table.append([str(number), step.title, *_cells(columns, new)])
+        table.append([str(number), step.title, *_cells(model, columns, new)])
         before = step.state
     return ["", "action", *columns], table
 
@@ -82,9 +83,10 @@ def _column(path: str) -> str:
     return path.rpartition(".")[0] or "cluster"
 
 
-def _cells(columns: list[str], values: dict[str, object]) -> list[str]:
+def _cells(model: Model[Any, Any], columns: list[str], values: dict[str, object]) -> list[str]:
     cells = []
     for column in columns:
-        parts = [f"{path.rpartition('.')[2]} {shown(v)}" for path, v in values.items() if _column(path) == column]
+        here = {path: new for path, new in values.items() if _column(path) == column}
+        parts = [f"{p.rpartition('.')[2].replace('_', ' ')} {shown(model, p, new)}" for p, new in here.items()]
         cells.append("\n".join(parts))
     return cells

@@ -76,6 +76,8 @@ class Found:
     states: int = 0
     transitions: int = 0
     depth: int = 0
+    frontier: int = 0
+    """States that were found and not expanded: 0 in a complete search."""
     outside: int = 0
     hash: int = 0
     seconds: float = 0.0
@@ -199,6 +201,7 @@ def search(
         keep_going: whether to go on beyond the depth at which an invariant is first broken.
 
     Raises:
+        ValueError: so much memory cannot be had, or workers is neither 1 nor 2.
         FieldOverflow: a field left its declared range.
         NotInDialect: the model cannot be compiled.
     """
@@ -210,7 +213,10 @@ def search(
     setup = np.array([*setup_vector(model.setup)[1], 0], dtype=np.int64)
     found = Found(model, layout, kernels, machine, workers, symmetry, setup)
     most = most_states(layout, workers, memory)
-    found.pools = [Pool(layout, most, kernels.instances) for _ in range(workers)]
+    try:
+        found.pools = [Pool(layout, most, kernels.instances) for _ in range(workers)]
+    except MemoryError:
+        raise ValueError(f"{memory // MEBIBYTE} MiB cannot be had here: give a smaller limit of memory") from None
     notes = [Notes(model, kernels.instances) for _ in range(workers)]
     _insert_initial(found)
     began = time.perf_counter()
@@ -383,6 +389,7 @@ def _conclude(found: Found, notes: list[Notes], began: float) -> None:
     model = found.model
     found.seconds = time.perf_counter() - began
     found.states = sum(pool.known for pool in found.pools)
+    found.frontier = sum(pool.known - pool.done for pool in found.pools)
     found.transitions = sum(int(note.counts.sum()) for note in notes)
     found.hash = sum(int(pool.total[0]) for pool in found.pools) % WORD
     found.outside = sum(int(note.log[LOG_OUTSIDE]) for note in notes)

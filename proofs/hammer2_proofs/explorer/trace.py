@@ -4,6 +4,7 @@ The search keeps one parent per state and no action. The way is found again by r
 which is also a check of the compiled kernels: a step that Python cannot take is an error, not a counterexample.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +108,11 @@ def changes(before: Any, after: Any) -> dict[str, tuple[object, object]]:  # noq
     return {path: (old[path], new[path]) for path in old if old[path] != new[path]}
 
 
-def shown(value: object) -> str:
-    """A value as a person writes it."""
+def shown(model: Model[Any, Any], path: str, value: object) -> str:
+    """The value of a field as a person writes it."""
+    write = model.shown.get(re.sub(r"\[\d+\]", "", path))
+    if write is not None and isinstance(value, int):
+        return write(model.setup, value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     name = getattr(value, "name", None)

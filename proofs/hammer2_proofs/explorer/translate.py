@@ -13,7 +13,7 @@ the records of a state or an enumerate of them, continue, break, return; any, al
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import UnionType
@@ -24,6 +24,8 @@ from hammer2_spec.transition_system import Model, replaced
 
 INDENT = "    "
 POPCOUNT = "popcount"
+CHOICE = "CHOICE"
+"""The global of kernels with variants of functions that says which variant runs."""
 REDUCTIONS = ("any", "all", "sum", "max", "min")
 OPERATORS: dict[type, str] = {
     ast.Add: "+",
@@ -182,11 +184,38 @@ def attribute_uses(tree: ast.AST) -> dict[str, set[str] | None]:
     return uses
 
 
-class Translator:
-    """Translates the functions of one model, each once, in the order in which they are needed."""
+def with_variants(tree: ast.FunctionDef, variants: Mapping[int, ast.FunctionDef]) -> ast.FunctionDef:
+    """A function that does what one of its variants does if CHOICE is that one's number."""
+    choices: list[ast.stmt] = []
+    for number, variant in variants.items():
+        chosen = ast.Compare(ast.Name(CHOICE, ast.Load()), [ast.Eq()], [ast.Constant(number)])
+        choices.append(ast.If(chosen, variant.body, []))
+    if not choices:
+        return tree
+    whole = ast.FunctionDef(tree.name, tree.args, [*choices, *tree.body], [], tree.returns)
+    return ast.fix_missing_locations(ast.copy_location(whole, tree))
 
-    def __init__(self, model: Model[Any, Any], layout: Layout) -> None:
+
+class Translator:
+    """Translates the functions of one model, each once, in the order in which they are needed.
+
+    Args:
+        model: the model.
+        layout: where the fields of its states lie.
+        prefix: what the names in the text begin with.
+        variants: for a function other texts of it, by number: the global CHOICE in the kernels says which one runs.
+    """
+
+    def __init__(
+        self,
+        model: Model[Any, Any],
+        layout: Layout,
+        prefix: str = "f_",
+        variants: Mapping[Callable[..., object], Mapping[int, ast.FunctionDef]] | None = None,
+    ) -> None:
         self.layout = layout
+        self.prefix = prefix
+        self.variants = variants or {}
         self.setup = model.setup
         self.state_class = layout.state_class
         self.setup_class = type(model.setup)
@@ -200,6 +229,11 @@ class Translator:
 
     # ------------------------------------------------------------------ functions
 
+    @property
+    def functions(self) -> list[Callable[..., object]]:
+        """What was translated so far."""
+        return list(self._done)
+
     def function(self, function: Callable[..., object]) -> Translated:
         """The translation of a function; what it calls comes before it."""
         if function in self._done:
@@ -211,10 +245,10 @@ class Translator:
             raise NotInDialect(f"{path}:{line}: {function} is no plain function")
         if tree.name != function.__name__:
             raise NotInDialect(f"{path}:{line}: the text changed since {function.__name__} was imported from it")
-        return self.parsed(function, tree, path, line)
+        return self.parsed(function, with_variants(tree, self.variants.get(function, {})), path, line)
 
     def parsed(self, function: Callable[..., object], tree: ast.FunctionDef, path: str, line: int) -> Translated:
-        """The translation of a function whose text is already a tree: a mutant's, for one."""
+        """The translation of a function whose text is already a tree."""
         hints = get_type_hints(function)
         constants = inspect.getclosurevars(function)
         if constants.nonlocals:
@@ -266,7 +300,7 @@ class Translator:
                 raise TypeError(other)
 
     def _name(self, wanted: str) -> str:
-        name = f"f_{wanted}"
+        name = self.prefix + wanted
         while name in self._names:
             name += "_"
         self._names.add(name)
@@ -354,7 +388,10 @@ class Translator:
     def _if(self, scope: Scope, condition: str, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
         scope.emit(f"if {condition}:")
         scope.depth += 1
+        updated = scope.updated
         self._body(scope, body)
+        if isinstance(body[-1], ast.Return) and not orelse:
+            scope.updated = updated
         scope.depth -= 1
         if orelse:
             scope.emit("else:")
@@ -670,6 +707,8 @@ class Translator:
             case ast.Name(id=name):
                 if name in scope.locals:
                     return scope.locals[name]
+                if name == CHOICE and self.variants:
+                    return Scalar(CHOICE, False)
                 return self._constant(scope, node, scope.constants.get(name))
             case ast.Attribute():
                 return self._attribute(scope, node)

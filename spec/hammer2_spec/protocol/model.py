@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from hammer2_spec.protocol import failures, invariants, reading, resynchronization, sessions, soft, witnesses, writing
 from hammer2_spec.protocol.goals import goal_of, no_write_is_under_way
+from hammer2_spec.protocol.notation import SHOWN
 from hammer2_spec.protocol.ranks import ranked
 from hammer2_spec.protocol.sessions import EPOCHS
 from hammer2_spec.protocol.state import (
@@ -265,4 +266,5 @@ def protocol(
         alike=groups(setup.masters, nodes, setup.views),
         symmetric=NODES,
         goal=no_write_is_under_way if operations else goal_of(setup),
+        shown=SHOWN,
     )
