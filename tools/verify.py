@@ -76,6 +76,8 @@ STORE_TESTS = [
 """Crashes, kills, corruption and state machines: under this profile more of everything."""
 
 DEEP_STEPS: tuple[Step, ...] = (
+    Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations"), 15),
+    Step("protocol-proofs", ("hammer2-cluster", "prove", "protocol"), 150),
     Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 1800),
     Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "400", "--seed", "1"), 1200),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),

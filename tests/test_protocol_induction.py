@@ -1,0 +1,73 @@
+"""The sentences that every action keeps: true in every reachable state, proved, and refuted when they should be."""
+
+import pytest
+
+from hammer2_proofs.explorer.search import indices
+from hammer2_proofs.obligations import Obligation, Status, discharge
+from hammer2_proofs.protocol_induction import SETUP, STEPS, obligations
+from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
+from hammer2_spec.protocol.model import protocol
+
+SMALL = SETUP._replace(masters=2, views=(0b11, 0b11), writes=1, elections=2, faults=1, free_epochs=False)
+
+
+def test_the_sentences_hold_in_every_reachable_state_of_a_small_cluster() -> None:
+    model = protocol(SMALL)
+    seen = {*model.initial}
+    fresh = list(seen)
+    while fresh:
+        state = fresh.pop()
+        for sentence in (*INDUCTIVE, *CONSEQUENCES):
+            assert sentence(SMALL, state), sentence.__name__
+        for action in model.actions:
+            for index in indices(model, action.over):
+                after = action.step(SMALL, state, *index)
+                if after is None:
+                    continue
+                for step in STEPS:
+                    assert not step.covers(action.name) or step.holds(SMALL, state, after), (action.name, step)
+                if after not in seen:
+                    seen.add(after)
+                    fresh.append(after)
+    assert len(seen) > 1_000
+
+
+def selected(text: str, **without: bool) -> list[Obligation]:
+    def wanted(name: str) -> bool:
+        return text in name
+
+    return [it for it in obligations(wanted, SETUP._replace(**without)) if wanted(it.name)]  # type: ignore[arg-type]  # switches
+
+
+@pytest.mark.parametrize("text", ["Win keeps: ", "SyncFinish: ", "Heal keeps: a tid has one content", "so that "])
+def test_what_the_actions_keep_is_proved(text: str) -> None:
+    asked = selected(text)
+    assert asked
+    assert {discharge(it).status for it in asked} == {Status.PROVED}
+
+
+@pytest.mark.parametrize(
+    ("ingredient", "text"),
+    [
+        ("promise", "Promise keeps: a promise in a pocket was given"),
+        ("never_lower", "SyncFinish: the tid on media never falls"),
+        ("check_predecessor", "Deliver keeps: a tid has one content"),
+        ("epoch_in_tid", "Win keeps: a session counts in its own epoch"),
+        ("keep_old_version", "SyncBegin keeps: no media is blank or torn"),
+    ],
+)
+def test_without_an_ingredient_a_sentence_is_refuted_by_a_step_that_plain_python_takes(
+    ingredient: str, text: str
+) -> None:
+    (asked,) = selected(text, **{ingredient: False})
+    result = discharge(asked)
+    assert result.status is Status.REFUTED
+    assert result.detail.startswith(text.partition(" ")[0].rstrip(":"))
+
+
+def test_no_obligation_has_the_name_of_another() -> None:
+    def nothing(_: str) -> bool:
+        return False
+
+    names = [it.name for it in obligations(nothing)]
+    assert len({*names}) == len(names)
