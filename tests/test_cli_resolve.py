@@ -79,7 +79,11 @@ WRITABLE = "access    readable and writable"
             ],
         ),
         ("--no-pfs master:6", ["slot 0    left out  not looked at: the assertion comes first (L408)"]),
-        ("--no-pfs --semantics repaired 0:6", ["focus     slot 0: the super-root (L447)", WRITABLE]),
+        ("--no-pfs --semantics repaired 0:6", [
+            "focus     slot 0: the super-root (L447)",
+            "slot 0    counted   without a PFS a chain is a super-root (repair no_pfs_root)",
+            WRITABLE,
+        ]),
         (
             "--nmasters 1 --prior foreign master:1",
             [f"focus     a chain that is no member: {LEFT_FROM_BEFORE}; without it, slot 0"],
@@ -92,17 +96,42 @@ WRITABLE = "access    readable and writable"
             f"focus     slot 1: no master may be believed; {FIRST_SLAVE}",
         ]),
         ("--nmasters 1 --semantics +sound_votes master:1/2", [
-            "slot 0    left out  has error 2, so its vote for tid 1 does not count (L470)"
+            "slot 0    left out  has error 2, so its vote for tid 1 does not count (repair sound_votes)"
         ]),
         ("--nmasters 3 --semantics repaired master:1 master:1 master:2", [
             "quorum    reached: 2 for tid 1, 2 needed (3 / 2 + 1), 3 masters present",
-            "slot 2    left out  votes for tid 2, ahead of tid 1 (L422-429)",
+            "slot 2    left out  votes for tid 2, ahead of tid 1 (what a majority holds decides: repair majority_tid)",
         ]),
         ("--nmasters 0 suproot:1 suproot:2/1 cache:9", [
             "focus     slot 1: the last of the super-roots (L447)",
             "slot 2    left out  a node of this type plays no part (L450)",
         ]),
-        ("--nmasters 0 --semantics repaired suproot:1 suproot:2/1", ["focus     slot 0: the best of the super-roots"]),
+        ("--nmasters 0 --semantics repaired suproot:1 suproot:2/1", ["focus     slot 0: the best of the super-roots (repair ranked_roots)"]),
+        ("--nmasters 3 --semantics repaired master:1 master:1 soft_master:1/3", [
+            "quorum    reached: 2 for tid 1, 2 needed (3 / 2 + 1), 2 masters present",
+            "error     3 INCOMPLETE: that of slot 2, the focus",
+            "access    none: the focus has error 3 (repair honest_access)",
+        ]),
+        ("--nmasters 1 --semantics repaired master:1 soft_slave:1", [
+            "quorum    reached: 1 for tid 1, 1 needed (1 / 2 + 1), 1 master present",
+            "access    readable: the focus is a soft slave, which is not written (repair honest_access)",
+        ]),
+        ("--nmasters 2 --semantics repaired master:1 master:2", [
+            "quorum    not reached: no tid has enough votes, 2 needed (2 / 2 + 1), 2 masters present",
+            "slot 1    left out  votes for tid 2, which has 1 of the 2 votes needed (repair majority_tid)",
+            "error     3 INCOMPLETE: there is no focus (repair no_focus_error)",
+            "access    none",
+        ]),
+        ("--nmasters 3 --semantics +sound_votes master:6/1 master:5 master:5", [
+            "quorum    not reached: no vote for tid 6, the highest, which only slot 0 shows, with an error; "
+            "2 needed (3 / 2 + 1), 3 masters present",
+            "slot 1    left out  votes for tid 5, behind tid 6 (L422-429)",
+        ]),
+        ("--nmasters 1 slave:3", ["quorum    not reached: nobody votes, 1 needed (1 / 2 + 1), 0 masters present"]),
+        ("--nmasters 3 --semantics repaired soft_slave:1 soft_slave:2/1", [
+            "focus     slot 0: the best of the soft slaves (repair ranked_soft)",
+        ]),
+        ("--nmasters 3 soft_master:1/2", ["error     2 CHECK: that of slot 0, the focus", WRITABLE]),
     ],
 )  # fmt: skip
 def test_it_says_why(command: str, lines: list[str]) -> None:
@@ -160,6 +189,33 @@ def test_the_command_answers_what_the_decision_answers(configuration: Configurat
     assert answer["writable"] == bool(verdict.flags & CLUSTER_WROK)
     shown = [ABSENT if not one["present"] else Slot(*(one[name] for name in Slot._fields)) for one in answer["slots"]]
     assert tuple(shown) == configuration.slots
+
+
+def test_there_is_no_quorum_without_a_pfs_and_no_tid_without_votes() -> None:
+    for semantics in ("seed", "repaired"):
+        assert decided(f"--no-pfs --semantics {semantics} master:6")["quorum"] is None
+    assert decided("--nmasters 1 slave:6")["quorum"]["tid"] is None
+    assert decided("--nmasters 2 --semantics repaired master:6")["quorum"]["tid"] is None
+    assert decided("--nmasters 2 master:0")["quorum"]["tid"] == 0
+
+
+@given(configurations(), ANY_SEMANTICS)
+def test_whatever_is_withheld_or_wrong_has_a_reason(configuration: Configuration, semantics: Semantics) -> None:
+    explanation = explain(configuration, semantics)
+    verdict = explanation.verdict
+    assert bool(explanation.error_why) == (verdict.error != 0)
+    if verdict.outcome == Outcome.OK:
+        generous = resolve(*configuration, semantics._replace(honest_access=False))
+        less = (generous.flags & ~verdict.flags) & (CLUSTER_RDOK | CLUSTER_WROK)
+        assert bool(explanation.access_why) == bool(less)
+        if verdict.error and verdict.focus not in (None, FOREIGN):
+            assert configuration.slots[verdict.focus].error == verdict.error
+
+
+@given(configurations())
+def test_a_repair_that_is_not_in_force_is_not_named(configuration: Configuration) -> None:
+    whole = explain(configuration, SEED)
+    assert "repair" not in repr(whole)
 
 
 @given(configurations(), ANY_SEMANTICS)

@@ -5,8 +5,8 @@ import json
 import click
 
 from hammer2_cluster.store.local import NodeStatus, Store
-from hammer2_oracle.explanation import explain
-from hammer2_oracle.resolve_report import quorum_in_words
+from hammer2_oracle.explanation import explain, quorum_tid
+from hammer2_oracle.resolve_report import access_in_words
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.store_directory import name_in_json, printable
 from hammer2_spec.configuration import ABSENT, Configuration, Slot
@@ -30,7 +30,7 @@ def report(store: Store, semantics: Semantics, as_json: bool) -> None:
     nodes, snapshots = store.status(), store.snapshots()
     configuration = configuration_of(nodes)
     explanation = explain(configuration, semantics)
-    verdict, agreed, needed, parts, focus_why = explanation
+    verdict, agreed, needed, parts, focus_why = explanation[:5]
     rows = [
         {
             "node": n,
@@ -49,7 +49,12 @@ def report(store: Store, semantics: Semantics, as_json: bool) -> None:
             "command": "store status",
             "nodes": rows,
             "snapshots": [name_in_json(label) for label in snapshots],
-            "quorum": {"reached": agreed.reached, "tid": agreed.tid, "votes": agreed.nmasters, "needed": needed},
+            "quorum": {
+                "reached": agreed.reached,
+                "tid": quorum_tid(agreed, semantics),
+                "votes": agreed.nmasters,
+                "needed": needed,
+            },
             "focus": verdict.focus,
             "focus_why": focus_why,
             "error": verdict.error,
@@ -64,9 +69,8 @@ def report(store: Store, semantics: Semantics, as_json: bool) -> None:
         space = f"{node.free / 2**20:.1f} of {node.size / 2**20:.1f} MiB free" if node.size else ""
         line = f"node {n}  {kind:<8} tid {tid:<6} {space:<24} {rows[n]['state']}"
         screen.line(line, "" if parts[n].counted else "dim")
-    screen.line(f"quorum    {quorum_in_words(configuration, explanation)}")
+    screen.line(f"quorum    {explanation.quorum_why}")
     screen.line(f"focus     {format_focus(verdict.focus)}: {focus_why}", "bold")
-    allowed = {"readable": verdict.flags & CLUSTER_RDOK, "writable": verdict.flags & CLUSTER_WROK}
-    screen.line(f"access    {' and '.join(word for word, bits in allowed.items() if bits) or 'none'}")
+    screen.line(f"access    {access_in_words(explanation)}")
     if snapshots:
         screen.line(f"snapshots {', '.join(printable(label) for label in snapshots)}")
