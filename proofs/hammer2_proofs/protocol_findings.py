@@ -23,7 +23,7 @@ STORED: Final = Path(__file__).parents[2] / "data" / "findings" / "protocol.json
 BROKEN, STUCK, HOLDS = "broken", "stuck", "holds"
 
 
-NOT_EXPLORED: Final = ("findings.py", "inductive.py")
+NOT_EXPLORED: Final = ("findings.py", "inductive.py", "notation.py")
 
 
 def digest() -> str:
