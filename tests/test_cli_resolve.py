@@ -106,7 +106,9 @@ WRITABLE = "access    readable and writable"
             "focus     slot 1: the last of the super-roots (L447)",
             "slot 2    left out  a node of this type plays no part (L450)",
         ]),
-        ("--nmasters 0 --semantics repaired suproot:1 suproot:2/1", ["focus     slot 0: the best of the super-roots (repair ranked_roots)"]),
+        ("--nmasters 0 --semantics repaired suproot:1 suproot:2/1", [
+            "focus     slot 0: the best of the super-roots (repair ranked_roots)",
+        ]),
         ("--nmasters 3 --semantics repaired master:1 master:1 soft_master:1/3", [
             "quorum    reached: 2 for tid 1, 2 needed (3 / 2 + 1), 2 masters present",
             "error     3 INCOMPLETE: that of slot 2, the focus",
@@ -123,8 +125,8 @@ WRITABLE = "access    readable and writable"
             "access    none",
         ]),
         ("--nmasters 3 --semantics +sound_votes master:6/1 master:5 master:5", [
-            "quorum    not reached: no vote for tid 6, the highest, which only slot 0 shows, with an error; "
-            "2 needed (3 / 2 + 1), 3 masters present",
+            "quorum    not reached: no vote for tid 6, the highest, as slot 0 has an error, 2 needed (3 / 2 + 1), "
+             "3 masters present",
             "slot 1    left out  votes for tid 5, behind tid 6 (L422-429)",
         ]),
         ("--nmasters 1 slave:3", ["quorum    not reached: nobody votes, 1 needed (1 / 2 + 1), 0 masters present"]),

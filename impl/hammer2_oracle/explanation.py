@@ -184,7 +184,8 @@ def _quorum_why(configuration: Configuration, agreed: Quorum, semantics: Semanti
         if slot.present and pfs_type(slot, pfs_nmasters) == PfsType.MASTER and slot.tid == tid
     ]
     whose = " and ".join(f"slot {i}" for i in shown)
-    return f"not reached: no vote for tid {tid}, the highest, which only {whose} shows, with an error; {rule}"
+    have = "has" if len(shown) == 1 else "have"
+    return f"not reached: no vote for tid {tid}, the highest, as {whose} {have} an error, {rule}"
 
 
 def _error_why(verdict: Verdict) -> str:

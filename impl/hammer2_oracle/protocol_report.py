@@ -121,10 +121,13 @@ def drawn(row: Row) -> Iterator[str]:
     """The steps, each with what it changes."""
     from hammer2_proofs.explorer.trace import changes, shown
 
-    along = protocol_findings.states(row)
+    model, along = protocol_findings.model_of(row), protocol_findings.states(row)
     for number, ((name, index), before, after) in enumerate(zip(row["steps"], along, along[1:], strict=False), start=1):
         title = f"{name}({', '.join(map(str, index))})" if index else name
-        what = ", ".join(f"{path} {shown(old)} -> {shown(new)}" for path, (old, new) in changes(before, after).items())
+        what = ", ".join(
+            f"{path} {shown(model, path, old)} -> {shown(model, path, new)}"
+            for path, (old, new) in changes(before, after).items()
+        )
         yield from textwrap.wrap(f"{number:>2}. {title}: {what}", WIDTH, subsequent_indent="      ")
 
 
