@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from hammer2_cluster.program import program, python
 from hammer2_oracle.cli import main
 from hammer2_oracle.status import Status
 from hammer2_proofs import matrix, protocol_findings
+from hammer2_proofs.examples import judge
 from hammer2_spec.claims import CLAIMS
 from hammer2_spec.findings import FINDINGS
 from hammer2_spec.properties import PROPERTIES
 from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS
-from hammer2_spec.semantics import RESOLVE_REPAIRS
+from hammer2_spec.semantics import RESOLVE_REPAIRS, SEED
 
 OF_THE_DECISION = [number for number, finding in FINDINGS.items() if finding.repair in RESOLVE_REPAIRS]
 
@@ -69,6 +71,39 @@ def test_the_command_that_a_finding_prints_decides_its_example_again(number: str
         again = json.loads(CliRunner().invoke(main, [*shlex.split(command)[1:], "--json"]).stdout)
         assert f": {again['outcome']}, " in line
         assert f"error {again['error']}, flags {again['flags']:#x}" in line
+
+
+@pytest.mark.parametrize("number", OF_THE_DECISION)
+def test_the_original_breaks_a_claim_of_the_finding_and_this_repair_alone_mends_it(number: str) -> None:
+    finding = FINDINGS[number]
+    text = printed(number)
+    assert f"With all repairs but this one, semantics -{finding.repair}, the decision breaks " in text
+    shown = json.loads(printed(number, "--json"))["finding"]["seed_example"]
+    if shown is None:
+        assert "No smallest counterexample of the original is mended by this repair alone." in text
+        return
+    assert f"The original, semantics seed, breaks {shown['property']}; the smallest example:" in text
+    prop = next(prop for prop in PROPERTIES if prop.name == shown["property"])
+    example = matrix.example_from_json(shown["example"])
+    assert not judge(prop, example, SEED).holds
+    assert judge(prop, example, SEED._replace(**{finding.repair: True})).holds
+
+
+def test_most_findings_of_the_decision_have_an_example_of_the_original() -> None:
+    found = json.loads(printed("--json"))["findings"]
+    assert sum(found[number]["seed_example"] is not None for number in OF_THE_DECISION) >= len(OF_THE_DECISION) - 1
+
+
+OF_THE_OPERATIONS = [number for number in FINDINGS if number not in OF_THE_DECISION]
+
+
+@pytest.mark.parametrize("number", [OF_THE_OPERATIONS[0], OF_THE_OPERATIONS[-1]])
+def test_the_run_of_a_finding_can_be_replayed_and_differs_from_the_repaired(number: str) -> None:
+    (command,) = [line.strip()[2:] for line in printed(number).splitlines() if line.strip().startswith("$ ")]
+    for semantics, status in ((f"-{FINDINGS[number].repair}", 0), ("repaired", 1)):
+        asked = command.replace(f"-{FINDINGS[number].repair}", semantics)
+        finished = subprocess.run(["/bin/bash", "-c", asked], capture_output=True, text=True, check=False)
+        assert (finished.returncode, finished.stderr) == (status, ""), asked
 
 
 def test_the_object_for_machines_holds_what_is_printed() -> None:

@@ -64,6 +64,7 @@ def test_the_example_of_the_manual() -> None:
 LEFT_FROM_BEFORE = "left from before: only a missing focus is looked for (L477, L498)"
 FIRST_MASTER = "the first master without error at the quorum's tid (L477-482)"
 FIRST_SLAVE = "the first slave without error at the quorum's tid (L498-502)"
+TWO_OF_THREE = "2 needed (3 / 2 + 1), 3 masters present"
 WRITABLE = "access    readable and writable"
 
 
@@ -125,8 +126,7 @@ WRITABLE = "access    readable and writable"
             "access    none",
         ]),
         ("--nmasters 3 --semantics +sound_votes master:6/1 master:5 master:5", [
-            "quorum    not reached: no vote for tid 6, the highest, as slot 0 has an error, 2 needed (3 / 2 + 1), "
-             "3 masters present",
+            f"quorum    not reached: no vote for tid 6, the highest, as slot 0 has an error, {TWO_OF_THREE}",
             "slot 1    left out  votes for tid 5, behind tid 6 (L422-429)",
         ]),
         ("--nmasters 1 slave:3", ["quorum    not reached: nobody votes, 1 needed (1 / 2 + 1), 0 masters present"]),

@@ -15,12 +15,12 @@ def program() -> str:
     Where something else was started (``python -m hammer2_proofs.bulk``), the one that is installed beside Python.
     """
     started = sys.argv[0]
-    return _from_here(started if Path(started).name == NAME else str(Path(sys.executable).with_name(NAME)))
+    return from_here(started if Path(started).name == NAME else str(Path(sys.executable).with_name(NAME)))
 
 
 def python() -> str:
     """The Python that is running, as a path that leads to it from here."""
-    return _from_here(sys.executable)
+    return from_here(sys.executable)
 
 
 def pasted(*words: str) -> str:
@@ -28,7 +28,8 @@ def pasted(*words: str) -> str:
     return shlex.join([program(), *words])
 
 
-def _from_here(path: str) -> str:
+def from_here(path: str) -> str:
+    """A path as it is best typed here; a program that PATH leads to by its name."""
     if not Path(path).is_absolute():
         return path
     if path == shutil.which(Path(path).name):

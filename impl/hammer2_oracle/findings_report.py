@@ -1,6 +1,7 @@
 """What ``hammer2-cluster findings`` prints."""
 
 import json
+import shlex
 import textwrap
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -8,18 +9,21 @@ from typing import Any, Final, NamedTuple
 import click
 
 from hammer2_cluster.decisions import Decision
-from hammer2_cluster.program import python
+from hammer2_cluster.program import from_here, pasted, python
 from hammer2_oracle import protocol_report
 from hammer2_oracle.counterexamples import STORED
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status
 from hammer2_oracle.traces import decode, draw_before
+from hammer2_oracle.words import counted
 from hammer2_proofs import matrix
-from hammer2_proofs.examples import Example, drawn
+from hammer2_proofs.examples import Example, drawn, judge
 from hammer2_spec.claims import CLAIMS
+from hammer2_spec.configuration import FOREIGN
 from hammer2_spec.findings import FINDINGS, Finding
 from hammer2_spec.properties import PROPERTIES, AnyProperty
-from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, Semantics
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
+from hammer2_spec.vocabulary import PfsType
 
 WIDTH: Final = 110
 
@@ -48,7 +52,7 @@ def _matrix() -> dict[str, Any]:
 
 
 def _broken(stored: dict[str, Any], finding: Finding) -> list[Shown]:
-    """What the decision breaks without this repair alone, simplest example first."""
+    """What the decision breaks without this repair alone: the finding's own claims first, and the plainest example."""
     properties = {prop.name: prop for prop in PROPERTIES}
     without = REPAIRED._replace(**{finding.repair: False})
     shown = [
@@ -56,21 +60,49 @@ def _broken(stored: dict[str, Any], finding: Finding) -> list[Shown]:
         for row in stored["rows"]
         if finding.repair in row["refuted_without"]
     ]
-    return sorted(shown, key=lambda it: len(it.example.first.slots))
+    own = set(finding.claims)
+    return sorted(shown, key=lambda it: (not own & {*it.prop.claims}, surprises(it.example)))
+
+
+def _in_the_seed(stored: dict[str, Any], finding: Finding) -> Shown | None:
+    """The plainest of the original's smallest counterexamples that this repair alone mends; its own claims first."""
+    properties = {prop.name: prop for prop in PROPERTIES}
+    alone = SEED._replace(**{finding.repair: True})
+    shown = [
+        Shown(properties[row["property"]], matrix.example_from_json(row["seed"]["example"]), SEED)
+        for row in stored["rows"]
+        if row["seed"]["example"]
+    ]
+    mended = [it for it in shown if judge(it.prop, it.example, alone).holds]
+    own = set(finding.claims)
+    return min(mended, key=lambda it: (not own & {*it.prop.claims}, surprises(it.example)), default=None)
+
+
+def surprises(example: Example) -> int:
+    """How much about an example needs an explanation of its own: the fewer, the plainer it is."""
+    found = 0
+    for slots, pfs_nmasters, prior, _ in filter(None, (example.first, example.other)):
+        found += 2 * len(slots) + (not pfs_nmasters) + (prior is not None) + 2 * (prior == FOREIGN)
+        for slot in slots:
+            strange_type = slot.type not in set(PfsType) or slot.type == PfsType.NONE
+            found += (not slot.present) or (slot.error != 0) + 2 * strange_type
+    return found
 
 
 def _stored_trace(repair: str) -> list[str]:
     """The stored run that shows an operation's repair to be needed, drawn at its last step."""
-    for line in STORED.read_bytes().splitlines():
+    for number, line in enumerate(STORED.read_bytes().splitlines(), 1):
         trace = decode(line)
         if trace.id.split()[1].rstrip(":") == repair:
             last = len(trace.steps) - 1
+            file = shlex.quote(from_here(str(STORED)))
             steps = [type(step).__struct_config__.tag for step in trace.steps]
             outcome = getattr(trace.steps[last], "outcome", "ok")
             return [
                 f"run        {trace.id.partition(': ')[2]}: {', '.join(map(str, steps))}",
                 f"last step  {steps[last]}, outcome {outcome}; before it:",
                 *(f"    {line}" for line in draw_before(trace, last)),
+                f"$ sed -n {number}p {file} | {pasted('check', '--semantics', f'-{repair}', '-')}",
             ]
     raise click.ClickException(f"{STORED} has no trace for {repair}: {python()} tools/store_findings.py")
 
@@ -117,20 +149,33 @@ def one(number: str, decision: Decision, as_json: bool) -> Status:
         screen.line(line)
     screen.line()
     if finding.repair not in RESOLVE_REPAIRS:
-        screen.line("The smallest run found that goes wrong with all repairs but this one:")
+        screen.line(
+            f"The smallest run found that goes wrong with all repairs but this one, semantics -{finding.repair}:"
+        )
         for line in _stored_trace(finding.repair):
             screen.line(f"  {line}")
+        screen.line("The command replays the recorded run; with --semantics repaired it shows what is mended.")
         return Status.AGREE
     broken = _broken(stored, finding)
-    screen.line(f"With all repairs but this one, {len(broken)} properties fail:")
+    if in_the_seed := _in_the_seed(stored, finding):
+        _show(screen, "The original, semantics seed, breaks", in_the_seed)
+    else:
+        screen.line("No smallest counterexample of the original is mended by this repair alone.")
+    screen.line()
+    without = f"With all repairs but this one, semantics -{finding.repair}"
+    screen.line(f"{without}, {counted(len(broken), 'property')} {'fails' if len(broken) == 1 else 'fail'}:")
     for shown in broken:
         screen.line(f"  {shown.prop.name} ({', '.join(shown.prop.claims)})")
     screen.line()
-    screen.line(f"The smallest example, against {broken[0].prop.name}:")
-    screen.line(f"  {broken[0].prop.sentence}")
-    for line in drawn(*broken[0]):
-        screen.line(f"    {line}")
+    _show(screen, f"{without}, the decision breaks", broken[0])
     return Status.AGREE
+
+
+def _show(screen: Screen, who: str, shown: Shown) -> None:
+    screen.line(f"{who} {shown.prop.name}; the smallest example:")
+    screen.line(f"  {shown.prop.sentence}")
+    for line in drawn(*shown):
+        screen.line(f"    {line}")
 
 
 def _paragraphs(finding: Finding) -> Iterator[str]:
@@ -155,6 +200,12 @@ def _as_json(number: str, finding: Finding, stored: dict[str, Any]) -> dict[str,
             {"property": it.prop.name, "claims": it.prop.claims, "example": matrix.example_as_json(it.example)}
             for it in _broken(stored, finding)
         ]
+        in_the_seed = _in_the_seed(stored, finding)
+        row["seed_example"] = in_the_seed and {
+            "property": in_the_seed.prop.name,
+            "claims": in_the_seed.prop.claims,
+            "example": matrix.example_as_json(in_the_seed.example),
+        }
         row["broken_in_the_seed"] = [
             it["property"]
             for it in stored["rows"]
