@@ -3,7 +3,7 @@
 from collections.abc import Coroutine, Hashable
 from typing import Any, cast
 
-from tests.sim_kit import FILES, devices_with, open_on, read_all
+from tests.sim_kit import devices_with, open_on, read_all
 
 from hammer2_cluster import life_cycle
 from hammer2_cluster.chain_layer import ChainLayer
@@ -11,6 +11,7 @@ from hammer2_cluster.control import Control
 from hammer2_cluster.device.faults import FaultyDevice
 from hammer2_cluster.failures import Failures
 from hammer2_cluster.journal import Journal
+from hammer2_cluster.resync import Resync
 from hammer2_cluster.sessions import Session
 from hammer2_cluster.simulated import Simulation
 from hammer2_cluster.store.filesystem import Filesystem
@@ -25,7 +26,7 @@ GRACE = 50
 class Cluster:
     """Nodes, clients with sessions, and what was acknowledged."""
 
-    def __init__(self, masters: int = 3, *, clients: int = 1, writes: int = 60) -> None:
+    def __init__(self, masters: int = 3, *, clients: int = 1, writes: int = 60, tasks: int = 0) -> None:
         self.sim = Simulation(masters)
         nodes = self.sim.nodes
         self.devices = [FaultyDevice(device, node) for device, node in zip(devices_with(masters), nodes, strict=True)]
@@ -44,8 +45,7 @@ class Cluster:
             self.ons.append(on)
             self.sessions.append(Session(on, c, own_root, journal, self.control, self.failures, GRACE))
             self.filesystems.append(Filesystem(on, self.chains, LABEL, own_root, []))
-        self.acknowledged = dict(FILES)
-        """What is there; names whose last write nobody answers for are not in it."""
+        self.tasks = [self.sim.client(f"task {n}", self.chains) for n in range(tasks)]
 
     def _spoil(self, client: Hashable, n: int) -> None:
         assert isinstance(client, int)
@@ -56,6 +56,9 @@ class Cluster:
 
     def get(self, c: int, name: bytes) -> Coroutine[Any, Any, bytes]:
         return read_all(self.filesystems[c], name)
+
+    def resync(self, n: int) -> Resync:
+        return Resync(self.tasks[n], 0, n, self.filesystems[0].pmp, self.chains, self.control, self.failures)
 
     def media_agree_with_the_control_state(self) -> None:
         """Each node that is mounted has on its media the version that the control state says."""

@@ -15,6 +15,7 @@ from hammer2_cluster.device.device import DisconnectedError, FullError, WriteErr
 from hammer2_cluster.nodes import Nodes
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
+from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains, at_once, own
 from hammer2_cluster.store.directory import UnavailableError, shown
 from hammer2_cluster.store.making import open_volume
@@ -141,6 +142,18 @@ class Failures:
             raise UnavailableError(f"node {n} has no {shown(self._label)}")
         self._roots[n] = straight.run(root_chain(self._chains, volume, root, self._pmp))
         self._control.attempt("Reconnect", n)
+        self._shared.reconnect(n)
+
+    def root(self, n: int) -> StoredChain:
+        """The root of the PFS in a node's memory. Raises UnavailableError if the node is not there."""
+        if n not in self._roots:
+            raise UnavailableError(f"node {n} is not there")
+        return own(self._roots[n])
+
+    def in_step(self, n: int) -> None:
+        """A node has been resynchronized: its work is done, and it takes part again."""
+        self.queue.pop(n, None)
+        self.causes.pop(n, None)
         self._shared.reconnect(n)
 
     def _disable(self, n: int, cause: Cause) -> None:

@@ -296,13 +296,15 @@ class FrontEnd:
                     continue
                 n = _node_of(cluster, i)
                 errand = Errand(self.me, n, i, step, cluster, even_empty, uncertain, question, self._times_lost[n])
-                for owing in uncertain:
-                    owing.array[i].owes += 1
                 node = self._nodes.nodes[n]
-                if not node.accept(errand):
-                    if node.connected and node.times_lost == self._times_lost[n]:
-                        overrun.append(n)
-                    continue  # it owes this answer until it is known to be gone
+                accepted, is_news = node.accept(errand), node.times_lost != self._times_lost[n]
+                if not accepted and not node.connected and not is_news:
+                    continue
+                for owing in uncertain:  # where it was not accepted: until the node is known to be gone
+                    owing.array[i].owes += 1
+                if not accepted:
+                    overrun += [] if is_news else [n]
+                    continue
                 if not errand.is_silent:
                     self.owed[n] += 1
                 if question is not None:

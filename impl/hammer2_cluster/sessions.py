@@ -138,6 +138,8 @@ class Session:
         """Deliver and flush on the nodes that have done what a majority did, and acknowledge. Raises Unwritten."""
 
         async def commit(i: int) -> None:
+            if not self._node(i).eligible:
+                return  # mounted meanwhile: this write is not for it
             if decided is None or self._journal.digest(i) != decided:
                 self._failures.write_failed(self._c, i)
             elif self._control.attempt("Deliver", self._c, i):
@@ -150,16 +152,11 @@ class Session:
             raise Unwritten("too few masters have written it; it may appear later, or not")
 
     async def _begin(self) -> None:
-        """Wait until the nodes that are in step have the last write, and leave out those that are not (L1397-1401)."""
-        if not self._may_begin():
-            with self._on.at_most(self._grace):
-                await self._on.wait(self._may_begin, "the last write to reach all nodes")
-        if not self._may_begin():
-            for i in self._root.late():
-                if self._node(i).eligible and self._node(i).volatile_tid != self.client.tid:
-                    self._failures.disconnected(i, Cause.STALL)
-            with self._on.at_most(self._grace):
-                await self._on.wait(self._may_begin, "a quorum")
+        """Begin a new version on the nodes that have the last one; the others are left out (L1397-1401)."""
+        await self._wait_for_the_last_write()
+        if not self._may_begin():  # too few have it: what they have can be recovered by a new session
+            self.end()
+            await self.open()
         if self._control.take_first(("Begin", self._c), ("BeginAgain", self._c)) is None:
             self.end()
             raise UnavailableError("too few masters are in step")
@@ -171,7 +168,17 @@ class Session:
                 self._on.chains.drop(deref(self._root.array[i].chain))
                 self._root.array[i].chain = None
 
+        self._on.join(range(self._root.nchains))
         await self._on.tell(self._root, begin, fills=self._root)
+
+    async def _wait_for_the_last_write(self) -> None:
+        """Let all nodes that are in step take it. One that does not within its grace is done without."""
+        with self._on.at_most(self._grace):
+            await self._on.wait(self._may_begin, "the last write to reach all nodes")
+        if not self._may_begin():
+            for i in self._root.late():
+                if self._node(i).eligible and self._node(i).volatile_tid != self.client.tid:
+                    self._failures.disconnected(i, Cause.STALL)
 
     def _may_begin(self) -> bool:
         return self._control.may("Begin", self._c) or self._control.may("BeginAgain", self._c)

@@ -20,7 +20,8 @@ class Event(NamedTuple):
     """Something that can happen next."""
 
     what: str
-    """step: a node carries on with one step; answer: what a node sent reaches a client; tick: time passes."""
+    """step: a node carries on with one step; answer: what a node sent reaches a client; client: what it waited for,
+    besides answers, is there; tick: time passes."""
     node: int = 0
     client: Hashable = None
     is_silent: bool = False
@@ -126,6 +127,8 @@ class Simulation:
         events = [Event("step", n, None, node.is_next_silent()) for n, node in nodes]
         for me, client in self._clients.items():
             events += [Event("answer", n, me) for n, mail in enumerate(client.mail) if mail]
+            if client.operation is not None and client.waits is not None and self._is_ready(client.waits):
+                events.append(Event("client", client=me))
         if not events and self._next_tick() is not None:
             events.append(Event("tick"))
         return events
@@ -151,6 +154,8 @@ class Simulation:
             case "answer":
                 client = self._clients[event.client]
                 self._deliver(client, client.mail[event.node].popleft())
+            case "client":
+                self._go_on(self._clients[event.client])
             case _:
                 self.now = self._next_tick() or self.now
                 for client in self._clients.values():

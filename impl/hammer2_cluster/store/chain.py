@@ -73,6 +73,8 @@ class StoredChain(Chain):
     """Content that is newer than the medium's, while nobody has the chain locked."""
     written: bool = False
     """MODIFIED, but the content is on the medium already, written behind the caller's back."""
+    stamp: int | None = None
+    """The mirror_tid that the next flush gives it instead of the flush's own: it was copied from another node."""
     promised: int = 0
     """Bytes that are set aside for the copy that the next flush makes of this chain."""
 

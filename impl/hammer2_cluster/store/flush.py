@@ -92,7 +92,8 @@ async def _write(chain: StoredChain, tid: int) -> None:
     """The block itself, and what it refers to is counted. Raises DeviceError."""
     volume = chain.volume
     if chain.pmp is not None:
-        chain.bref.mirror_tid = tid
+        chain.bref.mirror_tid = tid if chain.stamp is None else chain.stamp
+        chain.stamp = None
     if chain.bref.type == BrefType.VOLUME:
         clear(chain, ChainFlag.MODIFIED)
         return
@@ -188,7 +189,8 @@ async def confirm(volume: Volume) -> None:
     except DeviceError as error:
         volume.fail(error)
     else:
-        volume.freemap.commit()
+        if not volume.pins:
+            volume.freemap.commit()
 
 
 async def _write_header(volume: Volume, tid: int) -> None:

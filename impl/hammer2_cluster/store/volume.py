@@ -54,6 +54,8 @@ class Volume:
         """Data chains whose buffer is to be written sooner or later, by id, the oldest first."""
         self.promised = 0
         """Bytes that the next flush will allocate for the copies it makes on the way to the root."""
+        self.pins: Final[set[object]] = set()
+        """Who reads a virtual snapshot (L1440-1443): while anybody does, no block that comes free is used again."""
         self.prepared: bytes | None = None
         """The header of a generation that is durable, and not yet confirmed."""
         self.highest_tid = header.mirror_tid

@@ -1,0 +1,149 @@
+"""What a resynchronization reads at its source and changes at its target: elements by key, told apart by mirror_tid."""
+
+from errno import ENOSPC
+from typing import NamedTuple
+
+from hammer2_cluster.device.device import FullError, ReadError, WriteError
+from hammer2_cluster.lookups import Element, element
+from hammer2_cluster.modifying import Edited, copy_edited
+from hammer2_cluster.objects import Blockref, ClusterItem
+from hammer2_cluster.outcomes import deref
+from hammer2_cluster.store import lookup
+from hammer2_cluster.store.blockref import Entry
+from hammer2_cluster.store.chain import StoredChain
+from hammer2_cluster.store.deletion import delete
+from hammer2_cluster.store.insertion import create
+from hammer2_cluster.store.modification import modify
+from hammer2_cluster.store.volume import Volume, entries_in, parent_of
+from hammer2_spec.semantics import REPAIRED
+from hammer2_spec.vocabulary import KEY_MAX, BrefType, Delete, Error, Lookup, Resolve
+
+Path = tuple[int, ...]
+"""The keys of the inodes on the way down from the PFS's root, which is ()."""
+
+
+class Found(NamedTuple):
+    """An element of the target."""
+
+    what: Element
+    tid: int
+
+
+def element_of(entry: Entry) -> Element:
+    """What a table entry of the source says of an element."""
+    return Element(entry.type, entry.key, entry.keybits, entry.length)
+
+
+# ---- at the source: from the media, so that nothing that is in memory or locked matters
+
+
+async def content_of(volume: Volume, entry: Entry) -> bytes:
+    """A block of the snapshot. Raises ReadError if it cannot be believed."""
+    data, error = await volume.read(entry)
+    if error is not Error.NONE:
+        raise ReadError(f"{volume.name}: block {entry.data_off:#x}: check code is wrong")
+    return bytes(data)
+
+
+async def entries_below(volume: Volume, kind: int, content: bytes) -> list[Entry]:
+    """The elements right below a block, whatever indirect blocks lead to them. Raises ReadError."""
+    found: list[Entry] = []
+    left = entries_in(kind, content)
+    while left:
+        entry = left.pop()
+        if entry.type == BrefType.INDIRECT:
+            left.extend(entries_in(entry.type, await content_of(volume, entry)))
+        else:
+            found.append(entry)
+    return sorted(found, key=lambda entry: entry.key)
+
+
+# ---- at the target: in memory, to be flushed as a whole
+
+
+async def locked_inode(root: StoredChain, path: Path) -> StoredChain:
+    """The inode at a path, locked. Raises ReadError if there is none."""
+    volume, chain = root.volume, root
+    await volume.lock(root, Resolve.ALWAYS)
+    for key in path:
+        item = ClusterItem(chain)
+        below, _ = await lookup.lookup(item, 0, key, key, Lookup.ALWAYS)
+        volume.unlock(lookup.stored(item))
+        if below is None:
+            raise ReadError(f"{volume.name}: nothing at {key:#x}")
+        chain = below
+    return chain
+
+
+async def elements_at(root: StoredChain, path: Path) -> dict[int, Found]:
+    """The elements below the inode at a path, by key. Raises ReadError."""
+    volume = root.volume
+    item = ClusterItem(await locked_inode(root, path))
+    found: dict[int, Found] = {}
+    chain, _ = await lookup.lookup(item, 0, 0, KEY_MAX, Lookup.NODATA)
+    while chain is not None and chain is not item.chain:
+        found[chain.bref.key] = Found(element(chain), chain.bref.mirror_tid if chain.stamp is None else chain.stamp)
+        chain, _ = await lookup.next_entry(item, chain, 0, KEY_MAX, Lookup.NODATA)
+    if chain is not None:  # an inode with embedded data is found below itself
+        volume.unlock(chain)
+    volume.unlock(lookup.stored(item))
+    return found
+
+
+async def remove(root: StoredChain, path: Path, key: int) -> None:
+    """Take away what the source does not have. Raises ReadError, WriteError."""
+    item = ClusterItem(await locked_inode(root, path))
+    await _remove_at(item, key)
+    root.volume.unlock(lookup.stored(item))
+
+
+async def _remove_at(item: ClusterItem, key: int) -> None:
+    chain, _ = await lookup.lookup(item, 0, key, key, Lookup.NODATA)
+    if chain is None:
+        return
+    await delete(deref(parent_of(chain)), chain, Delete.PERMANENT)
+    chain.volume.unlock(chain)
+    if chain.volume.failed:
+        raise WriteError(str(chain.volume.failed))
+
+
+async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, before: Found | None) -> None:
+    """Make an element what it is at the source, all but its block table. Raises ReadError, WriteError.
+
+    before: what the target has at this key. PFS identity is never copied, for the root is never replaced.
+    """
+    volume = root.volume
+    item = ClusterItem(await locked_inode(root, path))
+    if before is not None and before.what != element_of(entry):
+        await _remove_at(item, entry.key)
+        before = None
+    chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.ALWAYS)
+    if chain is None:
+        bref = Blockref(entry.type, key=entry.key, keybits=entry.keybits)
+        error, chain = await create(item, None, root.pmp, bref, entry.length, 0)
+        if error == ENOSPC or chain is None:
+            volume.unlock(lookup.stored(item))
+            raise FullError(f"{volume.name}: no room for what is to be copied")
+    else:
+        await modify(chain, 0)
+    failed = chain.error or chain.data is None
+    if not failed:
+        copy_edited(REPAIRED, Edited(entry.type, entry.length, bytearray(content)), deref(chain.data))
+        chain.bref.methods = entry.methods
+        chain.stamp = None
+    volume.unlock(chain)
+    volume.unlock(lookup.stored(item))
+    if failed:
+        raise WriteError(f"{volume.name}: what is to be copied cannot be written")
+
+
+async def declare(root: StoredChain, path: Path, entry: Entry) -> None:
+    """An element and all below it are as they are at the source: it gets the source's mirror_tid. Raises ReadError."""
+    volume = root.volume
+    item = ClusterItem(await locked_inode(root, path))
+    chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.NODATA)
+    if chain is None:
+        raise ReadError(f"{volume.name}: nothing at {entry.key:#x}")
+    chain.stamp = entry.mirror_tid
+    volume.unlock(chain)
+    volume.unlock(lookup.stored(item))

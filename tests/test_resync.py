@@ -1,0 +1,168 @@
+"""Resynchronization: who fell behind is brought into step, while others write on, however often it is cut short."""
+
+import random
+
+import pytest
+from tests.cluster_kit import Cluster
+from tests.sim_kit import by_seed
+from tests.store_kit import problems, tree_of
+
+from hammer2_cluster.device.faults import Fault, Kind
+from hammer2_cluster.resync import Interrupted, Progress
+from hammer2_cluster.store.chains import at_once
+from hammer2_cluster.store.inode_data import InodeData
+from hammer2_spec.vocabulary import PfsType
+
+BIG = b"0123456789" * 9000
+
+
+def fallen_behind(*, clients: int = 1, files: int = 3) -> Cluster:
+    """A cluster whose node 2 has missed some writes."""
+    cluster = Cluster(clients=clients, tasks=3)
+    cluster.sim.run(0, cluster.put(0, b"before", BIG))
+    cluster.sim.settle()
+    cluster.failures.disconnected(2)
+    for n in range(files):
+        cluster.sim.run(0, cluster.put(0, b"%d" % n, BIG))
+    cluster.sim.run(0, cluster.sessions[0].write(lambda: cluster.filesystems[0].remove(b"a")))
+    cluster.sim.settle()
+    cluster.failures.mount_again(2)
+    return cluster
+
+
+def all_equal(cluster: Cluster) -> bool:
+    cluster.sim.settle()
+    return len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_node_that_fell_behind_is_in_step_again(seed: int) -> None:
+    cluster, pick = fallen_behind(), by_seed(seed)
+    progress = cluster.sim.run("task 2", cluster.resync(2).run(), pick)
+    assert progress == Progress(passes=1, copied=progress.copied, removed=1, skipped=2)
+    node = cluster.control.state.nodes[2]
+    assert node.eligible
+    assert cluster.failures.queue == {}
+    assert all_equal(cluster)
+    cluster.media_agree_with_the_control_state()
+    cluster.sim.run(0, cluster.put(0, b"after", BIG), pick)
+    assert all_equal(cluster)
+    assert not problems(cluster.devices)
+
+
+def test_what_did_not_change_is_not_copied_again() -> None:
+    cluster = fallen_behind(files=1)
+    first = cluster.sim.run("task 2", cluster.resync(2).run())
+    cluster.failures.disconnected(2)
+    cluster.sim.run(0, cluster.put(0, b"0", b"little"))
+    cluster.sim.settle()
+    cluster.failures.mount_again(2)
+    second = cluster.sim.run("task 2", cluster.resync(2).run())
+    assert first.copied > second.copied == 1
+    assert second.skipped == 2
+    assert all_equal(cluster)
+
+
+def test_a_pass_copies_what_was_when_it_began_while_others_write_on() -> None:
+    for seed in range(10):
+        cluster, pick = fallen_behind(), by_seed(seed)
+        cluster.sim.start("task 2", cluster.resync(2).run())
+        for n in range(4):
+            cluster.sim.run(0, cluster.put(0, b"while %d" % n, BIG), pick)
+        cluster.sim.settle(pick)
+        progress = cluster.sim.result("task 2")
+        assert progress.passes > 1
+        assert cluster.control.state.nodes[2].eligible
+        cluster.sim.run(0, cluster.put(0, b"after", BIG), pick)
+        assert all_equal(cluster)
+        cluster.media_agree_with_the_control_state()
+
+
+def test_two_nodes_are_resynchronized_at_once() -> None:
+    cluster = Cluster(5, tasks=5)
+    for n in (1, 3):
+        cluster.failures.disconnected(n)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    for n in (1, 3):
+        cluster.failures.mount_again(n)
+        cluster.sim.start(f"task {n}", cluster.resync(n).run())
+    cluster.sim.settle(by_seed(3))
+    assert all(node.eligible for node in cluster.control.state.nodes)
+    assert all_equal(cluster)
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_a_pass_whose_source_or_target_is_lost_can_be_begun_again(lost: int) -> None:
+    for moment in range(5, 60, 6):
+        cluster, pick = fallen_behind(), by_seed(moment)
+        cluster.sim.start("task 2", cluster.resync(2).run())
+        for _ in range(moment):
+            if not cluster.sim.has_ended("task 2"):
+                cluster.sim.happen(pick)
+        cluster.failures.disconnected(lost)
+        while cluster.sim.events():
+            cluster.sim.happen(pick)
+        cluster.media_agree_with_the_control_state()
+        cluster.failures.mount_again(lost)
+        cluster.sim.run(0, cluster.sessions[0].write(nothing), pick)
+        for n, node in enumerate(cluster.control.state.nodes):
+            if not node.eligible:
+                cluster.sim.run(f"task {n}", cluster.resync(n).run(), pick)
+        assert all_equal(cluster)
+
+
+async def nothing() -> None:
+    """A write that changes nothing."""
+
+
+def test_a_target_that_cannot_be_written_interrupts_the_pass_and_keeps_its_version() -> None:
+    cluster = fallen_behind()
+    before = cluster.control.state.nodes[2].durable_tid
+    cluster.devices[2].faults.append(Fault(Kind.WRITE_ERROR))
+    with pytest.raises(Interrupted):
+        cluster.sim.run("task 2", cluster.resync(2).run())
+    assert cluster.control.state.nodes[2].durable_tid == before
+    cluster.devices[2].faults.clear()
+    cluster.failures.mount_again(2)
+    cluster.media_agree_with_the_control_state()
+    cluster.sim.run("task 2", cluster.resync(2).run())
+    assert all_equal(cluster)
+
+
+def test_the_identity_of_a_nodes_pfs_is_never_copied() -> None:
+    cluster = fallen_behind()
+    root = cluster.failures.root(2)
+    cluster.sim.run("task 2", cluster.resync(2).run())
+    identities = []
+    for n in range(3):
+        chain = cluster.failures.root(n)
+        data, _ = at_once(chain.volume.read(chain.entry()))
+        identities.append(InodeData.read(data))
+    assert root is cluster.failures.root(2)
+    assert len({identity.pfs_fsid for identity in identities}) == 3
+    assert {identity.pfs_type for identity in identities} == {PfsType.MASTER}
+
+
+def test_random_writes_and_losses_end_with_equal_nodes() -> None:
+    for seed in range(12):
+        chance, pick = random.Random(seed), by_seed(seed)
+        cluster = Cluster(tasks=3)
+        cluster.sim.run(0, cluster.sessions[0].write(nothing), pick)
+        cluster.sim.settle(pick)
+        for turn in range(12):
+            down = [n for n, node in enumerate(cluster.control.state.nodes) if not node.eligible]
+            if turn and chance.random() < 0.5 and not down:
+                cluster.failures.disconnected(chance.randrange(3))
+            elif down and chance.random() < 0.5:
+                cluster.failures.mount_again(down[0])
+                cluster.sim.run(f"task {down[0]}", cluster.resync(down[0]).run(), pick)
+                cluster.media_agree_with_the_control_state()
+            data = bytes([turn]) * chance.choice((3, 900, 100000))
+            cluster.sim.run(0, cluster.put(0, b"%d" % chance.randrange(4), data), pick)
+        cluster.sim.settle(pick)
+        for n, node in enumerate(cluster.control.state.nodes):
+            if not node.eligible:
+                cluster.failures.mount_again(n)
+                cluster.sim.run(f"task {n}", cluster.resync(n).run(), pick)
+        assert all_equal(cluster)
+        assert not problems(cluster.devices)
