@@ -47,11 +47,11 @@ class Run:
     live: bool = False
 
 
-def protocol(name: str, sizes: tuple[int, int, int], limits: tuple[int, int, int], *switches: str) -> Run:
+def protocol(name: str, sizes: tuple[int, int, int], limits: tuple[int, int, int], *switches: str, **more: int) -> Run:
     """The protocol with so many masters, slaves and clients; so many writes, elections and faults."""
     values = (*sizes, *limits)
     keys = ("masters", "slaves", "clients", "writes", "elections", "faults")
-    return Run(name, "protocol", dict(zip(keys, values, strict=True)), frozenset(switches))
+    return Run(name, "protocol", {**dict(zip(keys, values, strict=True)), **more}, frozenset(switches))
 
 
 def progress(name: str, sizes: tuple[int, int, int], faults: int, *switches: str, **limits: int) -> Run:
@@ -81,8 +81,19 @@ STANDARD = (
     progress("progress, endless writes and a slave", (3, 1, 1), 1, "endless"),
 )
 
-# With 8 GiB the first of these comes to 153,376,024 states and depth 42 in 191 CPU-seconds, and nothing is broken.
 DEEP = (
+    protocol("links are cut and heal", (3, 0, 2), (1, 2, 1), "partitions"),
+    protocol("links are cut and heal, two faults", (3, 0, 2), (1, 2, 2), "partitions", losses=0),
+    protocol("any higher epoch", (3, 0, 2), (1, 2, 1), "free-epochs"),
+    protocol("a pass ends after its session, two clients", (3, 0, 2), (1, 2, 1), "late-finish"),
+    protocol("a pass ends after its session", (3, 0, 1), (2, 2, 2), "late-finish"),
+    protocol("nodes run out of space", (3, 0, 1), (2, 2, 2), "space"),
+    protocol("the quorum is lost and regained", (3, 0, 1), (1, 2, 2), "history"),
+    protocol("media is lost a second time", (3, 0, 1), (1, 2, 2), losses=2),
+    protocol("a soft master", (3, 0, 1), (1, 2, 2), soft_masters=1),
+    progress("progress, nodes stay away", (3, 0, 1), 1, "stay-away"),
+    progress("operations complete", (3, 0, 1), 1, "operations"),
+    # With 8 GiB this one comes to 153,376,024 states and depth 42 in 191 CPU-seconds, and nothing is broken.
     protocol("two clients, three elections", (3, 0, 2), (2, 3, 2)),
     protocol("two clients and a slave", (3, 1, 2), (2, 2, 2)),
     protocol("five masters, two faults", (5, 0, 1), (2, 2, 2)),
