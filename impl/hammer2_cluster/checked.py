@@ -33,7 +33,9 @@ def decide(configuration: Configuration, semantics: Semantics = REPAIRED) -> Ver
     """Which members may be believed, and which one is the focus (L379-554), with a KKASSERT as the verdict's outcome.
 
     Args:
-        configuration: the members, pfs_nmasters, the focus and the flags from before.
+        configuration: the members, 0 to 8 Slots; pfs_nmasters, 0..255, None without a PFS; the focus from before: None,
+            the index of a slot that is present, or FOREIGN (-1), a chain that is no member any more; the flags from
+            before, 0..2^32-1.
         semantics: which of the seed's mistakes are mended.
 
     Raises:

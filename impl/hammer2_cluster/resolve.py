@@ -169,7 +169,8 @@ def resolve(
 ) -> Verdict:
     """Decide (L379-554). A KKASSERT that fires is the verdict's outcome, with the fields as they stand then.
 
-    The arguments are those of a valid Configuration; nothing is checked here. checked_resolve is the public entry.
+    The arguments are those of a valid Configuration; nothing is checked here. The public entry is
+    hammer2_cluster.checked: decide, or resolve, which raises an assertion that fires.
     """
     if pfs_nmasters is None and len(slots) > 0 and not semantics.no_pfs_root:
         return Verdict(Outcome.KKASSERT_L408, prior, 0, flags)

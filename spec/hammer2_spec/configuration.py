@@ -95,12 +95,19 @@ def _check_bool(field: str, value: object) -> None:
 def validate(configuration: Configuration) -> None:
     """Refuse a configuration that the original's types cannot hold.
 
-    Raises ValueError with the field, its value and what was expected. Booleans are no integers here, nor are floats.
+    Raises ValueError with the field, its value and what was expected. Booleans are no integers here, nor are floats,
+    and a plain tuple is no Slot.
     """
+    if not isinstance(configuration, Configuration):
+        _refuse("configuration", configuration, "a Configuration")
     slots, pfs_nmasters, prior, flags = configuration
+    if not isinstance(slots, Sequence):
+        _refuse("slots", slots, "a sequence of Slots")
     if len(slots) > MAXCLUSTER:
         _refuse("slots", f"{len(slots)} slots", f"at most {MAXCLUSTER}")
     for i, slot in enumerate(slots):
+        if not isinstance(slot, Slot):
+            _refuse(f"slots[{i}]", slot, "a Slot")
         _check_bool(f"slots[{i}].present", slot.present)
         _check_range(f"slots[{i}].type", slot.type, 0, 255)
         _check_range(f"slots[{i}].tid", slot.tid, 0, TID_MAX)
