@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -176,8 +175,7 @@ def test_an_interrupt_says_what_was_found_by_then(row: str, status: Status, foun
     assert process.stdin is not None
     assert process.stderr is not None
     process.stdin.write(f"{row}{' ' * 10_000}\n" * 200)  # more than is judged at once
-    process.stdin.flush()
-    time.sleep(3)
+    process.stdin.flush()  # returns when all but a pipe's content was read: the first batch is judged by then
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate()
     assert process.returncode == status

@@ -2,8 +2,6 @@
 
 import json
 import lzma
-import os
-import pty
 import random
 import re
 import subprocess
@@ -17,6 +15,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.terminal_kit import shown_on_a_terminal
 
 from hammer2_cluster.decisions import DECISIONS
 from hammer2_cluster.program import pasted
@@ -298,13 +297,9 @@ def test_few_vectors_need_no_machine_code(monkeypatch: pytest.MonkeyPatch) -> No
 def test_progress_is_shown_on_a_terminal_and_never_in_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(golden()[:100]))
-    terminal, screen = pty.openpty()
     command = [str(Path(sys.executable).with_name("hammer2-cluster")), "check", str(path)]
-    with os.fdopen(screen, "w") as stderr:
-        finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True)
-    shown = os.read(terminal, 2**20).decode()
-    os.close(terminal)
+    shown, printed = shown_on_a_terminal(command)
     assert re.search(r"[0-9,]+ records/s", shown)
-    assert finished.stdout == "100 records: 100 agreed, 0 diverged\n"
+    assert printed == "100 records: 100 agreed, 0 diverged\n"
     piped = subprocess.run(command, capture_output=True, text=True, check=True)
     assert piped.stderr == ""
