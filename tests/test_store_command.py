@@ -211,7 +211,7 @@ def test_fsck_of_what_is_no_volume_is_status_1_and_claims_nothing_else(store: Pa
     result = run("fsck", store)
     assert (result.exit_code, result.stderr) == (1, "")
     said = "block 0x0: no volume: none of the four volume headers is valid: not a volume, or destroyed"
-    assert result.stdout.splitlines()[:2] == [f"node 0: {said}", "node 0: 0 blocks, 1 problems"]
+    assert result.stdout.splitlines()[:2] == [f"node 0: {said}", "node 0: 0 blocks, 1 problem"]
 
 
 @pytest.mark.parametrize(("masters", "cut_off"), [(1, 1 << 20), (3, 65536)])
@@ -272,7 +272,7 @@ def test_get_that_cannot_write_leaves_what_was_there(store: Path, tmp_path: Path
     assert (tmp_path / "file").read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "store"]
     closed = bash("$0 get $1 a | head -c 1", COMMAND, store)
-    assert closed.stderr == "hammer2-cluster: cannot write the output: Broken pipe\n"
+    assert closed.stderr == ""
 
 
 def bash(script: str, command: Path, *arguments: Path) -> "subprocess.CompletedProcess[str]":

@@ -101,11 +101,10 @@ def _endings() -> Iterator[None]:
         raise
     except click.ClickException as error:
         raise Ending(Status.BAD_INPUT, error.format_message()) from None
-    except BrokenPipeError:  # whoever reads has seen enough, as head has
-        _discard_output()
-        raise click.exceptions.Exit(Status.BAD_INPUT) from None
     except OSError as error:
         _discard_output()
+        if isinstance(error, BrokenPipeError) and error.filename is None:  # who reads has seen enough, as head has
+            raise click.exceptions.Exit(Status.BAD_INPUT) from None
         raise Ending(Status.BAD_INPUT, f"{error.filename or 'cannot write the output'}: {error.strerror}") from None
     except (KeyboardInterrupt, click.Abort) as stop:
         raise Ending(Status.UNDECIDED, ": ".join(["stopped", *map(str, stop.args)])) from None

@@ -10,6 +10,7 @@ from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.fsck import confirmed_by, damaged_headers, fsck, used_bytes
 from hammer2_cluster.store.layout import HEADER_COUNT
 from hammer2_oracle.store_directory import Counter, byte_progress, devices_in
+from hammer2_oracle.words import counted
 
 
 class Checked(NamedTuple):
@@ -55,4 +56,4 @@ def show(nodes: list[Checked]) -> None:
             click.echo(f"node {node}: {problem}")
         for slot in damaged:
             click.echo(f"node {node}: volume header {slot} is not valid; others are, no harm is done")
-        click.echo(f"node {node}: {blocks} blocks, {len(problems)} problems")
+        click.echo(f"node {node}: {counted(blocks, 'block')}, {counted(len(problems), 'problem')}")
