@@ -58,7 +58,7 @@ class Cluster:
         return read_all(self.filesystems[c], name)
 
     def resync(self, n: int) -> Resync:
-        return Resync(self.tasks[n], 0, n, self.filesystems[0].pmp, self.chains, self.control, self.failures)
+        return Resync(self.tasks[n], n, self.filesystems[0].pmp, self.chains, self.control, self.failures)
 
     def media_agree_with_the_control_state(self) -> None:
         """Each node that is mounted has on its media the version that the control state says."""

@@ -124,6 +124,7 @@ def test_a_target_that_cannot_be_written_interrupts_the_pass_and_keeps_its_versi
     assert cluster.control.state.nodes[2].durable_tid == before
     cluster.devices[2].faults.clear()
     cluster.failures.mount_again(2)
+    cluster.sim.settle()
     cluster.media_agree_with_the_control_state()
     cluster.sim.run("task 2", cluster.resync(2).run())
     assert all_equal(cluster)

@@ -115,6 +115,8 @@ class FrontEnd:
         self._question: _Question[Any] | None = None
         self._known: dict[int, Cluster] = {}
         """The clusters that something was sent for, by id; those without references are forgotten now and then."""
+        self.may_join = True
+        """Whether nodes that come back take part at once, or only in the next operation."""
         self._deadline: int | None = None
         self._times_lost = [node.times_lost for node in nodes.nodes]
         self._kept: list[Cluster] = []
@@ -225,6 +227,7 @@ class FrontEnd:
         self._deadline = None if patience.ticks is None else self._nodes.clock() + patience.ticks
         try:
             while True:
+                self.join(range(len(self._nodes.nodes)))
                 before, seen = self._held(), self._nodes.seen()
                 try:
                     return await operation()
@@ -351,7 +354,8 @@ class FrontEnd:
             self._forget_node(mail.node)
             return
         if isinstance(mail, Back):
-            self.join([mail.node])
+            if self.may_join:
+                self.join([mail.node])
             return
         self.owed[mail.node] -= not mail.is_silent
         for cluster in mail.uncertain:

@@ -6,8 +6,7 @@ interrupted is taken up where it was, as long as the target keeps its memory. On
 the last flush makes the new one out of it as a whole.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -16,7 +15,7 @@ from hammer2_cluster import difference
 from hammer2_cluster.control import Control
 from hammer2_cluster.device.device import DeviceError
 from hammer2_cluster.difference import Path
-from hammer2_cluster.failures import Failures
+from hammer2_cluster.failures import Cause, Failures
 from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.objects import Pfs
 from hammer2_cluster.store import flush
@@ -25,7 +24,8 @@ from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains
 from hammer2_cluster.store.directory import UnavailableError
 from hammer2_cluster.store.modification import modify
-from hammer2_spec.protocol.state import Phase
+from hammer2_spec.protocol.resynchronization import needs_sync
+from hammer2_spec.protocol.state import Phase, State
 from hammer2_spec.vocabulary import BrefType, ChainFlag, Resolve
 
 Result = TypeVar("Result")
@@ -44,6 +44,19 @@ class Progress:
     """Elements that were not visited, because they have the source's mirror_tid."""
 
 
+def sessions_by_epoch(control: Control) -> list[int]:
+    """The clients that serve or recover, the latest session first."""
+    clients = control.state.clients
+    active = [c for c, client in enumerate(clients) if client.phase in (Phase.RECOVER, Phase.READY, Phase.WRITE)]
+    return sorted(active, key=lambda c: -clients[c].epoch)
+
+
+def is_out_of_step(control: Control, n: int) -> bool:
+    """Whether a node has to be resynchronized: it takes no writes, or has missed some of the latest session."""
+    node, latest = control.state.nodes[n], sessions_by_epoch(control)[:1]
+    return not node.eligible or any(needs_sync(control.state.clients[c], node) for c in latest)
+
+
 class Interrupted(UnavailableError):
     """A pass ended before its end: its source, its target or its session is gone. It can be begun again."""
 
@@ -52,17 +65,20 @@ class _Overtaken(Interrupted):
     """The session wrote on, and what was copied is not what is wanted; the next pass has less to do."""
 
 
+class _Refused(Interrupted):
+    """The node has promised to a session that is yet to come, or waits for that one's stamp."""
+
+
 class Resync:
     """The task of one node."""
 
     def __init__(
-        self, on: FrontEnd, c: int, target: int, pmp: Pfs, chains: StoredChains, control: Control, failures: Failures
+        self, on: FrontEnd, target: int, pmp: Pfs, chains: StoredChains, control: Control, failures: Failures
     ) -> None:
         """A task that has not begun.
 
         Args:
             on: a client of its own, which takes its locks.
-            c: the client whose session it is part of.
             target: the node.
             pmp: the PFS.
             chains: all nodes' volumes.
@@ -71,7 +87,6 @@ class Resync:
         """
         self.progress: Final = Progress()
         self._on: Final = on
-        self._c: Final = c
         self._target: Final = target
         self._pmp: Final = pmp
         self._chains: Final = chains
@@ -79,12 +94,20 @@ class Resync:
         self._failures: Final = failures
 
     async def run(self) -> Progress:
-        """Passes until the node is in step. Raises Interrupted."""
-        while not self._control.state.nodes[self._target].eligible:
-            with suppress(_Overtaken):
+        """Passes, as part of whatever session there is, until the node is in step. Raises Interrupted."""
+        while is_out_of_step(self._control, self._target):
+            try:
                 await self._pass()
+            except _Overtaken:
+                pass
+            except _Refused:
+                before = self._control.state
+                await self._on.wait(partial(self._differs_from, before), "another session")
         self._failures.in_step(self._target)
         return self.progress
+
+    def _differs_from(self, before: State) -> bool:
+        return self._control.state is not before
 
     async def _at(self, n: int, step: Callable[[], Awaitable[Result]]) -> Result:
         """Something that happens at a node. Raises Interrupted if the node goes away meanwhile."""
@@ -103,47 +126,46 @@ class Resync:
             return result  # type: ignore[return-value]
         raise Interrupted(f"node {n} is gone")
 
-    def _client(self) -> tuple[Phase, int]:
-        client = self._control.state.clients[self._c]
-        return client.phase, client.tid
-
-    def _is_good(self, n: int) -> bool:
-        """Whether a node's media have the session's version, with nothing newer in memory."""
-        node, (phase, tid) = self._control.state.nodes[n], self._client()
-        return (
-            phase is Phase.READY and node.connected and node.eligible and node.durable_tid == node.volatile_tid == tid
-        )
+    def _sources(self) -> Iterator[tuple[int, int]]:
+        """Sessions, and nodes whose media have their version, with nothing newer in memory."""
+        state = self._control.state
+        for c in sessions_by_epoch(self._control):
+            client = state.clients[c]
+            if client.phase is not Phase.WRITE:
+                for n, node in enumerate(state.nodes):
+                    good = node.connected and node.eligible and node.durable_tid == node.volatile_tid == client.tid
+                    if good and n != self._target:
+                        yield c, n
 
     async def _pass(self) -> None:
         """Copy one snapshot. Raises Interrupted."""
         self.progress.passes += 1
-        await self._on.wait(lambda: self._source() is not None or self._client()[0] is Phase.IDLE, "a good node")
-        source = self._source()
-        if source is None:
-            raise Interrupted("there is no session")
+        await self._on.wait(lambda: any(self._sources()), "a node to copy from")
+        if (found := next(self._sources(), None)) is None:
+            raise Interrupted("there is no node to copy from")
+        c, source = found
         volume = self._failures.root(source).volume
-        top = await self._at(source, partial(self._snapshot, source))
         try:
+            top = await self._at(source, partial(self._snapshot, c, source))
             await self._copy_below(source, (), top)
-            await self._finish()
+            await self._finish(c)
         except BaseException:
             self._control.take_first(("SyncRefused", self._target), ("SyncInterrupt", self._target))
+            if self._root().volume.failed:  # what it has in memory cannot become durable any more
+                self._failures.disconnected(self._target, Cause.WRITE)
             raise
         finally:
             volume.pins.discard(self)
 
-    def _source(self) -> int | None:
-        nodes = range(len(self._control.state.nodes))
-        return next((n for n in nodes if n != self._target and self._is_good(n)), None)
-
-    async def _snapshot(self, source: int) -> Entry:
+    async def _snapshot(self, c: int, source: int) -> Entry:
         """At the source: the version on its media, which stays readable (L1440-1443)."""
         root = self._failures.root(source)
         await root.volume.lock(root, Resolve.ALWAYS)
         try:
-            fresh = self._is_good(source) and not root.flags & ChainFlag.MODIFIED
-            if not fresh or not self._control.attempt("SyncBegin", self._c, self._target):
+            if (c, source) not in self._sources() or root.flags & ChainFlag.MODIFIED:
                 raise _Overtaken("a write came first")
+            if not self._control.attempt("SyncBegin", c, self._target):
+                raise _Refused("another session has to do this")
             root.volume.pins.add(self)
             return root.entry()
         finally:
@@ -177,21 +199,20 @@ class Resync:
     def _root(self) -> StoredChain:
         return self._failures.root(self._target)
 
-    async def _finish(self) -> None:
+    async def _finish(self, c: int) -> None:
         """At the target: the copy becomes its version, durably and at once, if nobody minds."""
         root = self._root()
         control, n = self._control, self._target
 
         def is_decided() -> bool:
             """Not while the session writes what follows the snapshot: the node would have to take that write."""
-            phase, tid = self._client()
-            snapshot = control.state.nodes[n].snapshot_tid
-            return snapshot == tid or phase is not Phase.WRITE
+            client = control.state.clients[c]
+            return control.state.nodes[n].snapshot_tid == client.tid or client.phase is not Phase.WRITE
 
         await self._on.wait(is_decided, "the end of a write")
 
         async def flush_all() -> None:
-            client, node = control.state.clients[self._c], control.state.nodes[n]
+            client, node = control.state.clients[c], control.state.nodes[n]
             if not control.may("SyncFinish", n) or node.snapshot_tid == client.prior_tid != client.tid:
                 raise _Overtaken("a write came in between")
             tid = control.media_tid(node.snapshot_tid)

@@ -20,9 +20,13 @@ from hammer2_cluster.store.chains import own
 from hammer2_cluster.store.directory import UnavailableError
 from hammer2_cluster.store.modification import modify
 from hammer2_spec.protocol.state import Client, Node, Phase
-from hammer2_spec.vocabulary import Resolve
+from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, Resolve
 
 Result = TypeVar("Result")
+
+
+RECOVERIES: Final = 10
+"""How many times the grace of one step a session has for its recovery, which may have to copy."""
 
 
 class Unwritten(UnavailableError):
@@ -53,6 +57,7 @@ class Session:
         self._control: Final = control
         self._failures: Final = failures
         self._grace: Final = grace
+        self._patience: Final = RECOVERIES * grace
 
     @property
     def client(self) -> Client:
@@ -85,13 +90,20 @@ class Session:
         self._go_on_with("Win", "too few masters promise")
 
         async def restamp(i: int) -> None:
-            if control.attempt("Restamp", c, i):
+            if not control.may("Restamp", c, i):
+                return
+            if own(deref(root.array[i].chain)).flags & CHAIN_FLUSH_MASK:
+                self._failures.disconnected(i, Cause.STALL)  # it never heard the end of a write
+            elif control.attempt("Restamp", c, i):
                 await self._write_out(i)
 
         # Who is not stamped before the session serves needs a resynchronization, if only of length zero.
         with on.at_most(self._grace):
             async for _ in on.ask(root, restamp):
                 pass
+        # Where too few have the last version, it is copied to others meanwhile.
+        with on.at_most(self._patience):
+            await on.wait(lambda: control.may("Ready", c) or control.may("GiveUp", c), "a resynchronization")
         self._go_on_with("Ready", "too few masters have the last version")
 
     def _enough_are_there(self) -> bool:
@@ -121,6 +133,7 @@ class Session:
             await self.open()
         await self._begin()
         try:
+            self._on.may_join = False
             result = await change()
         except Cancelled:
             self._take_back()
@@ -131,6 +144,8 @@ class Session:
             else:
                 self._take_back()
             raise
+        finally:
+            self._on.may_join = True
         await self._commit(await self._what_was_done())
         return result
 
@@ -144,6 +159,8 @@ class Session:
                 self._failures.write_failed(self._c, i)
             elif self._control.attempt("Deliver", self._c, i):
                 await self._write_out(i)
+            else:  # the session has ended meanwhile: what is dirty here is nobody's
+                self._failures.disconnected(i, Cause.STALL)
 
         async for _ in self._on.ask(self._root, commit, until=self._may("Acknowledge")):
             pass
