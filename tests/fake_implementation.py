@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 
 import msgspec
 
@@ -59,21 +58,25 @@ def right(run: int, results: list[msgspec.Struct]) -> bytes:
 
 def misbehave(run: int, results: list[msgspec.Struct]) -> bytes:
     text = right(run, results)
-    ways: dict[str, Callable[[], bytes]] = {
-        "silent": lambda: time.sleep(60) or b"",
-        "slow": lambda: say_bytes(text[:5]) or time.sleep(60) or b"",
-        "exit": lambda: sys.exit(7),
-        "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV) or b"",
-        "split": lambda: text[:9] + b"\n" + text[9:],
-        "garbled": lambda: b"\x00\xff not a message\n",
-        "wrong-number": lambda: right(run + 1, results),
-        "one-less": lambda: right(run, results[1:]),
-        "a-float": lambda: b'{"run":%d,"result":[{"o":"ok","F":0.5,"e":0,"g":0}]}\n' % run,
-        "two-answers": lambda: b'{"run":%d,"skipped":"x","error":"y"}\n' % run,
-        "skip": lambda: b'{"run":%d,"skipped":"not written yet"}\n' % run,
-        "fail": lambda: b'{"run":%d,"error":"out of memory"}\n' % run,
+    if how == "slow":
+        say_bytes(text[:5])
+    if how in ("silent", "slow"):
+        time.sleep(60)
+    if how == "exit":
+        sys.exit(7)
+    if how == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    said = {
+        "split": text[:9] + b"\n" + text[9:],
+        "garbled": b"\x00\xff not a message\n",
+        "wrong-number": right(run + 1, results),
+        "one-less": right(run, results[1:]),
+        "a-float": b'{"run":%d,"result":[{"o":"ok","F":0.5,"e":0,"g":0}]}\n' % run,
+        "two-answers": b'{"run":%d,"skipped":"x","error":"y"}\n' % run,
+        "skip": b'{"run":%d,"skipped":"not written yet"}\n' % run,
+        "fail": b'{"run":%d,"error":"out of memory"}\n' % run,
     }
-    return ways.get(how, lambda: text)()
+    return said.get(how, text)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import product
 from math import comb
 from types import FunctionType
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -33,8 +33,9 @@ from hammer2_proofs.compiled import globals_of
 from hammer2_proofs.kernel import SLOT
 from hammer2_proofs.mutants import Mutant, load, mutate
 from hammer2_proofs.twin import decide as twin
-from hammer2_spec.configuration import Configuration, Slot, Verdict
+from hammer2_spec.configuration import Configuration, Outcome, Slot, Verdict
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
+from hammer2_spec.vocabulary import PfsType
 
 
 @cache
@@ -155,6 +156,31 @@ MISTAKES = [
 def test_a_mistake_is_found_among_two_slots(old: str, new: str, semantics: Semantics) -> None:
     assert search(1, resolve, semantics) == configurations(1, 2)
     assert any(search(nslots, wrong(old, new), semantics) < 0 for nslots in range(3))
+
+
+@pytest.mark.parametrize("field", Verdict._fields)
+def test_a_verdict_that_differs_in_one_field_is_found(field: str) -> None:
+    def differs(
+        slots: Sequence[Slot], pfs_nmasters: int | None, prior: int | None, flags: int, semantics: Semantics
+    ) -> Verdict:
+        verdict = resolve(slots, pfs_nmasters, prior, flags, semantics)
+        changed: dict[str, Any] = {"outcome": Outcome.KKASSERT_L520, "focus": 0, "error": 9, "flags": verdict.flags ^ 2**31}
+        return verdict._replace(**{field: changed[field]})
+
+    assert search(0, differs, REPAIRED) < 0
+
+
+def test_the_types_that_are_tried_are_those_that_the_decision_knows_and_another() -> None:
+    known = {PfsType.MASTER, PfsType.SLAVE, PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT}
+    assert known < set(TYPES)
+    assert len(TYPES) == len(known) + 1
+
+
+def test_a_decision_that_counts_with_tids_is_not_compared_by_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "leaks", lambda *_: ["resolve.py:1: slot.tid + 1"])
+    result = CliRunner().invoke(bulk.main)
+    assert result.exit_code == 1
+    assert "more than the order of tids and of errors decides" in result.stdout
 
 
 def test_a_mistake_is_found_in_machine_code_and_confirmed_by_cpython() -> None:

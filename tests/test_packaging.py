@@ -38,7 +38,10 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 # Modules for which an extra has to be installed.
-NEEDS_EXTRA = {"impl/hammer2_oracle/testing.py": {"hypothesis"}}
+NEEDS_EXTRA = {
+    "impl/hammer2_oracle/testing.py": {"hypothesis"},
+    "impl/hammer2_oracle/conform/random_questions.py": {"hypothesis"},
+}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements-dev.lock").read_text()
 IMPORT_NAMES = {"z3-solver": "z3"}  # where a distribution is called otherwise than what it is imported as

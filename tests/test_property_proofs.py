@@ -1,19 +1,23 @@
 """Properties of the decision are proved, or refuted by the smallest example; nothing is proved from nothing."""
 
 import dataclasses
+import itertools
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import z3
+from click.testing import CliRunner
 
 import properties
-from hammer2_proofs import counting, exchange, matrix
+from hammer2_proofs import completeness, counting, exchange, matrix, sizes
 from hammer2_proofs.examples import Example, judge
 from hammer2_proofs.obligations import Obligation, Status, discharge
 from hammer2_proofs.property_proofs import Search, Standing, judgement, obligations, proved, question
 from hammer2_proofs.values import count
-from hammer2_spec.configuration import ABSENT, Configuration, Slot
-from hammer2_spec.properties import PROPERTIES
+from hammer2_spec.configuration import ABSENT, Configuration, Slot, Verdict
+from hammer2_spec.properties import PROPERTIES, AnyProperty, Property
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, parse
 from hammer2_spec.vocabulary import PfsType
 
@@ -97,7 +101,7 @@ def test_a_property_is_proved_for_all_configurations(name: str) -> None:
 
 def test_a_property_that_does_not_hold_is_not_proved() -> None:
     prop = NAMED["hard_access_needs_a_majority_of_sound_masters_at_one_tid"]
-    assert proved(prop, parse("repaired,-sound_votes")).standing is Standing.UNDECIDED
+    assert proved(prop, parse("repaired,-sound_votes"), timeout=2).standing is Standing.UNDECIDED
     assert judgement(prop, parse("repaired,-sound_votes")).standing is Standing.REFUTED
 
 
@@ -114,7 +118,7 @@ def test_a_proof_without_the_laws_of_counting_fails() -> None:
     [*_, asked] = obligations(prop, REPAIRED)
     bare = question(prop, REPAIRED, 8, 0)
     unaided = dataclasses.replace(asked, hypotheses=asked.hypotheses[: len(bare.given) - 1], reproduce=None)
-    assert discharge(unaided).status is not Status.PROVED
+    assert discharge(unaided, timeout=2).status is not Status.PROVED
 
 
 # ---------------------------------------------------------------- what is stored
@@ -130,8 +134,7 @@ def test_every_stored_example_refutes_its_property_still() -> None:
     seen = 0
     for row in matrix.load()["rows"]:
         prop = NAMED[row["property"]]
-        columns = {"seed": SEED, "repaired": REPAIRED}
-        shown = [(row[name]["example"], semantics) for name, semantics in columns.items() if row[name]["example"]]
+        shown = [(row["seed"]["example"], SEED)] if row["seed"]["example"] else []
         shown += [(example, REPAIRED._replace(**{repair: False})) for repair, example in row["refuted_without"].items()]
         for example, semantics in shown:
             seen += 1
@@ -143,22 +146,107 @@ def test_every_repair_of_the_decision_is_needed_and_all_together_are_enough() ->
     rows = matrix.load()["rows"]
     assert {repair for row in rows for repair in row["refuted_without"]} == set(RESOLVE_REPAIRS)
     assert {row["repaired"]["standing"] for row in rows} == {"holds"}
-    assert not any(row["undecided_repairs"] for row in rows)
-    assert {repair for row in rows for names in row["minimal_repairs"] for repair in names} == set(RESOLVE_REPAIRS)
+    assert not any(row["undecided"] for row in rows)
+    assert {repair for row in rows for names in row["enough"] for repair in names} == set(RESOLVE_REPAIRS)
 
 
-def test_a_matrix_that_differs_from_what_is_found_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    prop = NAMED["an_error_grants_no_access"]
+NO_ACCESS = NAMED["an_error_grants_no_access"]
+FOCUS_AT_QUORUM = NAMED["a_focused_master_or_slave_is_at_the_tid_of_the_quorum"]
+
+
+@pytest.mark.parametrize(
+    ("prop", "tampered", "said"),
+    [
+        (NO_ACCESS, lambda row: row, None),
+        (NO_ACCESS, lambda row: row["seed"]["example"]["first"]["slots"][0].__setitem__(2, 7), "seed: found"),
+        (NO_ACCESS, lambda row: row["seed"].update(standing="holds", example=None), "seed: found"),
+        (NO_ACCESS, lambda row: row.update(enough=[["fresh_focus"]]), "may be enough, stored [['fresh_focus']]"),
+        (NO_ACCESS, lambda row: row.update(enough=[]), "is not proved with all repairs"),
+        (NO_ACCESS, lambda row: row.update(refuted_without={}), "needs ['honest_access'], stored []"),
+        (FOCUS_AT_QUORUM, lambda row: row.update(enough=[["fresh_focus"]], more_examples=[]), "is not proved, see"),
+        (NO_ACCESS, lambda row: row.update(undecided=[["fresh_focus"]]), "stored as undecided"),
+    ],
+)
+def test_a_matrix_that_differs_from_what_is_found_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, prop: AnyProperty, tampered: Callable[[Any], object], said: str | None
+) -> None:
     monkeypatch.setattr(matrix, "PROPERTIES", [prop])
+    stored = json.loads(json.dumps(matrix.load()))
+    rows = [row for row in stored["rows"] if row["property"] == prop.name]
+    tampered(rows[0])
+    found = [it.text for it in matrix.differences({**stored, "rows": rows}, lambda _: None)]
+    assert (found == []) if said is None else any(said in text for text in found), found
+
+
+def test_a_matrix_of_other_sources_or_properties_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "PROPERTIES", [])
+    assert [it.text for it in matrix.differences({**matrix.load(), "sources": "0", "rows": []}, lambda _: None)] == [
+        "the stored matrix speaks of other sources: python -m hammer2_proofs.matrix --write"
+    ]
+    [difference] = matrix.differences(matrix.load(), lambda _: None)
+    assert difference.text.startswith("the stored matrix has other properties")
+
+
+def test_where_a_solver_gives_up_the_matrix_is_undecided_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "PROPERTIES", [NO_ACCESS])
+    monkeypatch.setattr(matrix, "holds_with", lambda *_: False)
     stored = matrix.load()
-    [row] = [row for row in stored["rows"] if row["property"] == prop.name]
-    one = {**stored, "rows": [row]}
-    assert list(matrix.differences(one, lambda _: None)) == []
-    other = json.loads(json.dumps(one))
-    other["rows"][0]["seed"]["example"]["first"]["slots"][0][2] = 7
-    assert any("an_error_grants_no_access, seed" in line for line in matrix.differences(other, lambda _: None))
-    stale = {**one, "sources": "0"}
-    assert any("other sources" in line for line in matrix.differences(stale, lambda _: None))
+    rows = [row for row in stored["rows"] if row["property"] == NO_ACCESS.name]
+    monkeypatch.setattr(matrix, "load", lambda: {**stored, "rows": rows})
+    result = CliRunner().invoke(matrix.main, [])
+    assert result.exit_code == 3
+    assert "with at least honest_access: is undecided" in result.stderr
+
+
+def test_more_repairs_never_break_what_is_enough() -> None:
+    for row in matrix.load()["rows"]:
+        refuted = matrix.refuted_choices(NAMED[row["property"]], matrix.examples_of(row))
+        assert matrix.smallest_enough(refuted) == row["enough"]
+        for repairs in row["enough"]:
+            assert not any(set(repairs) <= choice for choice in refuted)
+
+
+# ---------------------------------------------------------------- no choice is left
+
+
+NEEDED_TO_LEAVE_NO_CHOICE = {
+    "a_soft_master_always_wins",
+    "no_like_member_outranks_the_focus",
+    "reading_hard_is_for_whoever_has_a_quorum",
+    "no_other_flag_changes",
+    "msynced_means_that_all_masters_are_at_the_quorum",
+    "ssynced_means_that_all_slaves_are_at_the_quorum",
+    "the_error_is_that_of_the_focus",
+    "where_there_is_no_focus_the_error_says_so",
+    "writing_softly_is_for_a_sound_soft_master",
+    "writing_hard_is_reading_hard_but_not_through_a_soft_slave",
+    "no_configuration_ends_in_an_assertion",
+}
+
+
+@pytest.mark.parametrize("left_out", sorted(NEEDED_TO_LEAVE_NO_CHOICE))
+def test_without_one_of_these_properties_two_verdicts_are_possible(left_out: str) -> None:
+    found = [
+        discharge(it)
+        for it in itertools.islice(completeness.obligations([p for p in PROPERTIES if p.name != left_out]), 3)
+    ]
+    refuted = [it for it in found if it.status is Status.REFUTED]
+    assert refuted
+    assert len([line for line in refuted[0].detail.splitlines() if ": " in line]) == 2
+
+
+def test_all_properties_together_leave_no_choice() -> None:
+    assert {discharge(it).status for it in itertools.islice(completeness.obligations(), 4)} == {Status.PROVED}
+
+
+def test_a_property_that_looks_at_the_number_of_slots_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def there_are_three_slots(configuration: Configuration, _: Verdict) -> bool:
+        return len(configuration.slots) == 3
+
+    odd = Property("odd", "Odd.", ("C42",), "1", there_are_three_slots, there_are_three_slots)
+    monkeypatch.setattr(sizes, "PROPERTIES", [odd])
+    wrong = [it.name for it in sizes.obligations() if discharge(it).status is not Status.PROVED]
+    assert wrong == ["odd: 2 slots and an absent one", "odd: 3 slots and an absent one"]
 
 
 def test_an_example_comes_back_from_json_as_it_was() -> None:

@@ -4,10 +4,12 @@ import json
 import lzma
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from icontract import ViolationError
 
 from hammer2_cluster import checked
 from hammer2_cluster import resolve as implementation
@@ -15,13 +17,14 @@ from hammer2_cluster.outcomes import KernelAssert
 from hammer2_oracle.testing import configurations, semantics
 from hammer2_spec import resolve as specification
 from hammer2_spec.claims import CLAIMS
-from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Outcome, Slot
+from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Outcome, Slot, Verdict
 from hammer2_spec.findings import FINDINGS
 from hammer2_spec.properties import PROPERTIES, PairProperty, Property
 from hammer2_spec.semantics import REPAIRED, SEED, Semantics
-from hammer2_spec.vocabulary import PfsType
+from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, ClusterFlag, PfsType, names_of
 
 RECORDING = Path(__file__).parent.parent / "data" / "golden" / "resolve-public.jsonl.xz"
+ZFLAGS = [flag for flag in ClusterFlag if flag & CLUSTER_ZFLAGS]
 MASTER = Slot(True, PfsType.MASTER, 5, 0)
 
 
@@ -39,21 +42,30 @@ def test_the_seed_and_its_specification_agree_with_every_recorded_call() -> None
     assert set(outcomes) == {"ok", "kkassert:L510", "kkassert:L520"}
 
 
-@settings(max_examples=1_000)
-@given(configurations(), semantics())
-def test_the_implementation_is_its_specification_whatever_is_repaired(
-    configuration: Configuration, chosen: Semantics
-) -> None:
-    verdict = implementation.resolve(*configuration, chosen)
-    event(verdict.outcome.text)
-    assert verdict == specification.resolve(*configuration, chosen)
+def test_the_implementation_is_its_specification_whatever_is_repaired() -> None:
+    met: Counter[str] = Counter()
+
+    @settings(max_examples=1_500)
+    @given(configurations(), semantics())
+    def check(configuration: Configuration, chosen: Semantics) -> None:
+        verdict = implementation.resolve(*configuration, chosen)
+        assert verdict == specification.resolve(*configuration, chosen)
+        met.update([verdict.outcome.text, f"{len(configuration.slots)} slots", *names_of(verdict.flags, ClusterFlag)])
+        if verdict.focus is not None and verdict.focus >= 0 and configuration.pfs_nmasters is not None:
+            met[f"focus {configuration.slots[verdict.focus].type}"] += 1
+
+    check()
+    kinds = (PfsType.MASTER, PfsType.SLAVE, PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT)
+    wanted = [outcome.text for outcome in Outcome] + [f"{count} slots" for count in range(9)]
+    wanted += [flag.name for flag in ZFLAGS] + [f"focus {kind}" for kind in kinds]
+    assert {name: met[name] for name in wanted if met[name] < 10} == {}
 
 
 @pytest.mark.parametrize("prop", PROPERTIES, ids=lambda prop: prop.name)
 def test_a_property_holds_when_repaired(prop: Property | PairProperty) -> None:
     met = 0
 
-    @settings(max_examples=100)
+    @settings(max_examples=200)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         nonlocal met
@@ -76,7 +88,7 @@ def test_a_property_holds_when_repaired(prop: Property | PairProperty) -> None:
             assert prop.holds(first, verdict, second, then)
 
     check()
-    assert met > 0
+    assert met >= 5
 
 
 def test_every_property_formalizes_a_claim_in_a_sentence_of_its_own() -> None:
@@ -139,6 +151,27 @@ def test_the_public_entry_returns_the_verdict_or_raises_the_assertion(
             checked.resolve(configuration, chosen)
         assert str(raised.value) == verdict.outcome.text
         assert checked.decide(configuration, chosen) == verdict
+
+
+@pytest.mark.parametrize("field", Verdict._fields)
+def test_a_wrong_verdict_does_not_leave_by_the_public_entry(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    configuration = Configuration((MASTER,), 1, None, 0)
+    right = checked.decide(configuration, SEED)
+    wrong: dict[str, Any] = {"outcome": Outcome.KKASSERT_L510, "focus": None, "error": 7, "flags": right.flags ^ ClusterFlag.RDHARD}
+    monkeypatch.setattr(implementation, "resolve", lambda *_: right._replace(**{field: wrong[field]}))
+    with pytest.raises(ViolationError, match="the_verdict_is_the_specified_one"):
+        checked.decide(configuration, SEED)
+
+
+def test_an_assertion_of_the_repaired_decision_does_not_leave_by_the_public_entry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    panics = Verdict(Outcome.KKASSERT_L510, None, 0, 0)
+    for module in (implementation, specification):
+        monkeypatch.setattr(module, "resolve", lambda *_: panics)
+    with pytest.raises(ViolationError, match="resolve_always_ends_when_repaired"):
+        checked.decide(Configuration((MASTER,), 1, None, 0), REPAIRED)
+    assert checked.decide(Configuration((MASTER,), 1, None, 0), SEED) == panics
 
 
 def test_a_foreign_focus_is_kept_by_the_seed_and_given_up_when_repaired() -> None:

@@ -12,6 +12,7 @@ from hammer2_cluster.program import program
 from hammer2_oracle.status import Status
 from hammer2_oracle.teeth_report import prove_teeth, status_of
 from hammer2_proofs import mutant_proof
+from hammer2_proofs import teeth as teeth_module
 from hammer2_proofs.killers import Bank, asked, bank
 from hammer2_proofs.lift import Refused
 from hammer2_proofs.mutants import Mutant, Mutation, load, mutate
@@ -68,8 +69,9 @@ def test_there_are_many_mutants_of_every_function(mutation: Mutation) -> None:
 
 
 def test_a_condition_forced_to_be_true_or_false_is_refuted_by_a_call_that_cpython_answers_differently(
-    mutation: Mutation, calls: Bank
+    monkeypatch: pytest.MonkeyPatch, mutation: Mutation, calls: Bank
 ) -> None:
+    monkeypatch.setattr(teeth_module, "SAMPLE", len(mutation.mutants))  # the prover is not asked
     forced = [mutant for mutant in mutation.mutants if mutant.operator == "forced condition"]
     assert len(forced) > 40
     for fate in Teeth(calls, GivesUp()).judge(forced):
@@ -250,3 +252,16 @@ def test_a_property_turned_round_is_refuted_in_the_repaired(wanted: AnyProperty,
 @pytest.mark.parametrize("wanted", PROPERTIES, ids=lambda p: p.name)
 def test_no_property_is_refuted_in_the_repaired(wanted: AnyProperty, calls: Bank) -> None:
     assert not refuted(wanted, REPAIRED, calls)
+
+
+def test_the_prover_is_asked_about_a_sample_of_what_calls_refute(
+    monkeypatch: pytest.MonkeyPatch, mutation: Mutation, calls: Bank
+) -> None:
+    monkeypatch.setattr(teeth_module, "SAMPLE", 1)
+    [wrong] = chosen(mutation, "`nmasters >= nquorum` became `nmasters > nquorum`")
+    judge = Teeth(calls)
+    assert [fate.outcome for fate in judge.judge([wrong])] == [Outcome.REFUTED]
+    assert judge.asked_too == {"refuted": 1}
+    [fate] = Teeth(calls, GivesUp()).judge([wrong])
+    assert fate.outcome is Outcome.UNDECIDED
+    assert fate.obligation.endswith("the prover does not")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hammer2_proofs import matrix
-from hammer2_spec.properties import PROPERTIES
+from hammer2_spec.properties import PROPERTIES, hypothesis_of
 
 README: Final = Path(__file__).parent.parent / "README.md"
 BEGIN: Final = "<!-- properties: written by tools/properties.py -->"
@@ -20,9 +20,11 @@ def table(stored: Mapping[str, Any]) -> str:
     lines = ["| claims | property | original | repaired | enough to mend it |", "|---|---|---|---|---|"]
     for row in stored["rows"]:
         prop = sentences[row["property"]]
-        enough = " or ".join(" + ".join(f"`{name}`" for name in names) for names in row["minimal_repairs"] if names)
+        enough = " or ".join(" + ".join(f"`{name}`" for name in names) for names in row["enough"] if names)
+        hypothesis = hypothesis_of(prop)
+        sentence = f"{prop.sentence} *Given:* {hypothesis}" if hypothesis else prop.sentence
         lines.append(
-            f"| {', '.join(prop.claims)} | {prop.sentence} | {WORDS[row['seed']['standing']]} "
+            f"| {', '.join(prop.claims)} | {sentence} | {WORDS[row['seed']['standing']]} "
             f"| {WORDS[row['repaired']['standing']]} | {enough} |"
         )
     return "\n".join(lines)

@@ -122,7 +122,7 @@ def overview(decision: Decision, as_json: bool) -> Status:
     screen.line()
     screen.line("Properties of the decision: in the original, with all repairs, and which repairs are enough")
     for row in stored["rows"]:
-        sets = " or ".join(" + ".join(names) or "none needed" for names in row["minimal_repairs"])
+        sets = " or ".join(" + ".join(names) or "none needed" for names in row["enough"])
         style = "" if row["seed"]["standing"] == "holds" else "yellow"
         screen.line(f"  {row['seed']['standing']:<8} {row['repaired']['standing']:<6} {row['property']}: {sets}", style)
     refuted = sum(row["seed"]["standing"] == "refuted" for row in stored["rows"])
@@ -217,4 +217,4 @@ def _as_json(number: str, finding: Finding, stored: dict[str, Any]) -> dict[str,
 
 
 def _used(row: dict[str, Any]) -> set[str]:
-    return {repair for names in row["minimal_repairs"] for repair in names}
+    return {repair for names in row["enough"] for repair in names}

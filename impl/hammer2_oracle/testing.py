@@ -30,7 +30,9 @@ def configurations(draw: st.DrawFn, max_slots: int = MAXCLUSTER) -> Configuratio
     parts = draw(st.sampled_from([MASTERS_AND_SLAVES, WITH_A_PART, tuple(range(256))]))
     tids = draw(st.sampled_from([NEAR_TIDS, EDGE_TIDS]))
     member = st.builds(Slot, st.just(True), st.sampled_from(parts), tids, errors())
-    slots = tuple(draw(st.lists(st.one_of(member, member, member, st.just(ABSENT)), max_size=max_slots)))
+    size = draw(st.integers(0, max_slots))  # a list of any length would mostly be short
+    one = st.one_of(member, member, member, st.just(ABSENT))
+    slots = tuple(draw(st.lists(one, min_size=size, max_size=size)))
     masters = sum(slot.present and slot.type == PfsType.MASTER for slot in slots)
     pfs_nmasters = draw(
         st.one_of(st.integers(max(0, masters - 1), masters + 2), st.none(), st.integers(0, NMASTERS_MAX))

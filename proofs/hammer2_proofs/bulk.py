@@ -7,7 +7,6 @@ fields of a perfect master, which must not matter. The cluster's flags before ar
 """
 
 import functools
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hammer2_cluster.decisions import Decide
+from hammer2_cluster.program import pasted
 from hammer2_cluster.resolve import resolve
+from hammer2_proofs.comparisons import leaks
 from hammer2_proofs.compiled import compiled
 from hammer2_proofs.kernel import NO_PFS, SLOT, focus_number, focus_of
 from hammer2_proofs.twin import decide as twin
 from hammer2_spec.configuration import ABSENT, Configuration, Slot, Verdict
 from hammer2_spec.notation import arguments, draw
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics, describe
-from hammer2_spec.vocabulary import PfsType
+from hammer2_spec.vocabulary import Error, PfsType
 
 TYPES: Final = (
     PfsType.MASTER, PfsType.SLAVE, PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT, PfsType.CACHE
@@ -214,13 +215,18 @@ def show(difference: Difference) -> None:
     if verdicts["decision"] == verdicts["twin"]:
         print("    CPython decides both alike: the compiler is wrong")
     options = ["--semantics", describe(semantics)] if semantics != SEED else []
-    print("Reproduce with: " + shlex.join(["hammer2-cluster", "resolve", *options, *arguments(configuration)]))
+    print("Reproduce with: " + pasted("resolve", *options, *arguments(configuration)))
 
 
 @click.command()
 @click.option("--deep", is_flag=True, help="Larger campaigns too: some minutes.")
 def main(deep: bool) -> None:
     """Compare the decision with its dumb twin on every small configuration."""
+    found = [*leaks(resolve, "tid", {0}), *leaks(resolve, "error", {0, Error.INCOMPLETE})]
+    for leak in found:
+        print(f"bulk: more than the order of tids and of errors decides: {leak}")
+    if found:
+        sys.exit(1)
     total = 0
     for campaign in CAMPAIGNS + (DEEP_CAMPAIGNS if deep else ()):
         tally = Tally()

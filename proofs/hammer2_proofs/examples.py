@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from hammer2_cluster import resolve
 from hammer2_cluster.program import pasted
-from hammer2_spec.configuration import Configuration, Verdict
+from hammer2_spec.configuration import Configuration, Outcome, Verdict
 from hammer2_spec.notation import arguments, draw, format_flags, format_focus
 from hammer2_spec.properties import AnyProperty, Property
 from hammer2_spec.semantics import Semantics, describe
@@ -63,11 +63,19 @@ def drawn(prop: AnyProperty, example: Example, semantics: Semantics) -> Iterator
         yield from _drawn(judged.second, judged.then, semantics)
 
 
-def _drawn(configuration: Configuration, verdict: Verdict, semantics: Semantics) -> Iterator[str]:
-    yield from draw(configuration.slots, {"focus before": configuration.prior, "focus after": verdict.focus})
+def told(configuration: Configuration, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """A configuration in a row, and a line for each verdict on it."""
+    foci = {f"focus {n}": verdict.focus for n, verdict in enumerate(verdicts, 1)}
+    after = {"focus after": verdicts[0].focus} if len(verdicts) == 1 else foci
+    yield from draw(configuration.slots, {"focus before": configuration.prior, **after})
     nmasters = "no PFS" if configuration.pfs_nmasters is None else f"pfs_nmasters {configuration.pfs_nmasters}"
-    yield (
-        f"{nmasters}: {verdict.outcome.text}, focus {format_focus(verdict.focus)}, error {verdict.error}, "
-        f"flags {format_flags(verdict.flags)}"
-    )
+    for verdict in verdicts:
+        yield (
+            f"{nmasters}: {Outcome(verdict.outcome).text}, focus {format_focus(verdict.focus)}, error {verdict.error}, "
+            f"flags {format_flags(verdict.flags)}"
+        )
+
+
+def _drawn(configuration: Configuration, verdict: Verdict, semantics: Semantics) -> Iterator[str]:
+    yield from told(configuration, [verdict])
     yield f"$ {pasted('resolve', '--semantics', describe(semantics), *arguments(configuration))}"

@@ -1,11 +1,12 @@
 """Every valid configuration at once: the arguments of resolve as z3 variables, and the ranges that hold of them."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import z3
 
 from hammer2_proofs.values import Bits, Number, Optional, Truth, conjunction, disjunction, equal
-from hammer2_spec.configuration import FOREIGN, Configuration, Quorum, Slot
+from hammer2_spec.configuration import FOREIGN, Configuration, Quorum, Slot, Verdict
 from hammer2_spec.semantics import RESOLVE_REPAIRS, SEED, Semantics
 from hammer2_spec.vocabulary import NMASTERS_MAX, TID_MAX
 
@@ -46,6 +47,13 @@ def any_quorum() -> Quorum:
     return Quorum._make([*z3.Ints("agreed_tid nmasters_at_it ttlmasters"), z3.Bool("reached")])
 
 
-def any_semantics() -> Semantics:
-    """Any switches of the decision; those of the operations are off."""
-    return SEED._replace(**{name: z3.Bool(name) for name in RESOLVE_REPAIRS})
+def any_verdict(name: str) -> Verdict:
+    """Any verdict, whoever may have come to it; ``name`` goes before the names of its variables."""
+    focus = Optional(z3.Bool(f"{name}no_focus"), z3.Int(f"{name}focus"))
+    flags = Bits({k: z3.Bool(f"{name}flag{k}") for k in range(FLAG_BITS)})
+    return Verdict._make([z3.Int(f"{name}outcome"), focus, z3.Int(f"{name}error"), flags])
+
+
+def any_semantics(least: Collection[str] = ()) -> Semantics:
+    """Any switches of the decision, but with at least these repairs; those of the operations are off."""
+    return SEED._replace(**{name: name in least or z3.Bool(name) for name in RESOLVE_REPAIRS})

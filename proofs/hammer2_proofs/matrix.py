@@ -1,19 +1,19 @@
 """The matrix: each property of the decision against each choice of repairs, and the smallest choices that are enough.
 
-    python -m hammer2_proofs.matrix            proves or refutes each property anew, compares with what is stored
-    python -m hammer2_proofs.matrix --write    computes everything and stores it (some minutes)
+    python -m hammer2_proofs.matrix            proves or refutes everything in it anew
+    python -m hammer2_proofs.matrix --write    computes it, and stores it
 
 What is stored speaks of the sources whose hash it carries, and of no others.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 import click
 
@@ -21,11 +21,13 @@ import hammer2_cluster.resolve
 import hammer2_spec.configuration
 import hammer2_spec.properties
 import hammer2_spec.resolve
+import hammer2_spec.vocabulary
 from hammer2_proofs.examples import Example, judge, known
-from hammer2_proofs.property_proofs import Search, Standing, judgement, proved
+from hammer2_proofs.obligations import NotReproduced, Status, discharge
+from hammer2_proofs.property_proofs import Search, Standing, judgement, with_at_least
 from hammer2_spec.configuration import Configuration, Slot
 from hammer2_spec.properties import PROPERTIES, AnyProperty
-from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics, describe
 
 STORED: Final = Path(__file__).parent / "results" / "resolve.json"
 SOURCES: Final[tuple[ModuleType, ...]] = (
@@ -33,6 +35,7 @@ SOURCES: Final[tuple[ModuleType, ...]] = (
     hammer2_spec.configuration,
     hammer2_spec.properties,
     hammer2_spec.resolve,
+    hammer2_spec.vocabulary,
 )
 FEW: Final = 3
 """Slots up to which an example is looked for that shows a repair to be needed."""
@@ -50,7 +53,7 @@ def digest() -> str:
     return found.hexdigest()
 
 
-def with_repairs(names: tuple[str, ...]) -> Semantics:
+def with_repairs(names: Collection[str]) -> Semantics:
     """The seed with these repairs of the decision."""
     return SEED._replace(**dict.fromkeys(names, True))
 
@@ -78,57 +81,104 @@ def example_from_json(row: Mapping[str, Any]) -> Example:
     return Example(_configuration_from_json(row["first"]), other, row["case"])
 
 
+# ---------------------------------------------------------------- which repairs are enough
+
+CHOICES: Final = tuple(
+    frozenset(names) for size in range(len(RESOLVE_REPAIRS) + 1) for names in combinations(RESOLVE_REPAIRS, size)
+)
+"""All sets of repairs of the decision, smaller ones first."""
+
+
+def named(choice: Collection[str]) -> list[str]:
+    """A set of repairs in their usual order."""
+    return [name for name in RESOLVE_REPAIRS if name in choice]
+
+
+def refuted_choices(prop: AnyProperty, examples: Sequence[Example]) -> set[frozenset[str]]:
+    """The sets of repairs with which one of some examples refutes the property."""
+    return {choice for choice in CHOICES if known(prop, with_repairs(choice), examples)}
+
+
+def smallest_enough(refuted: Collection[frozenset[str]]) -> list[list[str]]:
+    """The smallest sets that no refuted set contains: with them a property holds, whatever else is mended."""
+    enough: list[frozenset[str]] = []
+    for choice in CHOICES:
+        if not any(smaller <= choice for smaller in enough) and not any(choice <= other for other in refuted):
+            enough.append(choice)
+    return [named(choice) for choice in enough]
+
+
+def holds_with(prop: AnyProperty, repairs: Collection[str]) -> Semantics | bool:
+    """Whether a property is proved with these repairs, whichever others there are.
+
+    Else semantics under which a solver thinks that it does not hold, False where it gives up.
+    """
+    suspects: list[Semantics] = []
+    for obligation in with_at_least(prop, repairs, suspects.append):
+        if discharge(obligation).status is not Status.PROVED:
+            return suspects[0] if suspects else False
+    return True
+
+
+def enough_repairs(prop: AnyProperty, examples: list[Example]) -> tuple[list[list[str]], list[list[str]]]:
+    """The smallest sets of repairs that are enough, and those of which nothing is known. Adds examples to those given.
+
+    Every set that is not enough has a superset that an example refutes; every one that is has been proved.
+    """
+    proved_sets: list[list[str]] = []
+    while True:
+        candidates = [it for it in smallest_enough(refuted_choices(prop, examples)) if it not in proved_sets]
+        if not candidates:
+            return proved_sets, []
+        for candidate in candidates:
+            found = holds_with(prop, candidate)
+            if found is True:
+                proved_sets.append(candidate)
+                continue
+            example = found and (Search(prop, found).smallest(FEW) or Search(prop, found).smallest())
+            if not example:
+                return proved_sets, [candidate]
+            examples.append(example)
+            break
+
+
 # ---------------------------------------------------------------- one row
 
 
-def base_columns(prop: AnyProperty) -> Row:
-    """A property under the seed's semantics and the repaired."""
-    row: Row = {"property": prop.name}
-    for name, semantics in (("seed", SEED), ("repaired", REPAIRED)):
-        found = judgement(prop, semantics)
-        row[name] = {
-            "standing": found.standing.value,
-            "example": example_as_json(found.example) if found.example else None,
-        }
-        if found.standing is Standing.UNDECIDED:
-            row[name]["detail"] = found.detail
-    return row
-
-
-def _minimal_repairs(prop: AnyProperty, examples: list[Example]) -> tuple[list[list[str]], list[list[str]]]:
-    """The sets of repairs under which a property holds while it holds under no smaller part of them; the undecided.
-
-    Nothing is assumed of how repairs combine: every set that has no such part is refuted by an example, or proved.
-    """
-    minimal: list[list[str]] = []
-    undecided: list[list[str]] = []
-    for size in range(len(RESOLVE_REPAIRS) + 1):
-        for names in combinations(RESOLVE_REPAIRS, size):
-            semantics = with_repairs(names)
-            if any(set(smaller) <= set(names) for smaller in minimal) or known(prop, semantics, examples):
-                continue
-            example = Search(prop, semantics).smallest(FEW)
-            if example:
-                examples.append(example)
-                continue
-            held = proved(prop, semantics).standing is Standing.HOLDS
-            (minimal if held else undecided).append(list(names))
-    return minimal, undecided
+def of_the_seed(prop: AnyProperty) -> Row:
+    """A property under the seed's semantics, with the smallest example that refutes it."""
+    found = judgement(prop, SEED)
+    example = example_as_json(found.example) if found.example else None
+    return {"standing": found.standing.value, "example": example} | ({"detail": found.detail} if found.detail else {})
 
 
 def full_row(prop: AnyProperty) -> Row:
     """Everything about one property."""
-    row = base_columns(prop)
-    examples = [example_from_json(row[base]["example"]) for base in ("seed", "repaired") if row[base]["example"]]
+    seed = of_the_seed(prop)
+    examples = [example_from_json(seed["example"])] if seed["example"] else []
     without = {}
     for repair in RESOLVE_REPAIRS:
-        semantics = REPAIRED._replace(**{repair: False})
-        example = Search(prop, semantics).smallest(FEW)
+        example = Search(prop, REPAIRED._replace(**{repair: False})).smallest(FEW)
         if example:
             without[repair] = example_as_json(example)
             examples.append(example)
-    minimal, undecided = _minimal_repairs(prop, examples)
-    return row | {"refuted_without": without, "minimal_repairs": minimal, "undecided_repairs": undecided}
+    shown = len(examples)
+    enough, undecided = enough_repairs(prop, examples)
+    return {
+        "property": prop.name,
+        "seed": seed,
+        "repaired": {"standing": (Standing.HOLDS if enough else Standing.UNDECIDED).value},
+        "refuted_without": without,
+        "enough": enough,
+        "undecided": undecided,
+        "more_examples": [example_as_json(example) for example in examples[shown:]],
+    }
+
+
+def examples_of(row: Row) -> list[Example]:
+    """All examples that are stored of a property."""
+    first = [row["seed"]["example"]] if row["seed"]["example"] else []
+    return [example_from_json(it) for it in (*first, *row["refuted_without"].values(), *row["more_examples"])]
 
 
 # ---------------------------------------------------------------- what is stored
@@ -162,59 +212,64 @@ def store(matrix: Row) -> None:
 
 def sentence(row: Row) -> str:
     """One row in one line."""
-    sets = [" + ".join(names) or "nothing" for names in row.get("minimal_repairs", [])]
-    enough = f"; enough: {' or '.join(sets)}" if sets else ""
-    return f"seed {row['seed']['standing']:<9}  repaired {row['repaired']['standing']:<9}  {row['property']}{enough}"
+    sets = [" + ".join(names) or "nothing" for names in row["enough"]]
+    return (
+        f"seed {row['seed']['standing']:<9}  repaired {row['repaired']['standing']:<9}  {row['property']}"
+        f"; enough: {' or '.join(sets)}"
+    )
 
 
-def differences(stored: Row, progress: Progress) -> Iterator[str]:
+class Difference(NamedTuple):
+    """Something that is not as it is stored, or not as it must be."""
+
+    text: str
+    undecided: bool = False
+    """A solver gave up."""
+
+
+def differences(stored: Row, progress: Progress) -> Iterator[Difference]:
     """Judge every property anew, and say what is not as it is stored, or not as it must be."""
     if not is_current(stored):
-        yield "the stored matrix speaks of other sources: python -m hammer2_proofs.matrix --write"
+        yield Difference("the stored matrix speaks of other sources: python -m hammer2_proofs.matrix --write")
     rows = {row["property"]: row for row in stored["rows"]}
     if list(rows) != [prop.name for prop in PROPERTIES]:
-        yield "the stored matrix has other properties"
+        yield Difference("the stored matrix has other properties: python -m hammer2_proofs.matrix --write")
+        return
     for prop in PROPERTIES:
-        found = base_columns(prop)
-        progress(sentence(found))
-        for base in ("seed", "repaired"):
-            if found[base] != rows.get(prop.name, {}).get(base):
-                yield f"{prop.name}, {base}: found {found[base]}, stored {rows.get(prop.name, {}).get(base)}"
-        if found["repaired"]["standing"] != Standing.HOLDS.value:
-            yield f"{prop.name} does not hold when repaired: {found['repaired']}"
-        yield from _reproduced(prop, rows.get(prop.name, {}))
+        yield from _differences(prop, rows[prop.name])
+        progress(sentence(rows[prop.name]))
 
 
-def _reproduced(prop: AnyProperty, row: Row) -> Iterator[str]:
-    for repair, example in row.get("refuted_without", {}).items():
+def _differences(prop: AnyProperty, row: Row) -> Iterator[Difference]:
+    seed = of_the_seed(prop)
+    if seed != row["seed"]:
+        undecided = seed["standing"] == Standing.UNDECIDED.value
+        yield Difference(f"{prop.name}, seed: found {seed}, stored {row['seed']}", undecided)
+    for repair, example in row["refuted_without"].items():
         if judge(prop, example_from_json(example), REPAIRED._replace(**{repair: False})).holds:
-            yield f"{prop.name}: the stored example no longer shows that {repair} is needed"
+            yield Difference(f"{prop.name}: the stored example does not show that {repair} is needed")
+    refuted = refuted_choices(prop, examples_of(row))
+    needed = [repair for repair in RESOLVE_REPAIRS if frozenset(RESOLVE_REPAIRS) - {repair} in refuted]
+    if needed != list(row["refuted_without"]):
+        yield Difference(f"{prop.name}: needs {needed}, stored {list(row['refuted_without'])}")
+    if smallest_enough(refuted) != row["enough"]:
+        yield Difference(
+            f"{prop.name}: by the examples {smallest_enough(refuted)} may be enough, stored {row['enough']}"
+        )
+    for repairs in row["enough"]:
+        found = holds_with(prop, repairs)
+        if found is not True:
+            detail = f"is not proved, see {describe(found)}" if found else "is undecided"
+            yield Difference(f"{prop.name}, with at least {' + '.join(repairs)}: {detail}", undecided=not found)
+    if not row["enough"]:
+        yield Difference(f"{prop.name} is not proved with all repairs")
+    if row["undecided"]:
+        yield Difference(f"{prop.name}: stored as undecided with {row['undecided']}", undecided=True)
 
 
-@click.command()
-@click.option("--write", is_flag=True, help="Compute the whole matrix and store it.")
-def main(*, write: bool) -> None:
-    """Judge every property of the decision under the seed's semantics and the repaired, beside what is stored."""
-
-    def show(line: str) -> None:
-        click.echo(line)
-
-    started = time.process_time()
-    try:
-        if write:
-            matrix = compute(show)
-            store(matrix)
-            wrong = [f"{row['property']}: undecided" for row in matrix["rows"] if row["undecided_repairs"]]
-        else:
-            wrong = list(differences(load(), show))
-    except KeyboardInterrupt:
-        click.echo("stopped before all properties were judged")
-        raise SystemExit(3) from None
-    except FileNotFoundError:
-        click.echo(f"there is no {STORED}: python -m hammer2_proofs.matrix --write", err=True)
-        raise SystemExit(2) from None
+def _finish(wrong: Sequence[Difference], started: float) -> NoReturn:
     for line in wrong:
-        click.echo(line, err=True)
+        click.echo(line.text, err=True)
     if wrong:
         click.echo("Reproduce with: .venv/bin/python -m hammer2_proofs.matrix", err=True)
     seconds = time.process_time() - started
@@ -222,7 +277,39 @@ def main(*, write: bool) -> None:
         f"{len(PROPERTIES)} properties: {'all as stored, and all hold when repaired' if not wrong else 'see above'}, "
         f"{seconds:.0f} CPU-seconds"
     )
-    raise SystemExit(1 if wrong else 0)
+    raise SystemExit(0 if not wrong else 3 if all(line.undecided for line in wrong) else 1)
+
+
+@click.command()
+@click.option("--write", is_flag=True, help="Compute the whole matrix and store it.")
+def main(*, write: bool) -> None:
+    """Judge every property of the decision under the seed's semantics and the repaired, beside what is stored."""
+    started = time.process_time()
+    wrong: list[Difference] = []
+    try:
+        if write:
+            matrix = compute(click.echo)
+            store(matrix)
+            wrong += [
+                Difference(f"{row['property']}: undecided", undecided=True)
+                for row in matrix["rows"]
+                if row["undecided"]
+            ]
+        else:
+            for difference in differences(load(), click.echo):
+                wrong.append(difference)
+    except KeyboardInterrupt:
+        for line in wrong:
+            click.echo(line.text, err=True)
+        click.echo("stopped before all properties were judged")
+        raise SystemExit(1 if any(not line.undecided for line in wrong) else 3) from None
+    except NotReproduced as reason:
+        click.echo(f"a solver and CPython contradict each other: {reason}", err=True)
+        raise SystemExit(1) from None
+    except FileNotFoundError:
+        click.echo(f"there is no {STORED}: python -m hammer2_proofs.matrix --write", err=True)
+        raise SystemExit(2) from None
+    _finish(wrong, started)
 
 
 if __name__ == "__main__":

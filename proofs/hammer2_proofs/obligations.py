@@ -21,15 +21,14 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import cvc5
 import z3
-from z3.z3util import get_vars
 
 from hammer2_proofs.values import Truth, Value, concrete, negation
 
 Solver: TypeAlias = Literal["z3", "cvc5"]
 SOLVERS: Final[tuple[Solver, ...]] = get_args(Solver)
 
-TIMEOUT_SECONDS: Final = 120.0
-"""How long a solver may take for one question, in real time; the hardest takes about a tenth on an idle machine."""
+TIMEOUT_SECONDS: Final = 900.0
+"""How long a solver may take for one question, in real time; the hardest takes about 10 s on an idle machine."""
 
 WORKER: Final = ThreadPoolExecutor(max_workers=1)
 """The solvers work in a thread of their own: Ctrl-C must find Python at work, not code that takes no notice of it."""
@@ -131,8 +130,17 @@ def _discharge(obligation: Obligation, solver: Solver, timeout: float) -> Result
 
 def _situation(question: Sequence[Truth], model: Callable[[z3.ExprRef], z3.ExprRef]) -> str:
     """The values that a counterexample gives to the constants of a question, such as the state of a loop."""
-    constants = {str(x): x for condition in question for x in get_vars(_term(condition)) if x.sort().kind() in SCALARS}
-    return ", ".join(f"{name} = {model(x)}" for name, x in sorted(constants.items()))
+    ahead: list[z3.ExprRef] = [_term(condition) for condition in question]
+    seen: set[int] = set()  # terms share their parts: a walk that forgot where it has been would not come to an end
+    constants: dict[str, z3.ExprRef] = {}
+    while ahead:
+        term = ahead.pop()
+        if term.get_id() not in seen:
+            seen.add(term.get_id())
+            ahead += [term.body()] if z3.is_quantifier(term) else term.children()
+            if z3.is_const(term) and term.decl().kind() == z3.Z3_OP_UNINTERPRETED and term.sort_kind() in SCALARS:
+                constants[str(term)] = term
+    return ", ".join(f"{name} = {model(term)}" for name, term in sorted(constants.items()))
 
 
 @cache

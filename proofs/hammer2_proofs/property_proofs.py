@@ -8,7 +8,7 @@ A refutation is a concrete example, smallest first in slots, then in pfs_nmaster
 error from left to right, then in flags. CPython has run it before anybody sees it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final, NamedTuple, cast
@@ -19,9 +19,9 @@ from hammer2_cluster import resolve
 from hammer2_proofs import counting, exchange
 from hammer2_proofs.counting import Counts
 from hammer2_proofs.examples import Example, drawn, judge
-from hammer2_proofs.inputs import Inputs, any_configuration
+from hammer2_proofs.inputs import Inputs, any_configuration, any_semantics
 from hammer2_proofs.lift import Lifter
-from hammer2_proofs.obligations import NotReproduced, Obligation, Read, Status, discharge
+from hammer2_proofs.obligations import TIMEOUT_SECONDS, NotReproduced, Obligation, Read, Status, discharge
 from hammer2_proofs.values import Bits, Optional, Truth, Value, concrete, conjunction, negation
 from hammer2_spec import resolve as specification
 from hammer2_spec.configuration import FOREIGN, Configuration
@@ -112,14 +112,41 @@ def obligations(
     prop: AnyProperty, semantics: Semantics, wanted: Callable[[str], bool] = lambda _: True
 ) -> Iterator[Obligation]:
     """What must be proved for a property to hold under these semantics: of it, what is wanted by its name."""
-    name = f"{prop.name}, {describe(semantics)}"
 
     def reproduce(_: Read) -> str:
         example = Search(prop, semantics).smallest()
         if example is None:
-            raise NotReproduced(f"no example refutes {name}")
+            raise NotReproduced(f"no example refutes {prop.name}, {describe(semantics)}")
         return "\n".join(drawn(prop, example, semantics))
 
+    return _obligations(prop, semantics, f"{prop.name}, {describe(semantics)}", reproduce, wanted)
+
+
+def with_at_least(
+    prop: AnyProperty, repairs: Collection[str], refuted: Callable[[Semantics], object]
+) -> Iterator[Obligation]:
+    """What must be proved for a property to hold with these repairs, whichever others there are.
+
+    Where it cannot be, ``refuted`` is told of semantics under which the solver thinks that it does not hold.
+    """
+    semantics = any_semantics(repairs)
+
+    def reproduce(read: Read) -> str:
+        found = Semantics(*(bool(read(switch)) for switch in semantics))
+        refuted(found)
+        return describe(found)
+
+    name = f"{prop.name}, with at least {' + '.join(repairs) or 'nothing'}"
+    return _obligations(prop, semantics, name, reproduce, lambda _: True)
+
+
+def _obligations(
+    prop: AnyProperty,
+    semantics: Semantics,
+    name: str,
+    reproduce: Callable[[Read], str],
+    wanted: Callable[[str], bool],
+) -> Iterator[Obligation]:
     if prop.holds is the_order_of_slots_decides_only_between_equals:
         try:
             exchanged = list(exchange.obligations(semantics))
@@ -178,31 +205,30 @@ class Search:
                 answer = solver.check()
                 self.undecided |= answer == z3.unknown
                 if answer == z3.sat:
-                    return self._reproduced(_minimal(solver, asked, case))
+                    return self._reproduced(self._minimal(solver, asked, case))
         return None
+
+    def _minimal(self, solver: z3.Solver, asked: Question, case: int) -> Example:
+        """The smallest model, number by number."""
+        for inputs in (asked.inputs, asked.other):
+            if inputs is not None:
+                for x in _ordered(inputs.configuration):
+                    self.undecided |= not _least(solver, x)
+        model = solver.model()
+
+        def evaluate(term: z3.ExprRef) -> z3.ExprRef:
+            return model.eval(term, model_completion=True)
+
+        def read(inputs: Inputs | None) -> Any:  # noqa: ANN401 - the lifted configuration, in Python's own values
+            return concrete(inputs.configuration, evaluate) if inputs else None
+
+        return Example(read(asked.inputs), read(asked.other), case)
 
     def _reproduced(self, example: Example) -> Example:
         judged = judge(self.prop, example, self.semantics)
         if judged.holds:
             raise NotReproduced(f"{self.prop.name} should not hold of {example}")
         return example
-
-
-def _minimal(solver: z3.Solver, asked: Question, case: int) -> Example:
-    """The smallest model, number by number."""
-    for inputs in (asked.inputs, asked.other):
-        if inputs is not None:
-            for x in _ordered(inputs.configuration):
-                _least(solver, x)
-    model = solver.model()
-
-    def evaluate(term: z3.ExprRef) -> z3.ExprRef:
-        return model.eval(term, model_completion=True)
-
-    def read(inputs: Inputs | None) -> Any:  # noqa: ANN401 - the lifted configuration, in Python's own values
-        return concrete(inputs.configuration, evaluate) if inputs else None
-
-    return Example(read(asked.inputs), read(asked.other), case)
 
 
 def _ordered(configuration: Configuration) -> Iterator[z3.ArithRef]:
@@ -223,8 +249,8 @@ def _ordered(configuration: Configuration) -> Iterator[z3.ArithRef]:
             yield z3.If(counting.formula(bit), 1, 0)
 
 
-def _least(solver: z3.Solver, x: z3.ArithRef) -> None:
-    """Hold a number at the least value that it can have."""
+def _least(solver: z3.Solver, x: z3.ArithRef) -> bool:
+    """Hold a number at the least value that it can have. False where the solver gave up: a smaller one may exist."""
     best = solver.model().eval(x, model_completion=True).as_long()
     for guess in (-1, 0, 1, 2, 3):
         if guess >= best:
@@ -232,10 +258,10 @@ def _least(solver: z3.Solver, x: z3.ArithRef) -> None:
         if solver.check(x == guess) == z3.sat and solver.check(x < guess) == z3.unsat:
             best = guess
             break
-    while solver.check(x < best) == z3.sat:
+    while (answer := solver.check(x < best)) == z3.sat:
         best = solver.model().eval(x, model_completion=True).as_long()
     solver.add(x == best)
-    solver.check()
+    return bool(solver.check() == z3.sat and answer == z3.unsat)
 
 
 # ---------------------------------------------------------------- judgements
@@ -257,10 +283,13 @@ class Judgement(NamedTuple):
     detail: str = ""
 
 
-def proved(prop: AnyProperty, semantics: Semantics) -> Judgement:
-    """Try to prove a property. Where that fails nothing is known: REFUTED is never the answer."""
+def proved(prop: AnyProperty, semantics: Semantics, timeout: float = TIMEOUT_SECONDS) -> Judgement:
+    """Try to prove a property, so many seconds for each question.
+
+    Where that fails nothing is known: REFUTED is never the answer.
+    """
     for obligation in obligations(prop, semantics):
-        result = discharge(replace(obligation, reproduce=None))
+        result = discharge(replace(obligation, reproduce=None), timeout=timeout)
         if result.status is not Status.PROVED:
             return Judgement(Standing.UNDECIDED, detail=f"{result.name}: {result.status.value} {result.detail}")
     return Judgement(Standing.HOLDS)

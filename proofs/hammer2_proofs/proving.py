@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
-from hammer2_proofs import counting, equivalence, induction, protocol_induction
+from hammer2_proofs import completeness, counting, equivalence, induction, protocol_induction, sizes
 from hammer2_proofs.obligations import Obligation, Result, Solver, Status, discharge
 from hammer2_proofs.property_proofs import all_properties
 from hammer2_spec.semantics import REPAIRED, Semantics
@@ -17,10 +17,13 @@ FAMILIES: Final[Mapping[str, Callable[[Semantics, Wanted], Iterator[Obligation]]
     "equivalence": lambda *_: equivalence.obligations(),
     "induction": lambda *_: induction.obligations(),
     "counting": lambda *_: counting.laws(),
+    "sizes": lambda *_: sizes.obligations(),
+    "completeness": lambda *_: completeness.obligations(),
     "properties": all_properties,
     "protocol": lambda _, wanted: protocol_induction.obligations(wanted),
 }
-"""Where obligations come from. All but the properties speak of every semantics, or name those that they speak of."""
+"""Where obligations come from. Only the properties are asked under one semantics; the others speak of all, or of none,
+or name those that they speak of."""
 
 
 class Question(NamedTuple):

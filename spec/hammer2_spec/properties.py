@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hammer2_spec.configuration import ABSENT, Configuration, Outcome, Slot, Verdict
 from hammer2_spec.resolve import majority, member_type, members, outranks, votes_at
-from hammer2_spec.vocabulary import CLUSTER_RDOK, CLUSTER_WROK, CLUSTER_ZFLAGS, MAXCLUSTER, ClusterFlag, PfsType
+from hammer2_spec.vocabulary import CLUSTER_RDOK, CLUSTER_WROK, CLUSTER_ZFLAGS, MAXCLUSTER, ClusterFlag, Error, PfsType
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,23 @@ def both_served(first: Configuration, verdict: Verdict, second: Configuration, t
     return verdict.outcome == Outcome.OK and then.outcome == Outcome.OK
 
 
-def _sentence(function: Callable[..., bool]) -> str:
-    return " ".join((function.__doc__ or "").partition("\n\n")[0].split())
+def sentence_of(function: Callable[..., object]) -> str:
+    """The first paragraph of a docstring. Raises ValueError where there is none."""
+    text = " ".join((function.__doc__ or "").partition("\n\n")[0].split())
+    if not text:
+        raise ValueError(f"{function.__name__} has no docstring to say in a sentence what it promises")
+    return text
+
+
+def hypothesis_of(prop: AnyProperty) -> str | None:
+    """What a property assumes, in a sentence; None where it assumes no more than that resolve comes to an end."""
+    return None if prop.given in (served, both_served, always) else sentence_of(prop.given)
+
+
+def _register(prop: AnyProperty) -> None:
+    if any(prop.name == other.name for other in PROPERTIES):
+        raise ValueError(f"there are two properties called {prop.name}")
+    PROPERTIES.append(prop)
 
 
 def claim(
@@ -65,7 +80,7 @@ def claim(
     """Register a property of one configuration under the claims that it formalizes."""
 
     def register(holds: Callable[[Configuration, Verdict], bool]) -> Callable[[Configuration, Verdict], bool]:
-        PROPERTIES.append(Property(holds.__name__, _sentence(holds), claims, lines, given, holds))
+        _register(Property(holds.__name__, sentence_of(holds), claims, lines, given, holds))
         return holds
 
     return register
@@ -86,7 +101,7 @@ def pair_claim(
     def register(
         holds: Callable[[Configuration, Verdict, Configuration, Verdict], bool],
     ) -> Callable[[Configuration, Verdict, Configuration, Verdict], bool]:
-        PROPERTIES.append(PairProperty(holds.__name__, _sentence(holds), claims, lines, cases, second, given, holds))
+        _register(PairProperty(holds.__name__, sentence_of(holds), claims, lines, cases, second, given, holds))
         return holds
 
     return register
@@ -189,23 +204,26 @@ def a_cluster_without_a_pfs_is_readable_and_writable(configuration: Configuratio
     return verdict.outcome == Outcome.OK and may_read(verdict) and may_write(verdict)
 
 
+def a_majority_agrees(configuration: Configuration) -> bool:
+    """There is a tid that a majority of masters holds without error."""
+    return any(
+        masters_agree_on(configuration, configuration.slots[i].tid) for i in having(configuration, PfsType.MASTER)
+    )
+
+
 @claim("C34", lines="404-430, 463-470")
 def hard_access_needs_a_majority_of_sound_masters_at_one_tid(configuration: Configuration, verdict: Verdict) -> bool:
     """Reading or writing hard takes more than half of pfs_nmasters, all without error and at one tid."""
     return (
         not (may_read_hard(verdict) or may_write_hard(verdict))
         or bool(having(configuration, PfsType.SUPROOT))
-        or any(
-            masters_agree_on(configuration, configuration.slots[i].tid) for i in having(configuration, PfsType.MASTER)
-        )
+        or a_majority_agrees(configuration)
     )
 
 
 def a_plain_majority(configuration: Configuration, verdict: Verdict) -> bool:
     """A view through masters and slaves, in which a majority of masters agrees."""
-    return plain(configuration) and any(
-        masters_agree_on(configuration, configuration.slots[i].tid) for i in having(configuration, PfsType.MASTER)
-    )
+    return plain(configuration) and a_majority_agrees(configuration)
 
 
 @claim("C02", "C05", "C34", lines="50-51, 86-88, 463-470", given=a_plain_majority)
@@ -232,9 +250,9 @@ def an_errored_slave_is_never_the_focus(configuration: Configuration, verdict: V
 
 @claim("C34", "C35", lines="463-474, 485-495")
 def a_focused_master_or_slave_is_at_the_tid_of_the_quorum(configuration: Configuration, verdict: Verdict) -> bool:
-    """A selected master or slave is at the tid that a majority of masters agrees on."""
+    """A selected master or slave is at the highest tid that a majority of masters agrees on."""
     return not any(
-        verdict.focus == i and not masters_agree_on(configuration, configuration.slots[i].tid)
+        verdict.focus == i and not at_the_quorum(configuration, i)
         for i in having(configuration, PfsType.MASTER) | having(configuration, PfsType.SLAVE)
     )
 
@@ -367,6 +385,78 @@ def no_other_flag_changes(configuration: Configuration, verdict: Verdict) -> boo
     return verdict.flags & ~CLUSTER_ZFLAGS == configuration.flags & ~CLUSTER_ZFLAGS
 
 
+def is_focus(configuration: Configuration, verdict: Verdict, pfs_type: int) -> bool:
+    """The focus is a member of this type."""
+    return any(verdict.focus == i for i in having(configuration, pfs_type))
+
+
+def is_sound_focus(configuration: Configuration, verdict: Verdict, pfs_type: int) -> bool:
+    """The focus is a member of this type, without error."""
+    return any(verdict.focus == i and configuration.slots[i].error == 0 for i in having(configuration, pfs_type))
+
+
+@claim("C35", "C37", "C38", "C39", lines="430-452, 458-530")
+def the_focus_has_a_part_in_the_cluster(configuration: Configuration, verdict: Verdict) -> bool:
+    """A focus is a master, a slave, a soft master, a soft slave or a super-root, and nothing else."""
+    return (
+        verdict.focus is None
+        or is_focus(configuration, verdict, PfsType.MASTER)
+        or is_focus(configuration, verdict, PfsType.SLAVE)
+        or is_focus(configuration, verdict, PfsType.SOFT_MASTER)
+        or is_focus(configuration, verdict, PfsType.SOFT_SLAVE)
+        or is_focus(configuration, verdict, PfsType.SUPROOT)
+    )
+
+
+@claim("C39", lines="440-449")
+def the_super_root_wins_over_all_that_is_not_soft(configuration: Configuration, verdict: Verdict) -> bool:
+    """Where a super-root is mounted and nothing soft, the focus is a super-root."""
+    return (
+        not having(configuration, PfsType.SUPROOT)
+        or bool(having(configuration, PfsType.SOFT_MASTER))
+        or bool(having(configuration, PfsType.SOFT_SLAVE))
+        or is_focus(configuration, verdict, PfsType.SUPROOT)
+    )
+
+
+@claim("C37", "C41", lines="433-436, 505-514")
+def writing_softly_is_for_a_sound_soft_master(configuration: Configuration, verdict: Verdict) -> bool:
+    """WRSOFT is set iff the focus is a soft master without error."""
+    return (verdict.flags & ClusterFlag.WRSOFT != 0) == is_sound_focus(configuration, verdict, PfsType.SOFT_MASTER)
+
+
+@claim("C37", "C38", "C41", lines="433-439, 505-526")
+def reading_softly_is_for_a_sound_soft_focus(configuration: Configuration, verdict: Verdict) -> bool:
+    """RDSOFT is set iff the focus is a soft master or a soft slave without error."""
+    return (verdict.flags & ClusterFlag.RDSOFT != 0) == (
+        is_sound_focus(configuration, verdict, PfsType.SOFT_MASTER)
+        or is_sound_focus(configuration, verdict, PfsType.SOFT_SLAVE)
+    )
+
+
+@claim("C34", "C39", "C41", lines="440-446, 463-470, 548-550")
+def reading_hard_is_for_whoever_has_a_quorum(configuration: Configuration, verdict: Verdict) -> bool:
+    """RDHARD is set iff a majority of masters agrees or a super-root is here, and the focus is without error."""
+    return may_read_hard(verdict) == (
+        (a_majority_agrees(configuration) or bool(having(configuration, PfsType.SUPROOT)))
+        and any(verdict.focus == i and slot.error == 0 for i, slot in enumerate(configuration.slots))
+    )
+
+
+@claim("C34", "C39", "C41", lines="440-446, 463-470, 548-550")
+def writing_hard_is_reading_hard_but_not_through_a_soft_slave(configuration: Configuration, verdict: Verdict) -> bool:
+    """WRHARD is set iff RDHARD is and the focus is no soft slave."""
+    return may_write_hard(verdict) == (
+        may_read_hard(verdict) and not is_focus(configuration, verdict, PfsType.SOFT_SLAVE)
+    )
+
+
+@claim("C33", lines="344-345, 543-551")
+def where_there_is_no_focus_the_error_says_so(configuration: Configuration, verdict: Verdict) -> bool:
+    """Where no member may be believed, the error is INCOMPLETE."""
+    return verdict.focus is not None or verdict.error == Error.INCOMPLETE
+
+
 # Two configurations.
 
 
@@ -486,7 +576,7 @@ def an_added_master_takes_nothing_away(
 def an_added_slave_takes_nothing_away(
     first: Configuration, verdict: Verdict, second: Configuration, then: Verdict
 ) -> bool:
-    """Nor does a slave."""
+    """A slave that joins a view, whatever its tid and even if it is broken, takes away nothing that could be done."""
     return nothing_is_taken_away(verdict, then)
 
 

@@ -25,6 +25,12 @@ def run(command: Sequence[str], plan: Plan, as_json: bool) -> Status:
             report = examine(command, plan, tell)
     except Misbehaved as misbehaved:
         raise click.ClickException(f"{shlex.join(command)}: {misbehaved}") from None
+    except ModuleNotFoundError as missing:
+        if missing.name != "hypothesis":
+            raise
+        raise click.ClickException(
+            "random lives need hypothesis: install hammer2-cluster[testing], or say --lives 0"
+        ) from None
     except ValueError as error:
         raise click.ClickException(f"{shlex.join(command)} introduces itself with {error}") from None
     reproduce = reproduction(command, plan)

@@ -1,0 +1,92 @@
+"""Lists that decide what is checked do not get shorter unnoticed: what must be on them stands here once more."""
+
+import re
+from pathlib import Path
+
+from hammer2_proofs import counting, equivalence, induction, inputs
+from hammer2_proofs.induction import specification as induction_specification
+from hammer2_proofs.obligations import SOLVERS
+from hammer2_proofs.proving import FAMILIES
+from hammer2_spec.properties import PROPERTIES
+from verify import DEEP_STEPS, STEPS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+STEP_NAMES = {
+    "recorded-calls", "recorded-traces", "every-small-configuration", "proofs", "properties", "teeth", "operations",
+    "contracts", "calibration", "protocol",
+}  # fmt: skip
+PROPERTY_NAMES = [
+    "no_configuration_ends_in_an_assertion",
+    "a_cluster_without_a_pfs_is_readable_and_writable",
+    "hard_access_needs_a_majority_of_sound_masters_at_one_tid",
+    "a_majority_of_sound_masters_at_one_tid_is_enough",
+    "an_errored_master_is_never_the_focus",
+    "an_errored_slave_is_never_the_focus",
+    "a_focused_master_or_slave_is_at_the_tid_of_the_quorum",
+    "a_slave_is_the_focus_only_where_no_master_will_do",
+    "a_soft_master_always_wins",
+    "a_soft_slave_wins_over_all_but_a_soft_master",
+    "no_like_member_outranks_the_focus",
+    "the_super_root_is_readable_and_writable",
+    "msynced_means_that_all_masters_are_at_the_quorum",
+    "ssynced_means_that_all_slaves_are_at_the_quorum",
+    "reading_goes_through_a_sound_focus",
+    "writing_goes_through_a_focus_that_may_be_written",
+    "what_cannot_be_read_is_an_error",
+    "an_error_grants_no_access",
+    "the_error_is_that_of_the_focus",
+    "the_focus_is_none_or_a_member",
+    "no_other_flag_changes",
+    "the_focus_has_a_part_in_the_cluster",
+    "the_super_root_wins_over_all_that_is_not_soft",
+    "writing_softly_is_for_a_sound_soft_master",
+    "reading_softly_is_for_a_sound_soft_focus",
+    "reading_hard_is_for_whoever_has_a_quorum",
+    "writing_hard_is_reading_hard_but_not_through_a_soft_slave",
+    "where_there_is_no_focus_the_error_says_so",
+    "two_views_that_may_both_write_share_a_sound_master",
+    "two_views_of_one_moment_focus_one_tid",
+    "an_added_master_takes_nothing_away",
+    "an_added_slave_takes_nothing_away",
+    "the_order_of_slots_decides_only_between_equals",
+    "the_past_plays_no_part",
+    "resolving_twice_gives_the_same",
+]
+FAMILY_NAMES = {"equivalence", "induction", "counting", "sizes", "completeness", "properties"}
+
+
+def test_every_step_of_verify_is_there_and_the_readme_tells_of_it() -> None:
+    assert {step.name for step in STEPS} >= STEP_NAMES
+    assert {step.name for step in DEEP_STEPS} >= {"every-configuration-deep", "protocol-deep", "store"}
+    rows = re.findall(r"(?m)^\| ([a-z-]+(?:, [a-z-]+)*) \|", (ROOT / "README.md").read_text())
+    assert {name for row in rows for name in row.split(", ")} >= {step.name for step in STEPS}
+
+
+def test_every_property_is_there() -> None:
+    assert [prop.name for prop in PROPERTIES] == PROPERTY_NAMES
+
+
+def test_every_family_of_obligations_is_there_and_verify_asks_for_all() -> None:
+    assert set(FAMILIES) >= FAMILY_NAMES
+    [proofs] = [step for step in STEPS if step.name == "proofs"]
+    assert {*proofs.command[2:], "properties"} >= FAMILY_NAMES  # those are the step of that name
+
+
+def test_every_law_of_counting_is_proved() -> None:
+    assert {law.name for law in counting.laws()} == {
+        "a set is empty or has an element",
+        "a part is no larger than the whole",
+        "parts that are large together overlap",
+    }
+
+
+def test_both_solvers_prove_what_is_promised_of_both() -> None:
+    assert SOLVERS == ("z3", "cvc5")
+    assert {obligation.solvers for obligation in induction.obligations()} == {SOLVERS}
+    assert equivalence.CVC5 >= 2
+    assert equivalence.UNCUT >= 3
+
+
+def test_flags_have_32_bits_wherever_they_are_lifted() -> None:
+    assert inputs.FLAG_BITS == induction_specification.FLAG_BITS == 32
