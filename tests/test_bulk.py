@@ -164,7 +164,12 @@ def test_a_verdict_that_differs_in_one_field_is_found(field: str) -> None:
         slots: Sequence[Slot], pfs_nmasters: int | None, prior: int | None, flags: int, semantics: Semantics
     ) -> Verdict:
         verdict = resolve(slots, pfs_nmasters, prior, flags, semantics)
-        changed: dict[str, Any] = {"outcome": Outcome.KKASSERT_L520, "focus": 0, "error": 9, "flags": verdict.flags ^ 2**31}
+        changed: dict[str, Any] = {
+            "outcome": Outcome.KKASSERT_L520,
+            "focus": 0,
+            "error": 9,
+            "flags": verdict.flags ^ 2**31,
+        }
         return verdict._replace(**{field: changed[field]})
 
     assert search(0, differs, REPAIRED) < 0

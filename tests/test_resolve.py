@@ -157,7 +157,12 @@ def test_the_public_entry_returns_the_verdict_or_raises_the_assertion(
 def test_a_wrong_verdict_does_not_leave_by_the_public_entry(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
     configuration = Configuration((MASTER,), 1, None, 0)
     right = checked.decide(configuration, SEED)
-    wrong: dict[str, Any] = {"outcome": Outcome.KKASSERT_L510, "focus": None, "error": 7, "flags": right.flags ^ ClusterFlag.RDHARD}
+    wrong: dict[str, Any] = {
+        "outcome": Outcome.KKASSERT_L510,
+        "focus": None,
+        "error": 7,
+        "flags": right.flags ^ ClusterFlag.RDHARD,
+    }
     monkeypatch.setattr(implementation, "resolve", lambda *_: right._replace(**{field: wrong[field]}))
     with pytest.raises(ViolationError, match="the_verdict_is_the_specified_one"):
         checked.decide(configuration, SEED)
