@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.sim_kit import FILES, World, by_seed, read_all
+from tests.test_front_end import climb
 
 from hammer2_cluster.as_of import narrowed
 from hammer2_cluster.device.faults import Fault, Kind
@@ -27,6 +28,9 @@ OPERATIONS: dict[str, Operation] = {
     "rename": lambda world: world.filesystem.rename(b"a", b"z"),
     "remove": lambda world: world.filesystem.remove(b"a"),
 }
+
+
+WITH_PARENTS: dict[str, Operation] = OPERATIONS | {"climb": lambda world: climb(world.on, world.roots[0])}
 
 
 def perform(world: World, operation: Operation, patience: Patience = WAIT) -> Coroutine[Any, Any, object]:
@@ -80,13 +84,13 @@ def test_who_waits_for_a_time_fails_after_it_and_holds_nothing(name: str, lost: 
     assert not world.what_is_held([1] if lost == "disconnected" else None)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", WITH_PARENTS)
 def test_an_operation_that_is_cancelled_at_any_point_releases_everything(name: str) -> None:
     for instant in (True, False):
         cancelled = 0
         for moment in range(1000):
             world, pick = World(instant=instant), by_seed(moment)
-            world.sim.start(0, perform(world, OPERATIONS[name]))
+            world.sim.start(0, perform(world, WITH_PARENTS[name]))
             for _ in range(moment):
                 if not world.sim.has_ended(0):
                     world.sim.happen(pick)

@@ -130,6 +130,34 @@ def test_a_write_that_is_cancelled_is_taken_back_everywhere() -> None:
         cluster.sim.settle(pick)
 
 
+def test_a_node_that_missed_a_part_of_a_write_does_not_count_as_having_it() -> None:
+    cluster = Cluster()
+
+    async def change() -> None:
+        await cluster.filesystems[0].put(b"c", [BIG], len(BIG))
+        cluster.journals[0].spoil(1)
+
+    cluster.sim.run(0, cluster.sessions[0].write(change))
+    cluster.sim.settle()
+    assert [node.eligible for node in cluster.control.state.nodes] == [True, False, True]
+    assert cluster.failures.queue == {1: ROOT}
+
+
+def test_what_a_node_did_for_a_session_that_has_ended_is_thrown_away() -> None:
+    days = Days()
+    days.begin(seed=964)
+    days.put(c=0, name=b"c", size=70000)
+    days.fault(n=0, kind=Kind.FULL)
+    days.stall(n=2)
+    days.put(c=0, name=b"c", size=5)
+    days.fault(n=2, kind=Kind.FULL)
+    days.fault(n=1, kind=Kind.READ_ERROR)
+    days.get(c=0, name=b"b")
+    days.get(c=1, name=b"b")
+    days.mount_all()
+    days.teardown()
+
+
 def test_the_highest_common_point_covers_all_that_failed() -> None:
     assert common((1, 2), (1, 3)) == (1,)
     assert common((1, 2), (1, 2)) == (1, 2)
