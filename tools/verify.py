@@ -59,14 +59,14 @@ class Step(NamedTuple):
 STEPS: tuple[Step, ...] = (
     Step("recorded-calls", ("hammer2-cluster", "check", "data/golden/resolve-public.jsonl.xz"), 15),
     Step("recorded-traces", ("hammer2-cluster", "check", "data/golden/traces-public.jsonl.xz"), 15),
-    Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 60),
-    Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting", "sizes", "completeness"), 140),
-    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 110),
-    Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 130),
-    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 150),
+    Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 50),
+    Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting", "sizes", "completeness"), 120),
+    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 150),
+    Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 110),
+    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 130),
     Step("contracts", ("python", "tools/contracts.py"), 50),
     Step("calibration", ("python", "-m", "hammer2_proofs.explorer.verification", "calibration"), 10),
-    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 200),
+    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 240),
 )
 
 STORE_TESTS = [

@@ -80,6 +80,8 @@ async def create(
     if repaired:
         error = await settle_write(on, failed, cluster, parent)
         if error:
+            if not may_write(parent):
+                error = parent.error or error  # the directory says why; of a new element there may be nothing
             await detach(on, cluster, created, Delete.PERMANENT if supplied is None else 0)
             if supplied is None:
                 await unlock(on, cluster)
