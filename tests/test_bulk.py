@@ -35,7 +35,7 @@ from hammer2_proofs.mutants import Mutant, load, mutate
 from hammer2_proofs.twin import decide as twin
 from hammer2_spec.configuration import Configuration, Outcome, Slot, Verdict
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
-from hammer2_spec.vocabulary import PfsType
+from hammer2_spec.vocabulary import Error, PfsType
 
 
 @cache
@@ -181,11 +181,17 @@ def test_the_types_that_are_tried_are_those_that_the_decision_knows_and_another(
     assert len(TYPES) == len(known) + 1
 
 
-def test_a_decision_that_counts_with_tids_is_not_compared_by_rank(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "leaks", lambda *_: ["resolve.py:1: slot.tid + 1"])
+@pytest.mark.parametrize(("field", "constants"), [("tid", {0}), ("error", {0, Error.INCOMPLETE})])
+def test_a_decision_that_counts_with_tids_or_errors_is_not_compared_by_rank(
+    monkeypatch: pytest.MonkeyPatch, field: str, constants: set[int]
+) -> None:
+    def leaky(decide: object, asked: str, allowed: set[int]) -> list[str]:
+        return [f"resolve.py:1: slot.{field} + 1"] if (decide, asked, allowed) == (resolve, field, constants) else []
+
+    monkeypatch.setattr(bulk, "leaks", leaky)
     result = CliRunner().invoke(bulk.main)
     assert result.exit_code == 1
-    assert "more than the order of tids and of errors decides" in result.stdout
+    assert f"more than the order of tids and of errors decides: resolve.py:1: slot.{field} + 1" in result.stdout
 
 
 def test_a_mistake_is_found_in_machine_code_and_confirmed_by_cpython() -> None:

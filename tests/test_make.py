@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -203,10 +204,26 @@ def test_after_a_failed_update_nothing_that_was_installed_is_believed(
     assert kinds(commands) == ["make", "install", "link"]
 
 
+RECIPES = {
+    "verify": ["@$(PY) tools/verify.py $(ARGS)"],
+    "verify-deep": ["@$(PY) tools/verify.py --deep $(ARGS)"],
+    "test": ["@$(PY) -m pytest -n auto $(ARGS)"],
+    "lint": ["@$(PY) -m ruff check .", "@$(PY) -m ruff format --check .", "@$(PY) -m mypy"],
+}
+
+
+@pytest.mark.parametrize("target", RECIPES)
+def test_a_target_does_what_it_is_for_and_swallows_no_failure(target: str) -> None:
+    text = (ROOT / "Makefile").read_text()
+    rule = text.split(f"\n{target}: environment\n")[1]
+    lines = [line.removeprefix("\t") for line in takewhile(lambda line: line.startswith("\t"), rule.splitlines())]
+    assert lines == RECIPES[target]
+
+
 def test_ci_runs_lint_and_verify_and_test_and_stops_at_the_first_failure(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-    bin_directory = script(tmp_path / "bin" / "make", 'echo "$1"; test "$1" != "$BAD"').parent
+    bin_directory = script(tmp_path / "bin" / "make", 'echo "$*"; test "$1" != "$BAD"').parent
     for bad, expected in {
         "": ["lint", "verify", "test"],
         "lint": ["lint"],

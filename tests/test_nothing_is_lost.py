@@ -3,19 +3,28 @@
 import re
 from pathlib import Path
 
-from hammer2_proofs import counting, equivalence, induction, inputs
+from hammer2_proofs import completeness, counting, equivalence, induction, inputs, sizes
 from hammer2_proofs.induction import specification as induction_specification
 from hammer2_proofs.obligations import SOLVERS
 from hammer2_proofs.proving import FAMILIES
+from hammer2_proofs.teeth import LEAST_MUTANTS, SAMPLE
 from hammer2_spec.properties import PROPERTIES
 from verify import DEEP_STEPS, STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 
-STEP_NAMES = {
-    "recorded-calls", "recorded-traces", "every-small-configuration", "proofs", "properties", "teeth", "operations",
-    "contracts", "calibration", "protocol",
-}  # fmt: skip
+COMMANDS = {
+    "recorded-calls": "hammer2-cluster check data/golden/resolve-public.jsonl.xz",
+    "recorded-traces": "hammer2-cluster check data/golden/traces-public.jsonl.xz",
+    "every-small-configuration": "python -m hammer2_proofs.bulk",
+    "proofs": "hammer2-cluster prove equivalence induction counting sizes completeness",
+    "properties": "python -m hammer2_proofs.matrix",
+    "teeth": "hammer2-cluster prove --teeth",
+    "operations": "python -m hammer2_proofs.operations",
+    "contracts": "python tools/contracts.py",
+    "calibration": "python -m hammer2_proofs.explorer.verification calibration",
+    "protocol": "python -m hammer2_proofs.explorer.verification protocol tree",
+}
 PROPERTY_NAMES = [
     "no_configuration_ends_in_an_assertion",
     "a_cluster_without_a_pfs_is_readable_and_writable",
@@ -57,7 +66,7 @@ FAMILY_NAMES = {"equivalence", "induction", "counting", "sizes", "completeness",
 
 
 def test_every_step_of_verify_is_there_and_the_readme_tells_of_it() -> None:
-    assert {step.name for step in STEPS} >= STEP_NAMES
+    assert {step.name: " ".join(step.command) for step in STEPS} == COMMANDS
     assert {step.name for step in DEEP_STEPS} >= {"every-configuration-deep", "protocol-deep", "store"}
     rows = re.findall(r"(?m)^\| ([a-z-]+(?:, [a-z-]+)*) \|", (ROOT / "README.md").read_text())
     assert {name for row in rows for name in row.split(", ")} >= {step.name for step in STEPS}
@@ -90,3 +99,22 @@ def test_both_solvers_prove_what_is_promised_of_both() -> None:
 
 def test_flags_have_32_bits_wherever_they_are_lifted() -> None:
     assert inputs.FLAG_BITS == induction_specification.FLAG_BITS == 32
+
+
+def test_every_property_is_carried_from_each_size_to_the_next() -> None:
+    by_exchange = "the_order_of_slots_decides_only_between_equals"
+    assert {it.name for it in sizes.obligations()} == {
+        f"{name}: {count} slots and an absent one"
+        for name in PROPERTY_NAMES
+        for count in range(1, 8)
+        if name != by_exchange
+    }
+
+
+def test_no_choice_is_left_for_any_size() -> None:
+    assert [it.name for it in completeness.obligations()] == [f"{count} slots" for count in range(9)]
+
+
+def test_the_mutator_makes_as_many_mutants_as_ever() -> None:
+    assert LEAST_MUTANTS >= 900
+    assert 0 < SAMPLE <= 45

@@ -13,11 +13,12 @@ from click.testing import CliRunner
 import properties
 from hammer2_proofs import completeness, counting, exchange, matrix, sizes
 from hammer2_proofs.examples import Example, judge
+from hammer2_proofs.inputs import any_configuration, any_verdict
 from hammer2_proofs.obligations import Obligation, Status, discharge
 from hammer2_proofs.property_proofs import Search, Standing, judgement, obligations, proved, question
-from hammer2_proofs.values import count
-from hammer2_spec.configuration import ABSENT, Configuration, Slot, Verdict
-from hammer2_spec.properties import PROPERTIES, AnyProperty, Property
+from hammer2_proofs.values import count, equal, negation
+from hammer2_spec.configuration import ABSENT, Configuration, Outcome, Slot, Verdict
+from hammer2_spec.properties import PROPERTIES, AnyProperty, PairProperty, Property
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, parse
 from hammer2_spec.vocabulary import PfsType
 
@@ -239,14 +240,80 @@ def test_all_properties_together_leave_no_choice() -> None:
     assert {discharge(it).status for it in itertools.islice(completeness.obligations(), 4)} == {Status.PROVED}
 
 
-def test_a_property_that_looks_at_the_number_of_slots_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def there_are_three_slots(configuration: Configuration, _: Verdict) -> bool:
-        return len(configuration.slots) == 3
+def three(configuration: Configuration, _: Verdict) -> bool:
+    return len(configuration.slots) == 3
 
-    odd = Property("odd", "Odd.", ("C42",), "1", there_are_three_slots, there_are_three_slots)
+
+def anything(_: Configuration, __: Verdict) -> bool:
+    return True
+
+
+def both_three(_: Configuration, __: Verdict, second: Configuration, ___: Verdict) -> bool:
+    return len(second.slots) == 3
+
+
+def any_two(_: Configuration, __: Verdict, ___: Configuration, ____: Verdict) -> bool:
+    return True
+
+
+def the_first(first: Configuration, _: Verdict, __: Configuration, ___: int) -> Configuration:
+    return first
+
+
+def the_first_of_three(first: Configuration, _: Verdict, __: Configuration, ___: int) -> Configuration:
+    return Configuration(first.slots, first.pfs_nmasters, first.prior, first.flags if len(first.slots) == 3 else 0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Property("odd", "Odd.", ("C42",), "1", three, anything),
+        Property("odd", "Odd.", ("C42",), "1", anything, three),
+        PairProperty("odd", "Odd.", ("C42",), "1", (0,), the_first, both_three, any_two),
+        PairProperty("odd", "Odd.", ("C42",), "1", (0,), the_first, any_two, both_three),
+        PairProperty("odd", "Odd.", ("C42",), "1", (0,), the_first_of_three, any_two, any_two),
+    ],
+)
+def test_a_property_that_looks_at_the_number_of_slots_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, odd: AnyProperty
+) -> None:
     monkeypatch.setattr(sizes, "PROPERTIES", [odd])
     wrong = [it.name for it in sizes.obligations() if discharge(it).status is not Status.PROVED]
     assert wrong == ["odd: 2 slots and an absent one", "odd: 3 slots and an absent one"]
+
+
+TWO = Configuration((MASTER, MASTER), 2, None, 0)
+SERVED = Verdict(Outcome.OK, 0, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "other", "same"),
+    [
+        (TWO, SERVED, True),
+        (TWO, SERVED._replace(focus=1), True),
+        (TWO, SERVED._replace(focus=None), False),
+        (TWO, SERVED._replace(outcome=Outcome.KKASSERT_L510), False),
+        (TWO, SERVED._replace(error=1), False),
+        (TWO, SERVED._replace(flags=5), False),
+        (TWO._replace(slots=(MASTER, MASTER._replace(tid=1))), SERVED._replace(focus=1), False),
+        (TWO._replace(slots=(MASTER, BROKEN)), SERVED._replace(focus=1), False),
+        (TWO._replace(slots=(MASTER, MASTER._replace(type=PfsType.SLAVE))), SERVED._replace(focus=1), False),
+        (
+            TWO._replace(slots=(MASTER, MASTER._replace(type=PfsType.SLAVE)), pfs_nmasters=None),
+            SERVED._replace(focus=1),
+            True,
+        ),
+    ],
+)
+def test_two_verdicts_are_the_same_if_they_are_but_for_which_of_equals_is_the_focus(
+    configuration: Configuration, other: Verdict, same: bool
+) -> None:
+    inputs = any_configuration(2)
+    one, two = any_verdict("one_"), any_verdict("other_")
+    fixed = [equal(*pair) for pair in [(inputs.configuration, configuration), (one, SERVED), (two, other)]]
+    said = completeness.same(inputs.configuration, one, two)
+    asked = Obligation("the same", tuple(fixed), said if same else negation(said))
+    assert discharge(asked).status is Status.PROVED
 
 
 def test_an_example_comes_back_from_json_as_it_was() -> None:

@@ -35,7 +35,7 @@ def obligations(properties: Sequence[AnyProperty] = tuple(PROPERTIES)) -> Iterat
             configuration, *verdicts = (cast("Any", read(it)) for it in shown)
             return "\n".join(told(Configuration(*configuration), [Verdict(*it) for it in verdicts]))
 
-        yield Obligation(f"{count} slots", known, _same(inputs.configuration, one, other), reproduce)
+        yield Obligation(f"{count} slots", known, same(inputs.configuration, one, other), reproduce)
 
 
 def _said(lifter: Lifter, prop: Property, configuration: Configuration, verdict: Verdict) -> Truth:
@@ -43,7 +43,7 @@ def _said(lifter: Lifter, prop: Property, configuration: Configuration, verdict:
     return implies(cast("Truth", given), cast("Truth", holds))
 
 
-def _same(configuration: Configuration, one: Verdict, other: Verdict) -> Truth:
+def same(configuration: Configuration, one: Verdict, other: Verdict) -> Truth:
     """The same outcome, error and flags, and the same focus, or one that is equal in type, tid and error."""
     mine, its = cast("Optional", one.focus), cast("Optional", other.focus)
     no_pfs = cast("Optional", configuration.pfs_nmasters).none

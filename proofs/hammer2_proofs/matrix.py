@@ -167,12 +167,18 @@ def full_row(prop: AnyProperty) -> Row:
     return {
         "property": prop.name,
         "seed": seed,
-        "repaired": {"standing": (Standing.HOLDS if enough else Standing.UNDECIDED).value},
+        "repaired": {"standing": _repaired(enough, undecided).value},
         "refuted_without": without,
         "enough": enough,
         "undecided": undecided,
         "more_examples": [example_as_json(example) for example in examples[shown:]],
     }
+
+
+def _repaired(enough: Sequence[object], undecided: Sequence[object]) -> Standing:
+    if enough:
+        return Standing.HOLDS
+    return Standing.UNDECIDED if undecided else Standing.REFUTED
 
 
 def examples_of(row: Row) -> list[Example]:
