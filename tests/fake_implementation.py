@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
 import msgspec
 
@@ -22,11 +23,13 @@ from hammer2_oracle.conform.messages import (
     Started,
     answer,
 )
-from hammer2_spec.configuration import Outcome
+from hammer2_spec.configuration import FOREIGN, Outcome
 from hammer2_spec.semantics import parse
 
 semantics_text, claimed, how, after = [*sys.argv[1:], *["seed", "", "", "0"][len(sys.argv) - 1 :]]
 SEMANTICS = parse(semantics_text)
+WRONG: dict[str, Any] = {"outcome": Outcome.KKASSERT_L520, "focus": FOREIGN, "error": 99, "flags": 2**20}
+"""What one field is always said to be."""
 decided = 0
 
 
@@ -47,6 +50,8 @@ def decide(question: Question) -> msgspec.Struct:
         os.kill(os.getpid(), signal.SIGABRT)
     if how == "unstable" and decided > int(after):
         verdict = verdict._replace(error=decided)
+    if how in WRONG and verdict.outcome is Outcome.OK:
+        verdict = verdict._replace(**{how: WRONG[how]})
     if how == "high-tids" and any(slot.tid > 2**63 for slot in question.configuration.slots):
         verdict = verdict._replace(error=77)
     return answer(verdict)
@@ -73,6 +78,7 @@ def misbehave(run: int, results: list[msgspec.Struct]) -> bytes:
         "one-less": right(run, results[1:]),
         "a-float": b'{"run":%d,"result":[{"o":"ok","F":0.5,"e":0,"g":0}]}\n' % run,
         "two-answers": b'{"run":%d,"skipped":"x","error":"y"}\n' % run,
+        "skip-all": b'{"run":%d,"skipped":"not written yet"}\n' % run,
         "skip": b'{"run":%d,"skipped":"not written yet"}\n' % run,
         "fail": b'{"run":%d,"error":"out of memory"}\n' % run,
     }
@@ -89,12 +95,12 @@ def main() -> None:
         elif line.startswith(b'{"stop"'):
             if how == "never-stops":
                 time.sleep(60)
-            return
+            sys.exit(3 if how == "ends-badly" else 0)
         else:
             asked = msgspec.json.decode(line, type=RunResolve)
             before = decided
             results = [decide(question) for question in asked.resolve]
-            strange = before <= int(after) < decided
+            strange = before <= int(after) < decided or how == "skip-all"
             say_bytes(misbehave(asked.run, results) if strange else right(asked.run, results))
 
 

@@ -2,8 +2,11 @@
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
+import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,15 @@ from hypothesis import given
 
 from hammer2_cluster.program import program
 from hammer2_cluster.resolve import resolve
+from hammer2_oracle.conform import campaigns
+from hammer2_oracle.conform.judging import Judgement, judge
 from hammer2_oracle.conform.messages import Answer, Question, answer, question
+from hammer2_oracle.conform.random_questions import life, search
 from hammer2_oracle.status import Status
 from hammer2_oracle.testing import configurations, semantics
-from hammer2_spec.configuration import Configuration
-from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, Semantics
+from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot, Verdict
+from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
+from hammer2_spec.vocabulary import PfsType
 
 ROOT = Path(__file__).resolve().parent.parent
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_implementation.py"))]
@@ -133,6 +140,85 @@ def test_what_only_random_questions_find_is_shrunk() -> None:
     assert divergence["question"]["s"][0][1] > 2**63
 
 
+@pytest.mark.parametrize("field", Verdict._fields)
+def test_an_answer_that_is_wrong_in_one_field_alone_is_found(field: str) -> None:
+    found = examined("repaired", "repaired", field)
+    assert found["status"] == Status.DIFFER
+    assert found["divergences"][0]["fields"] == [field]
+
+
+def test_answers_that_fit_no_semantics_are_not_explained_away() -> None:
+    found = examined("seed", "seed", "error", options=["--semantics", "auto"])
+    assert found["status"] == Status.DIFFER
+    assert found["unexplained"] > 0
+
+
+def test_the_semantics_that_are_asked_for_decide_not_the_claimed_ones() -> None:
+    found = examined("seed", "seed", options=["--semantics", "repaired"])
+    assert (found["status"], found["semantics"]) == (Status.DIFFER, "repaired")
+
+
+def test_an_implementation_that_skips_everything_has_passed_nothing() -> None:
+    found = examined("seed", "seed", "skip-all")
+    assert (found["status"], found["agrees"]) == (Status.UNDECIDED, 0)
+
+
+def test_ctrl_c_ends_the_examination_and_says_so() -> None:
+    words = [str(PROGRAM), "conform", "--slots", "3", "--json", "--", *FAKE, "seed"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "its own affair" in process.stderr.readline()  # the implementation runs
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == Status.UNDECIDED
+    assert json.loads(output)["stopped"] == "interrupted"
+
+
+def test_small_questions_are_all_there_are() -> None:
+    for most, members in ((0, []), (1, [1]), (2, [1, 2])):
+        asked = list(campaigns.small(most))
+        assert len({it._replace(flags=0) for it in asked}) == len(asked)
+        for count in members:
+            of_that_size = [it for it in asked if len(it.slots) == count]
+            assert {it.slots for it in of_that_size} == set(product(campaigns.MEMBERS, repeat=count))
+        assert {it.pfs_nmasters for it in asked} == {None, 0, 1, 2, 3}
+        assert {it.prior for it in asked} == {None, FOREIGN, *range(most)}
+    kinds = {(slot.type, slot.error != 0) for slot in campaigns.MEMBERS if slot.present}
+    votes = (PfsType.MASTER, PfsType.SLAVE, PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT)
+    assert kinds >= set(product(votes, (False, True)))
+
+
+def test_a_life_goes_on_with_what_was_left() -> None:
+    asked: list[Configuration] = []
+    master = Slot(True, PfsType.MASTER, 5, 0)
+
+    def ask(configuration: Configuration) -> Judgement:
+        asked.append(configuration)
+        return judge(configuration, answer(resolve(*configuration, SEED)), SEED)
+
+    one = Configuration((ABSENT, master), 1, None, 4)
+    life([(one, False), (one, True), (one._replace(slots=(master, ABSENT)), True), (one, False)], ask)
+    flags = resolve(*one, SEED).flags
+    assert [it.prior for it in asked] == [None, 1, FOREIGN, None]
+    assert [it.flags for it in asked] == [4, flags, flags, 4]
+
+
+def test_the_seed_decides_what_is_asked() -> None:
+    def lives(seed: int) -> list[Configuration]:
+        asked: list[Configuration] = []
+
+        class Listens:
+            def ask(self, batch: list[Configuration]) -> list[Answer]:
+                asked.extend(batch)
+                return [answer(resolve(*it, REPAIRED)) for it in batch]
+
+        search(Listens(), REPAIRED, 10, seed, False, lambda _: None)  # type: ignore[arg-type]  # it only asks
+        return asked
+
+    assert lives(1) == lives(1) != lives(2)
+
+
 def test_an_unstable_answer_is_called_so() -> None:
     found = examined("seed", "seed", "unstable", "50")
     assert not found["divergences"][0]["stable"]
@@ -168,6 +254,12 @@ def test_one_that_does_not_stop_has_not_passed() -> None:
     found = examined("seed", "seed", "never-stops")
     assert found["status"] == Status.DIFFER
     assert found["stopped"] == "does not answer: told to stop, it runs on after 3 s"
+
+
+def test_one_that_ends_badly_has_not_passed() -> None:
+    found = examined("seed", "seed", "ends-badly")
+    assert found["status"] == Status.DIFFER
+    assert found["stopped"] == "ended: told to stop: exit status 3"
 
 
 def test_standard_error_passes_through() -> None:
