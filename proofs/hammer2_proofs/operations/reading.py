@@ -20,7 +20,7 @@ from hammer2_spec.vocabulary import (
 )
 
 SCAN_LIMIT = 12
-"""More steps than any scan of the model's few elements may take."""
+"""So many more elements than all nodes hold a scan may find before it is called endless."""
 
 
 class Reader(Judge):
@@ -253,12 +253,13 @@ class Reader(Judge):
         )
         embedded = any(c.data is not None and c.data[0x051] & 1 for _, c in parent.members())
         expected = sorted(e.key for e, n in held.items() if n >= self.needed())
+        most = SCAN_LIMIT + sum(1 for node in self.model.nodes for _ in node.elements())
         seen: list[int] = []
         cluster, after = self.lookup(parent, beg, end, flags)
         while cluster is not None:
             chains = rules.chains_of(cluster)
             seen.append(chains[0].bref.key)
-            self.demand(len(seen) < SCAN_LIMIT, "A scan ends")
+            self.demand(len(seen) < most, "A scan ends")
             if by_key:
                 (self.drop if flags & Lookup.NOLOCK else self.unlock)(cluster)
                 if after == 0 or after > end:
