@@ -18,7 +18,7 @@ from hammer2_cluster.program import program
 from hammer2_oracle.cli import main
 from hammer2_oracle.status import Status
 from hammer2_proofs import proving
-from hammer2_proofs.obligations import NotReproduced, Obligation, Read
+from hammer2_proofs.obligations import TIMEOUT_SECONDS, NotReproduced, Obligation, Read
 from hammer2_proofs.proving import FAMILIES
 from hammer2_proofs.source import Place, Refused
 
@@ -92,7 +92,7 @@ def test_what_is_refuted_differs_and_shows_its_counterexample() -> None:
     assert result.exit_code == Status.DIFFER
     assert "    slot 0\n    x is 7\n" in result.stdout
     assert "2 of 3 proved (z3 2, cvc5 1), 1 refuted, " in result.stdout
-    assert result.stdout.endswith(f"\nReproduce with: {program()} prove --timeout 120 'made: false'\n")
+    assert result.stdout.endswith(f"\nReproduce with: {program()} prove --timeout {TIMEOUT_SECONDS:g} 'made: false'\n")
 
 
 @pytest.mark.parametrize("made", [["vacuous"]], indirect=True)
@@ -197,7 +197,7 @@ def test_ctrl_c_loses_neither_the_names_nor_that_nothing_was_asked(monkeypatch: 
     monkeypatch.setattr(proving, "discharge", stop)
     stopped = answered("made: true", "false")
     assert (stopped["status"], stopped["answers"]) == (Status.UNDECIDED, [])
-    assert stopped["reproduce"] == f"{program()} prove --timeout 120 'made: true' false"
+    assert stopped["reproduce"] == f"{program()} prove --timeout {TIMEOUT_SECONDS:g} 'made: true' false"
     monkeypatch.setattr(proving, "FAMILIES", {"made": stop})
     result = run()
     assert result.exit_code == Status.UNDECIDED

@@ -62,7 +62,7 @@ def test_an_action_whose_guard_does_not_hold_is_refused_and_changes_nothing() ->
 def test_nobody_can_write_the_control_state() -> None:
     control = Control([1, 1, 1], 3, 1)
     with pytest.raises(AttributeError):
-        control.state = control.state  # type: ignore[misc]
+        control.state = control.state  # type: ignore[misc]  # what must fail
     with pytest.raises(AttributeError):
-        control.state.nodes[0].eligible = True  # type: ignore[misc]
+        control.state.nodes[0].eligible = True  # type: ignore[misc]  # what must fail
     assert control.state.clients[0].phase is Phase.IDLE

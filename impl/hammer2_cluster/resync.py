@@ -123,7 +123,7 @@ class Resync:
         async for _, (result, error) in self._on.ask(handle, perform, slots=[n], even_empty=True):
             if error is not None:
                 raise Interrupted(f"node {n}: {error}")
-            return result  # type: ignore[return-value]
+            return result  # type: ignore[return-value]  # what the call gave
         raise Interrupted(f"node {n} is gone")
 
     def _sources(self) -> Iterator[tuple[int, int]]:

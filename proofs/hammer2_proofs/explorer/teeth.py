@@ -258,7 +258,7 @@ def main(sample: int | None, seed: int | None) -> None:
     """Run the mutants; exit status 1 if too few are noticed, 3 if it was interrupted."""
     fates = everything()
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    chosen = fates if sample is None else random.Random(seed).sample(fates, min(sample, len(fates)))  # noqa: S311
+    chosen = fates if sample is None else random.Random(seed).sample(fates, min(sample, len(fates)))  # noqa: S311 - a sample
     print(f"{len(fates)} mutants, {len(chosen)} run, seed {seed}", flush=True)
     tally = Tally()
     try:
