@@ -1,7 +1,7 @@
 """The properties of the decision: proved for all configurations, or refuted by the smallest one.
 
 A property is proved under one Semantics for configurations of 8 slots and of none; the sizes between are covered,
-because an absent slot at the end changes nothing (``exchange``). Counting is cut out where it can be (``counting``).
+because an absent slot at the end changes nothing (``sizes``). Counting is cut out where it can be (``counting``).
 That the order of slots plays no part is proved by ``exchange``, too, for any number of them.
 
 A refutation is a concrete example, smallest first in slots, then in pfs_nmasters, the prior focus, and type, tid and

@@ -21,6 +21,11 @@ Text: TypeAlias = Annotated[str, Meta(max_length=1_000)]
 Number: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
+def focus_read(said: int | Foreign | None) -> int | None:
+    """A focus as the decision has it."""
+    return FOREIGN if said == "foreign" else said
+
+
 class Message(Struct, omit_defaults=True, forbid_unknown_fields=True):
     """Strict, and absent fields stay absent."""
 
@@ -53,7 +58,7 @@ class Question(Message):
     def configuration(self) -> Configuration:
         """The question as the decision takes it."""
         slots = tuple([ABSENT if member is None else Slot(True, *member) for member in self.s])
-        return Configuration(slots, self.m, FOREIGN if self.p == "foreign" else self.p, self.f)
+        return Configuration(slots, self.m, focus_read(self.p), self.f)
 
 
 class RunResolve(Message):
@@ -100,8 +105,7 @@ class Answer(Message):
     @property
     def verdict(self) -> Verdict | None:
         """The answer as the decision gives it, None if the decision never gives it."""
-        focus = FOREIGN if self.F == "foreign" else self.F
-        return Verdict(OUTCOMES[self.o], focus, self.e, self.g) if self.o in OUTCOMES else None
+        return Verdict(OUTCOMES[self.o], focus_read(self.F), self.e, self.g) if self.o in OUTCOMES else None
 
 
 class Answered(Message):

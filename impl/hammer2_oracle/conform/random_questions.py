@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hammer2_oracle.conform.examination import Examination, Skipped
 from hammer2_oracle.conform.judging import GOOD, Judgement, asserts, judge
-from hammer2_oracle.conform.messages import Answer
+from hammer2_oracle.conform.messages import Answer, focus_read
 from hammer2_oracle.testing import configurations
 from hammer2_spec.configuration import FOREIGN, Configuration, Outcome
 from hammer2_spec.semantics import Semantics
@@ -35,7 +35,7 @@ def life(calls: list[tuple[Configuration, bool]], ask: Callable[[Configuration],
         slots, pfs_nmasters, prior, flags = drawn
         if goes_on and left is not None:
             flags = left.g
-            prior = FOREIGN if left.F == "foreign" else left.F
+            prior = focus_read(left.F)
             if prior is not None and prior != FOREIGN and not (prior < len(slots) and slots[prior].present):
                 prior = FOREIGN  # the chain that was the focus has left the cluster
         judgement = ask(Configuration(slots, pfs_nmasters, prior, flags))

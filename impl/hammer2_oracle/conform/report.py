@@ -8,11 +8,10 @@ import msgspec
 
 from hammer2_cluster.program import pasted
 from hammer2_oracle.conform.judging import Judgement, Standing, Tally, described
-from hammer2_oracle.conform.messages import Answer, Introduction, answer, question
+from hammer2_oracle.conform.messages import Answer, Introduction, answer, focus_read, question
 from hammer2_oracle.explanation import explain
 from hammer2_oracle.status import Status
 from hammer2_oracle.vectors import in_words
-from hammer2_spec.configuration import FOREIGN
 from hammer2_spec.notation import arguments, draw, format_flags
 from hammer2_spec.semantics import Semantics
 
@@ -77,7 +76,7 @@ def drawn(judgement: Judgement, semantics: Semantics) -> Iterator[str]:
     configuration, expected, reply, standing = judgement
     marks: dict[str, int | None] = {"focus before": configuration.prior, "expected focus": expected.focus}
     if isinstance(reply, Answer):
-        marks["got focus"] = FOREIGN if reply.F == "foreign" else reply.F
+        marks["got focus"] = focus_read(reply.F)
         yield "differs from what it claims"
     else:
         yield f"{standing.value}: {reply if isinstance(reply, Exception) else reply.reason}"

@@ -6,9 +6,9 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from hammer2_oracle.conform import campaigns
-from hammer2_oracle.conform.examination import Examination, GivenUp, Reply
+from hammer2_oracle.conform.examination import Examination, GivenUp
 from hammer2_oracle.conform.implementation import Misbehaved
-from hammer2_oracle.conform.judging import GOOD, Judgement, Standing, asserts, inferred, judge
+from hammer2_oracle.conform.judging import Judgement, Standing, asserts, inferred, judge
 from hammer2_oracle.conform.messages import Answer
 from hammer2_oracle.conform.report import Report
 from hammer2_spec.configuration import Configuration
@@ -50,12 +50,10 @@ def examine(command: Sequence[str], plan: Plan, tell: Callable[[Report], None] =
     """
     examination = Examination(command, plan.timeout)
     try:
-        asked: list[tuple[Configuration, Reply]] = []
         report = Report(examination.introduction, plan.semantics or parse(examination.introduction.semantics))
         with _stopping(report):
             if plan.infer:
-                asked = list(examination.ask_all(campaigns.smoke()))
-                report.semantics, report.unexplained = inferred(asked)
+                report.semantics, report.unexplained = inferred(list(examination.ask_all(campaigns.smoke())))
             _ask(examination, report, plan, tell)
             _ask_again(examination, report)
             examination.stop()
@@ -122,4 +120,4 @@ def _ask_again(examination: Examination, report: Report) -> None:
 def _differently(one: Judgement, other: Judgement) -> bool:
     if isinstance(one.reply, Answer) or isinstance(other.reply, Answer):
         return one.reply != other.reply
-    return one.standing is not other.standing or (one.standing in GOOD) != (other.standing in GOOD)
+    return one.standing is not other.standing
