@@ -323,7 +323,7 @@ def test_kinds_are_told_apart_line_by_line(tmp_path: Path) -> None:
 
 def test_every_kind_is_registered_under_its_own_name() -> None:
     assert [kind_named(name).name for name in KINDS] == list(KINDS)
-    assert {title for title, _ in SCHEMAS.values()} == {*KINDS, "message of conform"}
+    assert {title for title, _ in SCHEMAS.values()} == {*KINDS, "divergence", "message of conform"}
     marks = [marks for marks, _ in KINDS.values()]
     assert len(frozenset().union(*marks)) == sum(len(keys) for keys in marks)
 

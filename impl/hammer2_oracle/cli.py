@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "findings": "Show what is wrong with the original, and what mends it.",
     "explore": "Visit every reachable state of a model.",
     "conform": "Examine an implementation that answers over a pipe.",
+    "replay": "Ask an implementation again where it once went wrong.",
     "store": "Run a real cluster on file-backed nodes.",
 }
 """Each is a function of the same name in a module of the same name under hammer2_oracle.commands."""

@@ -10,7 +10,7 @@ from hammer2_oracle.record_kinds import Contradiction, Difference, RecordKind
 from hammer2_oracle.vector_record import OUTCOMES, Vector, path_name
 from hammer2_spec.configuration import Verdict
 from hammer2_spec.notation import draw as draw_slots
-from hammer2_spec.notation import format_flags, format_focus
+from hammer2_spec.notation import format_flags, format_focus, format_nmasters
 from hammer2_spec.semantics import Semantics
 
 FEW: Final = 500
@@ -66,7 +66,7 @@ def draw(vector: Vector, differences: Sequence[Difference]) -> list[str]:
     if focus:
         marks |= {"expected focus": focus.expected, "got focus": focus.got}
     lines = draw_slots(vector.configuration.slots, marks)
-    lines.append(f"pfs_nmasters {vector.m}, flags before {format_flags(vector.f)}")
+    lines.append(f"{format_nmasters(vector.m)}, flags before {format_flags(vector.f)}")
     for field, expected, got, _ in differences:
         lines.append(f"{field}: expected {in_words(field, expected)}, got {in_words(field, got)}")
     return lines

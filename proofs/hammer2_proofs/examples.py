@@ -6,7 +6,7 @@ from typing import NamedTuple
 from hammer2_cluster import resolve
 from hammer2_cluster.program import pasted
 from hammer2_spec.configuration import Configuration, Outcome, Verdict
-from hammer2_spec.notation import arguments, draw, format_flags, format_focus
+from hammer2_spec.notation import arguments, draw, format_flags, format_focus, format_nmasters
 from hammer2_spec.properties import AnyProperty, Property
 from hammer2_spec.semantics import Semantics, describe
 
@@ -68,11 +68,10 @@ def told(configuration: Configuration, verdicts: Sequence[Verdict]) -> Iterator[
     foci = {f"focus {n}": verdict.focus for n, verdict in enumerate(verdicts, 1)}
     after = {"focus after": verdicts[0].focus} if len(verdicts) == 1 else foci
     yield from draw(configuration.slots, {"focus before": configuration.prior, **after})
-    nmasters = "no PFS" if configuration.pfs_nmasters is None else f"pfs_nmasters {configuration.pfs_nmasters}"
     for verdict in verdicts:
         yield (
-            f"{nmasters}: {Outcome(verdict.outcome).text}, focus {format_focus(verdict.focus)}, error {verdict.error}, "
-            f"flags {format_flags(verdict.flags)}"
+            f"{format_nmasters(configuration.pfs_nmasters)}: {Outcome(verdict.outcome).text}, "
+            f"focus {format_focus(verdict.focus)}, error {verdict.error}, flags {format_flags(verdict.flags)}"
         )
 
 

@@ -80,6 +80,11 @@ def format_focus(focus: int | None) -> str:
     return "a chain that is no member" if focus == FOREIGN else f"slot {focus}"
 
 
+def format_nmasters(pfs_nmasters: int | None) -> str:
+    """How many masters the PFS should have, or that there is none."""
+    return "no PFS" if pfs_nmasters is None else f"pfs_nmasters {pfs_nmasters}"
+
+
 def format_flags(flags: int) -> str:
     """Write a cluster's flag word as a number and the names of its bits."""
     return " ".join([f"{flags:#x}", *names_of(flags, ClusterFlag)])

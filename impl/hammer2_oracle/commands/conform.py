@@ -1,7 +1,10 @@
 """``hammer2-cluster conform``: examine an implementation that speaks JSON lines on its standard input and output."""
 
+from pathlib import Path
+
 import click
 
+from hammer2_oracle.conform import DIRECTORY
 from hammer2_oracle.options import SECONDS, json_option
 from hammer2_oracle.status import Status
 from hammer2_spec.semantics import parse
@@ -39,9 +42,25 @@ from hammer2_spec.semantics import parse
     metavar="SECONDS",
     help="How long the implementation may be silent.",
 )
+@click.option(
+    "--save",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DIRECTORY,
+    show_default=True,
+    metavar="DIR",
+    help="Where divergences are kept, for replay.",
+)
 @json_option
 def conform(
-    command: tuple[str, ...], semantics: str, slots: int, lives: int, seed: int, timeout: float, as_json: bool
+    command: tuple[str, ...],
+    semantics: str,
+    slots: int,
+    lives: int,
+    seed: int,
+    timeout: float,
+    directory: Path,
+    as_json: bool,
 ) -> Status:
     """Examine the implementation that COMMAND starts. docs/reference/conform.md describes what the two say.
 
@@ -54,4 +73,4 @@ def conform(
         given = None if semantics in ("claimed", "auto") else parse(semantics)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--semantics") from None
-    return run(command, Plan(given, semantics == "auto", slots, lives, seed, timeout), as_json)
+    return run(command, Plan(given, semantics == "auto", slots, lives, seed, timeout), directory, as_json)

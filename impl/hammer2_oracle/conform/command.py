@@ -5,21 +5,33 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
 from hammer2_cluster.program import pasted
 from hammer2_oracle.conform import report as reports
+from hammer2_oracle.conform.divergence import Divergence, save
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import described
 from hammer2_oracle.conform.report import Report
 from hammer2_oracle.conform.run import Plan, examine
+from hammer2_oracle.options import complain
 from hammer2_oracle.screen import Screen
-from hammer2_oracle.status import Status
+from hammer2_oracle.status import Status, worst
 
 
-def run(command: Sequence[str], plan: Plan, as_json: bool) -> Status:
-    """Examine an implementation and print what was found. Raises click.ClickException where it cannot be examined."""
+def run(command: Sequence[str], plan: Plan, directory: Path, as_json: bool) -> Status:
+    """Examine an implementation, keep and print what was found.
+
+    Args:
+        command: the implementation.
+        plan: what is asked.
+        directory: where divergences are kept.
+        as_json: print one object.
+
+    Raises click.ClickException where it cannot be examined.
+    """
     try:
         with _progress() as tell:
             report = examine(command, plan, tell)
@@ -34,16 +46,31 @@ def run(command: Sequence[str], plan: Plan, as_json: bool) -> Status:
     except ValueError as error:
         raise click.ClickException(f"{shlex.join(command)} introduces itself with {error}") from None
     reproduce = reproduction(command, plan)
+    kept, complaint = _kept(reports.records(report, command, reproduce), directory)
     if as_json:
         click.echo(json.dumps(reports.as_json(report, command, reproduce)))
-        return report.status
+    else:
+        _show(report, kept, reproduce)
+    if complaint:
+        complain(complaint)
+    return worst(report.status, Status.BAD_INPUT if complaint else Status.AGREE)
+
+
+def _kept(divergences: Sequence[Divergence], directory: Path) -> tuple[list[Path], str]:
+    """Where they are kept, or why they are not."""
+    try:
+        return save(divergences, directory), ""
+    except OSError as error:
+        return [], f"the divergences are not kept: {error.filename}: {error.strerror}"
+
+
+def _show(report: Report, kept: Sequence[Path], reproduce: str) -> None:
     screen = Screen()
-    for line in reports.lines(report):
+    for line in reports.lines(report, kept):
         screen.line(line)
     screen.line(report.sentence, "bold red" if report.status else "bold green")
     if report.status:
         screen.line(f"Reproduce with: {reproduce}")
-    return report.status
 
 
 def reproduction(command: Sequence[str], plan: Plan) -> str:

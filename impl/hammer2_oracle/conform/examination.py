@@ -122,12 +122,17 @@ class Examination:
         self.restarts += 1
         if self.restarts > RESTARTS:
             raise GivenUp(f"it has been started anew {RESTARTS} times")
+        self.renew()
+
+    def renew(self) -> None:
+        """Go on with a process that has not been asked anything yet."""
+        self._implementation.end()
         self._implementation = Implementation(self.command, self.timeout)
 
     def stop(self) -> None:
         """Tell the implementation to stop. Raises Misbehaved where it does not end as it should."""
         self._implementation.stop()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End the implementation at once."""
         self._implementation.end()

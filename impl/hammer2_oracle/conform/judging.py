@@ -11,6 +11,7 @@ from hammer2_cluster.resolve import resolve
 from hammer2_oracle.conform.examination import Failed, Reply, Skipped
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.messages import Answer, answer
+from hammer2_oracle.conform.rules import rules
 from hammer2_spec.configuration import Configuration, Outcome, Verdict
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics, describe
 
@@ -55,6 +56,11 @@ class Judgement(NamedTuple):
         known = {"the original": SEED, "the repaired decision": REPAIRED}
         got = self.reply.verdict
         return tuple(name for name, semantics in known.items() if resolve(*self.configuration, semantics) == got)
+
+    def rules(self, semantics: Semantics) -> Iterator[str]:
+        """Which rules decide it, if an answer differs."""
+        if isinstance(self.reply, Answer):
+            yield from rules(self.configuration, semantics, [name for name, _, _ in self.fields], self.reply.verdict)
 
 
 def asserts(configuration: Configuration, semantics: Semantics) -> bool:

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from hammer2_cluster.program import pasted
+from hammer2_cluster.program import from_here, pasted
+from hammer2_oracle.conform.divergence import Divergence
 from hammer2_oracle.conform.judging import Judgement, Standing, Tally, described
 from hammer2_oracle.conform.messages import Answer, Introduction, answer, focus_read, question
 from hammer2_oracle.explanation import explain
 from hammer2_oracle.status import Status
 from hammer2_oracle.vectors import in_words
-from hammer2_spec.notation import arguments, draw, format_flags
+from hammer2_spec.notation import arguments, draw, format_flags, format_nmasters
 from hammer2_spec.semantics import Semantics
 
 
@@ -48,17 +51,24 @@ class Report:
         return f"{counts.total():,} decisions: {', '.join(parts) or 'nothing was asked'}"
 
 
-def lines(report: Report) -> Iterator[str]:
-    """The report for people, but for its last line."""
+def lines(report: Report, kept: Sequence[Path]) -> Iterator[str]:
+    """The report for people, but for its last line.
+
+    Args:
+        report: what is known.
+        kept: the files in which the divergences are kept.
+    """
     who = report.introduction
     yield f"{who.name} {who.version} ({who.language}), which claims to be {who.semantics}"
     if report.unexplained is not None:
         but = f", but for {report.unexplained:,} of them" if report.unexplained else ""
         yield f"its answers are those of {described(report.semantics)}{but}"
     yield f"judged by {described(report.semantics)}"
-    for judgement in report.tally.first:
+    for judgement, path in zip_longest(report.tally.first, kept):
         yield ""
         yield from drawn(judgement, report.semantics)
+        if path:
+            yield f"    $ {pasted('replay', from_here(str(path)))}"
         if judgement in report.unstable:
             yield "asked again, it answered in another way"
     if report.tally.first:
@@ -81,17 +91,16 @@ def drawn(judgement: Judgement, semantics: Semantics) -> Iterator[str]:
     else:
         yield f"{standing.value}: {reply if isinstance(reply, Exception) else reply.reason}"
     yield from (f"    {line}" for line in draw(configuration.slots, marks))
-    nmasters = "no PFS" if configuration.pfs_nmasters is None else f"pfs_nmasters {configuration.pfs_nmasters}"
-    yield f"    {nmasters}, flags before {format_flags(configuration.flags)}"
+    yield f"    {format_nmasters(configuration.pfs_nmasters)}, flags before {format_flags(configuration.flags)}"
     for name, right, got in judgement.fields:
         yield f"    {name}: expected {_shown(name, right)}, got {_shown(name, got)}"
     if judgement.like:
         yield f"    that is the answer of {' and '.join(judgement.like)}"
-    explanation = explain(configuration, semantics)
-    for i, part in enumerate(explanation.parts):
+    yield from (f"    {line}" for line in judgement.rules(semantics))
+    parts = explain(configuration, semantics).parts
+    for i, part in enumerate(parts):
         if configuration.slots[i].present:
             yield f"    slot {i} {'counts' if part.counted else 'is left out'}: {part.why}"
-    yield f"    focus: {explanation.focus_why}"
     yield f"    $ {pasted('resolve', '--semantics', described(semantics), *arguments(configuration))}"
 
 
@@ -116,22 +125,32 @@ def as_json(report: Report, command: Sequence[str], reproduce: str) -> dict[str,
         "skipped_because": dict(report.tally.reasons),
         "like": dict(report.tally.like),
         "stopped": report.stopped or None,
-        "divergences": [record(it, report) for it in report.tally.first],
+        "divergences": msgspec.to_builtins(records(report, command, reproduce)),
         "reproduce": reproduce,
     }
 
 
-def record(judgement: Judgement, report: Report) -> dict[str, Any]:
+def record(judgement: Judgement, report: Report, command: Sequence[str], reproduce: str) -> Divergence:
     """One reply that is not good."""
     reply = judgement.reply
-    return {
-        "standing": judgement.standing.name.lower(),
-        "question": msgspec.to_builtins(question(judgement.configuration)),
-        "expected": msgspec.to_builtins(answer(judgement.expected)),
-        "got": msgspec.to_builtins(reply) if isinstance(reply, Answer) else None,
-        "detail": None if isinstance(reply, Answer) else str(reply if isinstance(reply, Exception) else reply.reason),
-        "fields": [name for name, _, _ in judgement.fields],
-        "like": list(judgement.like),
-        "stable": judgement not in report.unstable,
-        "semantics": described(report.semantics),
-    }
+    return Divergence(
+        "resolve",
+        judgement.standing.name.lower(),  # type: ignore[arg-type]  # those that are not good are the literal's
+        question(judgement.configuration),
+        answer(judgement.expected),
+        reply if isinstance(reply, Answer) else None,
+        None if isinstance(reply, Answer) else str(reply if isinstance(reply, Exception) else reply.reason),
+        [name for name, _, _ in judgement.fields],
+        [*judgement.like],
+        [*judgement.rules(report.semantics)],
+        judgement not in report.unstable,
+        described(report.semantics),
+        [*command],
+        report.introduction,
+        reproduce,
+    )
+
+
+def records(report: Report, command: Sequence[str], reproduce: str) -> list[Divergence]:
+    """The first replies that are not good."""
+    return [record(it, report, command, reproduce) for it in report.tally.first]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from typing import Final, NamedTuple
 
 from hammer2_oracle.conform import campaigns
@@ -52,14 +51,12 @@ def examine(command: Sequence[str], plan: Plan, tell: Callable[[Report], None] =
     try:
         report = Report(examination.introduction, plan.semantics or parse(examination.introduction.semantics))
         with _stopping(report):
-            if plan.infer:
-                report.semantics, report.unexplained = inferred(list(examination.ask_all(campaigns.smoke())))
             _ask(examination, report, plan, tell)
             _ask_again(examination, report)
             examination.stop()
         return report
     finally:
-        examination.end()
+        examination.close()
 
 
 @contextmanager
@@ -76,8 +73,8 @@ def _stopping(report: Report) -> Iterator[None]:
 
 
 def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
-    questions: Iterable[Configuration] = chain(campaigns.smoke(), campaigns.small(plan.slots))
-    spare = _dies_of_assertions(examination, report.semantics)
+    spare = _ask_smoke(examination, report, plan.infer)
+    questions: Iterable[Configuration] = campaigns.small(plan.slots)
     if spare:
         questions = _bearable(questions, report)
     for n, (configuration, reply) in enumerate(examination.ask_all(questions)):
@@ -93,10 +90,14 @@ def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[R
     tell(report)
 
 
-def _dies_of_assertions(examination: Examination, semantics: Semantics) -> bool:
-    """Whether the implementation ends where the original asserts."""
-    asserting = next((it for it in campaigns.smoke() if asserts(it, semantics)), None)
-    return asserting is not None and isinstance(examination.ask([asserting])[0], Misbehaved)
+def _ask_smoke(examination: Examination, report: Report, infer: bool) -> bool:
+    """Ask what tells most. Returns whether the implementation ends where the original asserts."""
+    asked = list(examination.ask_all(campaigns.smoke()))
+    if infer:
+        report.semantics, report.unexplained = inferred(asked)
+    for configuration, reply in asked:
+        report.tally.note(judge(configuration, reply, report.semantics))
+    return any(isinstance(reply, Misbehaved) and asserts(it, report.semantics) for it, reply in asked)
 
 
 def _bearable(questions: Iterable[Configuration], report: Report) -> Iterator[Configuration]:
@@ -109,6 +110,9 @@ def _bearable(questions: Iterable[Configuration], report: Report) -> Iterator[Co
 
 
 def _ask_again(examination: Examination, report: Report) -> None:
+    """Ask in a new process for what went wrong, and there once more and again."""
+    if report.tally.first:
+        examination.renew()
     for bad in report.tally.first:
         again = [
             judge(bad.configuration, examination.ask([bad.configuration])[0], report.semantics) for _ in range(AGAIN)

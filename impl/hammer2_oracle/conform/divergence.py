@@ -1,0 +1,71 @@
+"""The record of a reply that is not good: found once, kept in a file of its own, asked again as often as wanted."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from hammer2_oracle.conform.messages import Answer, Introduction, Message, Question
+from hammer2_oracle.reading import Unreadable
+from hammer2_spec.semantics import Semantics, parse
+
+ENDING: Final = ".divergence.json"
+
+
+class Divergence(Message):
+    """One reply that is not good."""
+
+    part: Literal["resolve"]
+    standing: Literal["differs", "failed", "misbehaved"]
+    question: Question
+    expected: Answer
+    got: Annotated[Answer | None, Meta(description="null: it gave no answer, detail says what happened")]
+    detail: str | None
+    fields: Annotated[list[str], Meta(description="which fields differ: outcome, focus, error, flags")]
+    like: Annotated[list[str], Meta(description="whose answer it is instead")]
+    rules: Annotated[list[str], Meta(description="why the expected answer is right, and what the other breaks")]
+    stable: Annotated[bool, Meta(description="asked again, on its own and repeatedly, it went wrong in the same way")]
+    semantics: Annotated[str, Meta(description="what it is judged by, as --semantics has it")]
+    implementation: Annotated[list[str], Meta(min_length=1, description="the command that starts it")]
+    introduction: Annotated[Introduction, Meta(description="what it said of itself")]
+    reproduce: Annotated[str, Meta(description="the command line that found it")]
+
+    def __post_init__(self) -> None:
+        """Look at what single fields cannot say. Raises ValueError."""
+        parse(self.semantics)
+
+    @property
+    def judged_by(self) -> Semantics:
+        """What it is judged by."""
+        return parse(self.semantics)
+
+    @property
+    def file_name(self) -> str:
+        """The same for the same question, whoever was asked: a directory keeps one divergence once."""
+        about = msgspec.json.encode([self.part, self.semantics, self.question])
+        return f"{self.part}-{hashlib.sha256(about).hexdigest()[:12]}{ENDING}"
+
+
+def save(divergences: Sequence[Divergence], directory: Path) -> list[Path]:
+    """Write each to a file, which are returned. Raises OSError."""
+    if divergences:
+        directory.mkdir(parents=True, exist_ok=True)
+    paths = [directory / it.file_name for it in divergences]
+    for path, it in zip(paths, divergences, strict=True):
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(it), indent=1) + b"\n")
+    return paths
+
+
+def read(place: Path) -> Iterator[tuple[Path, Divergence]]:
+    """Read a file, or all divergences in a directory, in the order of their names. Raises Unreadable, OSError."""
+    paths = sorted(place.glob(f"*{ENDING}")) if place.is_dir() else [place]
+    if not paths:
+        raise Unreadable(str(place), None, None, f"holds no divergence: expected files named *{ENDING}")
+    for path in paths:
+        try:
+            yield path, msgspec.json.decode(path.read_bytes(), type=Divergence)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unreadable(str(path), None, None, f"is no divergence: {error}") from None

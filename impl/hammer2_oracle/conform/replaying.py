@@ -1,0 +1,77 @@
+"""Asking again what once went wrong: is it fixed, or does it still fail?"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from enum import Enum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hammer2_oracle.conform.divergence import Divergence
+from hammer2_oracle.conform.examination import Examination, Skipped
+from hammer2_oracle.conform.implementation import Misbehaved
+from hammer2_oracle.conform.judging import GOOD, Judgement, judge
+from hammer2_oracle.status import Status
+
+TRIES: Final = 20
+"""How often something is asked again that went wrong only now and then."""
+
+
+class Fate(Enum):
+    """What became of a divergence."""
+
+    FIXED = "FIXED"
+    FAILS = "still failing"
+    OPEN = "undecided"
+    """It is not answered any more, or it went wrong only now and then, and did not this time."""
+
+    @property
+    def status(self) -> Status:
+        """How a command ends that found this."""
+        return {Fate.FIXED: Status.AGREE, Fate.FAILS: Status.DIFFER, Fate.OPEN: Status.UNDECIDED}[self]
+
+
+class Replayed(NamedTuple):
+    """A divergence, asked again."""
+
+    path: Path
+    divergence: Divergence
+    fate: Fate
+    judgement: Judgement | None
+    """None: it does not start any more."""
+    why: str
+
+
+def replay(found: Iterator[tuple[Path, Divergence]], command: Sequence[str], timeout: float) -> Iterator[Replayed]:
+    """Ask for each divergence again, in a process of its own.
+
+    Args:
+        found: the divergences, and where they are kept.
+        command: the implementation; nothing: the one in which each was found.
+        timeout: seconds that it may be silent.
+
+    Raises:
+        Misbehaved: the implementation cannot be started, or does not introduce itself.
+    """
+    for path, divergence in found:
+        with closing(Examination(command or divergence.implementation, timeout)) as examination:
+            yield Replayed(path, divergence, *_again(divergence, examination))
+
+
+def _again(divergence: Divergence, examination: Examination) -> tuple[Fate, Judgement | None, str]:
+    judgement = None
+    for _ in range(1 if divergence.stable else TRIES):
+        [reply] = examination.ask([divergence.question.configuration])
+        judgement = judge(divergence.question.configuration, reply, divergence.judged_by)
+        if judgement.standing not in GOOD:
+            return Fate.FAILS, judgement, _what(judgement)
+        if isinstance(reply, Skipped):
+            return Fate.OPEN, judgement, f"it skips this: {reply.reason}"
+    if not divergence.stable:
+        return Fate.OPEN, judgement, f"it went wrong only now and then, and not in {TRIES} tries"
+    return Fate.FIXED, judgement, ""
+
+
+def _what(judgement: Judgement) -> str:
+    if isinstance(judgement.reply, Misbehaved):
+        return str(judgement.reply)
+    return ", ".join(name for name, _, _ in judgement.fields) or judgement.standing.value
