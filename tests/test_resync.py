@@ -78,6 +78,19 @@ def test_a_pass_copies_what_was_when_it_began_while_others_write_on() -> None:
         cluster.media_agree_with_the_control_state()
 
 
+def test_a_file_that_shrinks_into_its_inode_during_a_pass_takes_its_blocks_along() -> None:
+    cluster = fallen_behind(files=1)
+    task = cluster.resync(2)
+    cluster.sim.start("task 2", task.run())
+    while task.progress.copied < 3:
+        cluster.sim.happen()
+    cluster.sim.run(0, cluster.put(0, b"0", b"little"))
+    cluster.sim.settle()
+    assert cluster.sim.result("task 2").passes > 1
+    assert all_equal(cluster)
+    assert not problems(cluster.devices)
+
+
 def test_two_nodes_are_resynchronized_at_once() -> None:
     cluster = Cluster(5, tasks=5)
     for n in (1, 3):

@@ -12,6 +12,7 @@ from hammer2_cluster.store import lookup
 from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.deletion import delete
+from hammer2_cluster.store.inode_data import is_direct
 from hammer2_cluster.store.insertion import create
 from hammer2_cluster.store.modification import modify
 from hammer2_cluster.store.volume import Volume, entries_in, parent_of
@@ -118,6 +119,10 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
         await _remove_at(item, entry.key)
         before = None
     chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.ALWAYS)
+    if chain is not None and _has_blocks(chain) and entry.type == BrefType.INODE and is_direct(content):
+        volume.unlock(chain)  # its blocks go with it: embedded data has no place for them
+        await _remove_at(item, entry.key)
+        chain = None
     if chain is None:
         bref = Blockref(entry.type, key=entry.key, keybits=entry.keybits)
         error, chain = await create(item, None, root.pmp, bref, entry.length, 0)
@@ -135,6 +140,11 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
     volume.unlock(lookup.stored(item))
     if failed:
         raise WriteError(f"{volume.name}: what is to be copied cannot be written")
+
+
+def _has_blocks(chain: StoredChain) -> bool:
+    """Whether it is an inode with a block table; nobody knows of one that cannot be read."""
+    return chain.bref.type == BrefType.INODE and chain.data is not None and not is_direct(chain.data)
 
 
 async def declare(root: StoredChain, path: Path, entry: Entry) -> None:
