@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from hammer2_oracle.cli import COMMANDS
+from hammer2_oracle.commands.harness import FILES as HARNESSES
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
@@ -126,6 +127,7 @@ def test_the_wheel_holds_the_typed_packages_and_nothing_else(tmp_path: Path) -> 
     assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
     assert {f"{package}/py.typed" for package in PACKAGES} <= files
     assert {f"{path.relative_to(path.parents[1])}" for path in PACKAGES["hammer2_spec"].glob("*.py")} <= files
+    assert {f"hammer2_oracle/harnesses/{name}" for name in HARNESSES.values()} <= files
     assert any(name.endswith("licenses/LICENSE") for name in files)
     assert "License-Expression: BSD-3-Clause\n" in metadata
     assert "Requires-Python: >=3.11\n" in metadata

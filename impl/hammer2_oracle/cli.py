@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "findings": "Show what is wrong with the original, and what mends it.",
     "explore": "Visit every reachable state of a model.",
     "conform": "Examine an implementation that answers over a pipe.",
+    "harness": "Write what a port in C, Perl or Python needs to be examined.",
     "replay": "Ask an implementation again where it once went wrong.",
     "store": "Run a real cluster on file-backed nodes.",
 }

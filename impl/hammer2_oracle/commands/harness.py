@@ -1,0 +1,22 @@
+"""``hammer2-cluster harness``: the file that lets conform examine a port in some language."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from hammer2_oracle.status import Status
+
+FILES: Final = {"c": "hammer2_conform.h", "perl": "Hammer2Conform.pm", "python": "hammer2_conform.py"}
+DIRECTORY: Final = Path(__file__).parents[1] / "harnesses"
+
+
+@click.command("harness")
+@click.argument("language", type=click.Choice(list(FILES)))
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True), default=".")
+def harness(language: str, directory: Path) -> Status:
+    """Write the file that lets conform examine a port in LANGUAGE to DIRECTORY (here, unless you name one)."""
+    file = directory / FILES[language]
+    file.write_text((DIRECTORY / file.name).read_text())
+    click.echo(f"{file}: its first lines tell how to use it")
+    return Status.AGREE

@@ -1,0 +1,71 @@
+package Hammer2Conform;
+
+# Lets `hammer2-cluster conform` examine a port of hammer2_cluster_resolve() that can be called from Perl.
+#
+#     use lib '.';
+#     use Hammer2Conform;
+#
+#     sub decide {
+#         my ($question) = @_;
+#         ... call your resolve ...
+#         return { outcome => 'ok', focus => 0, error => 0, flags => 0x3304 };
+#     }
+#
+#     exit Hammer2Conform::serve('my port', '0.1', 'seed', \&decide);
+#
+#     $ hammer2-cluster conform -- perl port.pl
+#
+# A question is a hash:
+#     slots         a list; undef where there is no chain, else { pfs_type => 6, mirror_tid => 7, error => 0 }
+#     pfs_nmasters  0..255, or undef: the cluster has no PFS, its pmp is NULL
+#     focus         the focus before: a slot, 'foreign' (a chain, but no member of the cluster), or undef
+#     flags         the cluster's flags before
+# An answer is one too: outcome ('ok', or the name of an assertion like 'kkassert:L510'), focus, error, flags.
+#
+# Needs a perl with integers of 64 bits, and nothing beyond what comes with it.
+
+use strict;
+use warnings;
+use JSON::PP ();
+
+our $PROTOCOL = 1;
+
+# Answer the oracle until it says stop. The name and the version are for people; the semantics say what of the original
+# is mended: 'seed', 'repaired', '+name,..' or '-name,..'. Returns the status to leave with.
+sub serve {
+    my ($name, $version, $semantics, $resolve) = @_;
+    my $json = JSON::PP->new->utf8;
+    my $introduction = {
+        protocol => $PROTOCOL, name => $name, language => 'Perl', version => $version,
+        parts => ['resolve'], semantics => $semantics,
+    };
+    local $| = 1;
+    while (my $line = <STDIN>) {
+        my $message = $json->decode($line);
+        return 0 if exists $message->{stop};
+        my $said;
+        if (exists $message->{start}) {
+            $said = { started => $introduction };
+        } elsif (exists $message->{resolve}) {
+            $said = { run => $message->{run}, result => [map { _answered($_, $resolve) } @{ $message->{resolve} }] };
+        } else {
+            $said = { run => $message->{run}, skipped => 'this harness knows resolve alone' };
+        }
+        print $json->encode($said), "\n";
+    }
+    print STDERR "Hammer2Conform: the oracle has gone without saying stop\n";
+    return 2;
+}
+
+sub _answered {
+    my ($asked, $resolve) = @_;
+    my @slots = map { defined $_ ? { pfs_type => $_->[0], mirror_tid => $_->[1], error => $_->[2] } : undef } @{ $asked->{s} };
+    my $answer = $resolve->({
+        slots => \@slots, pfs_nmasters => $asked->{m}, focus => $asked->{p}, flags => $asked->{f},
+    });
+    my $focus = $answer->{focus};
+    $focus += 0 if defined $focus && $focus ne 'foreign';    # a number, whatever it was last used as
+    return { o => $answer->{outcome} // 'ok', F => $focus, e => $answer->{error} + 0, g => $answer->{flags} + 0 };
+}
+
+1;
