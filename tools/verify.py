@@ -77,6 +77,7 @@ STORE_TESTS = [
 
 DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations"), 15),
+    Step("protocol-decisions", ("python", "-m", "hammer2_proofs.protocol_decisions"), 300),
     Step("protocol-proofs", ("hammer2-cluster", "prove", "protocol"), 150),
     Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 1800),
     Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "400", "--seed", "1"), 1200),

@@ -88,6 +88,7 @@ class Layout:
         self.sizes = dict(model.sizes)
         self.records: dict[str, type] = {}
         self.flags: set[tuple[type, str]] = set()
+        self._enumerations: dict[tuple[type, str], type[IntEnum]] = {}
         self.slots = 0
         self._offset = 0
         self.keys: list[Key] = []
@@ -123,6 +124,8 @@ class Layout:
         for field, annotation, path in fields:
             if is_flag(annotation):
                 self.flags.add((owner, field))
+            if isinstance(annotation, type) and issubclass(annotation, IntEnum):
+                self._enumerations[owner, field] = annotation
             high = largest(path, annotation, ranges)
             if high > MOST:
                 raise TypeError(f"{path} goes up to {high}: a field may hold up to {MOST}")
@@ -169,10 +172,8 @@ class Layout:
     def _value(self, owner: type, name: str, number: int) -> object:
         if (owner, name) in self.flags:
             return bool(number)
-        annotation = get_type_hints(owner)[name]
-        if isinstance(annotation, type) and issubclass(annotation, IntEnum):
-            return annotation(number)
-        return number
+        enumeration = self._enumerations.get((owner, name))
+        return number if enumeration is None else enumeration(number)
 
     def pack(self, state: Any, alike: Sequence[Sequence[int]] = ()) -> tuple[int, ...]:  # noqa: ANN401  # a state of any model
         """The state in words; like records (indices of keys) in ascending order if groups of them are given.
