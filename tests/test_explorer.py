@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from hammer2_cluster.program import program
 from hammer2_oracle.commands.explore import explore
 from hammer2_proofs.explorer import calibration, reference
+from hammer2_proofs.explorer.dialect.terms import NotInDialect
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.itf import export
 from hammer2_proofs.explorer.layout import FieldOverflow, Layout
@@ -23,7 +24,6 @@ from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import check
 from hammer2_proofs.explorer.report import rows, traces
 from hammer2_proofs.explorer.search import Found, Progress, search
-from hammer2_proofs.explorer.translate import NotInDialect
 from hammer2_spec.protocol import notation
 from hammer2_spec.transition_system import Action, Model, StepInvariant, replaced
 

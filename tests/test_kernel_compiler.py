@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hammer2_proofs.explorer import compiler, machine
 from hammer2_proofs.explorer.machine import Machine
+from hammer2_proofs.explorer.machine_code.language import NotCompiled
 
 SMALL = st.integers(-(2**20), 2**20)
 WORD = 2**64
@@ -146,12 +147,12 @@ def test_a_shift_by_more_than_a_word_gives_nothing() -> None:
 )
 def test_what_is_outside_the_language_is_refused(body: str, why: str) -> None:
     text = "def both(v: values, w: values) -> int:\n    return v[0] + w[0]\n"
-    with pytest.raises(compiler.NotCompiled, match=why):
+    with pytest.raises(NotCompiled, match=why):
         compiler.compiled(text + f"def f(x: int, v: values) -> int:\n    {body}\n")
 
 
 def test_what_python_calls_takes_and_gives_whole_words() -> None:
-    with pytest.raises(compiler.NotCompiled, match="no bools"):
+    with pytest.raises(NotCompiled, match="no bools"):
         compiler.compiled("@entry\ndef f(x: bool) -> int:\n    return 1\n")
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from hammer2_proofs.explorer import compiler
+from hammer2_proofs.explorer.machine_code import emitting, expressions, language, statements
 
 KEPT_DAYS = 30
 """Machine code that has not been used for so long is removed when other code is made."""
@@ -42,7 +44,10 @@ def _target() -> Any:  # noqa: ANN401  # llvmlite has no types
 @cache
 def _stamp() -> str:
     """What else the machine code depends on: the compilers and the processor."""
-    own = "".join(Path(str(module)).read_text(encoding="utf-8") for module in (compiler.__file__, __file__))
+    own = "".join(
+        Path(str(module.__file__)).read_text(encoding="utf-8")
+        for module in (language, emitting, expressions, statements, compiler, sys.modules[__name__])
+    )
     return f"{llvmlite.__version__} {llvm.llvm_version_info} {llvm.get_host_cpu_name()} {own}"
 
 
@@ -101,9 +106,9 @@ class Machine(SimpleNamespace):
         for name, signature in compiler.entries(text).items():
             setattr(self, name, self._callable(name, signature))
 
-    def _callable(self, name: str, signature: compiler.Signature) -> Callable[..., int]:
+    def _callable(self, name: str, signature: language.Signature) -> Callable[..., int]:
         result = ctypes.c_int64 if signature.results else None
-        types = [ctypes.c_void_p if kind in compiler.ELEMENTS else ctypes.c_int64 for _, kind in signature.parameters]
+        types = [ctypes.c_void_p if kind in language.ELEMENTS else ctypes.c_int64 for _, kind in signature.parameters]
         engine = self._engine
         function = ctypes.CFUNCTYPE(result, *types)(engine.get_function_address(name))
 

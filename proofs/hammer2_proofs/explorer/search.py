@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hammer2_proofs.explorer.dialect.signatures import setup_vector
 from hammer2_proofs.explorer.generate import (
     LOG_CULPRIT,
     LOG_OUTSIDE,
@@ -26,7 +27,6 @@ from hammer2_proofs.explorer.generate import (
 )
 from hammer2_proofs.explorer.layout import FieldOverflow, Layout
 from hammer2_proofs.explorer.machine import Machine
-from hammer2_proofs.explorer.translate import setup_vector
 from hammer2_spec.transition_system import Action, Model, sentence
 
 MEBIBYTE = 2**20

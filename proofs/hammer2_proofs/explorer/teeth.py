@@ -21,12 +21,12 @@ from typing import Any
 
 import click
 
+from hammer2_proofs.explorer.dialect.terms import NotInDialect
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.layout import FieldOverflow
 from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import failures
 from hammer2_proofs.explorer.search import MEBIBYTE, Found, search
-from hammer2_proofs.explorer.translate import NotInDialect
 from hammer2_proofs.mutants import Mutant, mutate
 from hammer2_spec.protocol import failures as failing
 from hammer2_spec.protocol import reading, resynchronization, sessions, state, writing

@@ -1,0 +1,1 @@
+"""How the text of kernels becomes LLVM's intermediate language."""
