@@ -34,8 +34,8 @@ MAY_IMPORT = {
         "hammer2_spec", "hammer2_cluster", "click", "cvc5", "icontract", "llvmlite", "numba", "numpy", "rich", "z3",
     },
     "hammer2_oracle": {
-        "hammer2_spec", "hammer2_cluster", "hammer2_proofs", "click", "cvc5", "icontract", "msgspec", "numba", "numpy",
-        "rich", "z3",
+        "hammer2_spec", "hammer2_cluster", "hammer2_proofs", "click", "cvc5", "icontract", "jinja2", "junitparser",
+        "msgspec", "numba", "numpy", "rich", "z3",
     },
 }  # fmt: skip
 # Modules for which an extra has to be installed.

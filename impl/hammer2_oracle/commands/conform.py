@@ -1,6 +1,7 @@
 """``hammer2-cluster conform``: examine an implementation that speaks JSON lines on its standard input and output."""
 
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -8,6 +9,8 @@ from hammer2_oracle.conform import DIRECTORY
 from hammer2_oracle.options import SECONDS, json_option
 from hammer2_oracle.status import Status
 from hammer2_spec.semantics import parse
+
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("conform", context_settings={"ignore_unknown_options": True})
@@ -51,8 +54,10 @@ from hammer2_spec.semantics import parse
     metavar="DIR",
     help="Where divergences are kept, for replay.",
 )
+@click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML for a CI server, too.")
+@click.option("--html", type=FILE, metavar="FILE", help="Write a page that draws each divergence, too.")
 @json_option
-def conform(
+def conform(  # noqa: PLR0913 - one for each option
     command: tuple[str, ...],
     semantics: str,
     slots: int,
@@ -60,17 +65,21 @@ def conform(
     seed: int,
     timeout: float,
     directory: Path,
+    junit: Path | None,
+    html: Path | None,
     as_json: bool,
 ) -> Status:
     """Examine the implementation that COMMAND starts. docs/reference/conform.md describes what the two say.
 
     Nothing is expected of what COMMAND prints on standard error; it passes through.
     """
-    from hammer2_oracle.conform.command import run
+    from hammer2_oracle.conform.command import Outputs, run
     from hammer2_oracle.conform.run import Plan
 
     try:
         given = None if semantics in ("claimed", "auto") else parse(semantics)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--semantics") from None
-    return run(command, Plan(given, semantics == "auto", slots, lives, seed, timeout), directory, as_json)
+    return run(
+        command, Plan(given, semantics == "auto", slots, lives, seed, timeout), Outputs(directory, junit, html), as_json
+    )

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -21,13 +22,22 @@ from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status, worst
 
 
-def run(command: Sequence[str], plan: Plan, directory: Path, as_json: bool) -> Status:
+class Outputs(NamedTuple):
+    """What is written besides what is printed."""
+
+    divergences: Path
+    """The directory where they are kept."""
+    junit: Path | None = None
+    html: Path | None = None
+
+
+def run(command: Sequence[str], plan: Plan, outputs: Outputs, as_json: bool) -> Status:
     """Examine an implementation, keep and print what was found.
 
     Args:
         command: the implementation.
         plan: what is asked.
-        directory: where divergences are kept.
+        outputs: what is written.
         as_json: print one object.
 
     Raises click.ClickException where it cannot be examined.
@@ -46,7 +56,7 @@ def run(command: Sequence[str], plan: Plan, directory: Path, as_json: bool) -> S
     except ValueError as error:
         raise click.ClickException(f"{shlex.join(command)} introduces itself with {error}") from None
     reproduce = reproduction(command, plan)
-    kept, complaint = _kept(reports.records(report, command, reproduce), directory)
+    kept, complaint = _written(report, reports.records(report, command, reproduce), outputs)
     if as_json:
         click.echo(json.dumps(reports.as_json(report, command, reproduce)))
     else:
@@ -56,12 +66,22 @@ def run(command: Sequence[str], plan: Plan, directory: Path, as_json: bool) -> S
     return worst(report.status, Status.BAD_INPUT if complaint else Status.AGREE)
 
 
-def _kept(divergences: Sequence[Divergence], directory: Path) -> tuple[list[Path], str]:
-    """Where they are kept, or why they are not."""
+def _written(report: Report, divergences: Sequence[Divergence], outputs: Outputs) -> tuple[list[Path], str]:
+    """Where the divergences are kept, and why something could not be written."""
+    kept: list[Path] = []
     try:
-        return save(divergences, directory), ""
+        kept = save(divergences, outputs.divergences)
+        if outputs.junit:
+            from hammer2_oracle.conform.junit import write
+
+            write(outputs.junit, report, divergences)
+        if outputs.html:
+            from hammer2_oracle.conform.page import page
+
+            outputs.html.write_text(page(report, divergences, kept), encoding="utf-8")
     except OSError as error:
-        return [], f"the divergences are not kept: {error.filename}: {error.strerror}"
+        return kept, f"not all could be written: {error.filename}: {error.strerror}"
+    return kept, ""
 
 
 def _show(report: Report, kept: Sequence[Path], reproduce: str) -> None:

@@ -31,6 +31,10 @@ class Standing(Enum):
 GOOD: Final = (Standing.AGREES, Standing.UNDEFINED, Standing.SKIPPED)
 
 
+INTRODUCTION: Final = "introduction"
+"""What comes before the first campaign."""
+
+
 class Judgement(NamedTuple):
     """A question, and what came of it."""
 
@@ -90,7 +94,8 @@ def _standing(expected: Verdict, reply: Reply) -> Standing:
 class Tally:
     """What came of all questions so far."""
 
-    counts: Counter[Standing] = field(default_factory=Counter)
+    campaigns: dict[str, Counter[Standing]] = field(default_factory=dict)
+    """What came of each campaign, in the order in which they began."""
     not_asked: int = 0
     """Questions on which the original asserts, which an implementation that dies of one is spared."""
     reasons: Counter[str] = field(default_factory=Counter)
@@ -101,9 +106,17 @@ class Tally:
     """The first that are not good."""
     kept: int = 20
 
+    def __post_init__(self) -> None:
+        """Begin."""
+        self.begin(INTRODUCTION)
+
+    def begin(self, campaign: str) -> None:
+        """Count under this name from now on."""
+        self._now = self.campaigns.setdefault(campaign, Counter())
+
     def note(self, judgement: Judgement) -> None:
         """Count it, and keep it if it is among the first bad ones."""
-        self.counts[judgement.standing] += 1
+        self.count(judgement.standing)
         if isinstance(judgement.reply, Skipped):
             self.reasons[judgement.reply.reason] += 1
         if judgement.standing is Standing.DIFFERS:
@@ -111,10 +124,24 @@ class Tally:
         if judgement.standing not in GOOD and len(self.first) < self.kept:
             self.first.append(judgement)
 
+    def count(self, standing: Standing) -> None:
+        """Count one of these."""
+        self._now[standing] += 1
+
+    @property
+    def counts(self) -> Counter[Standing]:
+        """What came of all campaigns."""
+        return sum(self.campaigns.values(), Counter())
+
     @property
     def bad(self) -> int:
         """How many are not good."""
-        return sum(count for standing, count in self.counts.items() if standing not in GOOD)
+        return bad(self.counts)
+
+
+def bad(counts: Counter[Standing]) -> int:
+    """How many are not good."""
+    return sum(count for standing, count in counts.items() if standing not in GOOD)
 
 
 def inferred(asked: Sequence[tuple[Configuration, Reply]]) -> tuple[Semantics, int]:

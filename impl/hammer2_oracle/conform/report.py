@@ -1,5 +1,6 @@
 """What is known of an implementation, in lines for people and as an object for machines."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -42,13 +43,23 @@ class Report:
         return Status.UNDECIDED if self.stopped or not self.tally.counts[Standing.AGREES] else Status.AGREE
 
     @property
+    def described(self) -> str:
+        """What it is judged by, in words."""
+        return described(self.semantics)
+
+    @property
     def sentence(self) -> str:
         """The result in one line."""
         counts = self.tally.counts
-        parts = [f"{counts[standing]:,} {standing.value}" for standing in Standing if counts[standing]]
+        parts = [in_counts(counts)] if counts else []
         if self.tally.not_asked:
             parts.append(f"{self.tally.not_asked:,} not asked, because the original asserts there")
         return f"{counts.total():,} decisions: {', '.join(parts) or 'nothing was asked'}"
+
+
+def in_counts(counts: Counter[Standing]) -> str:
+    """How many there are of each."""
+    return ", ".join(f"{counts[standing]:,} {standing.value}" for standing in Standing if counts[standing])
 
 
 def lines(report: Report, kept: Sequence[Path]) -> Iterator[str]:
@@ -62,8 +73,8 @@ def lines(report: Report, kept: Sequence[Path]) -> Iterator[str]:
     yield f"{who.name} {who.version} ({who.language}), which claims to be {who.semantics}"
     if report.unexplained is not None:
         but = f", but for {report.unexplained:,} of them" if report.unexplained else ""
-        yield f"its answers are those of {described(report.semantics)}{but}"
-    yield f"judged by {described(report.semantics)}"
+        yield f"its answers are those of {report.described}{but}"
+    yield f"judged by {report.described}"
     for judgement, path in zip_longest(report.tally.first, kept):
         yield ""
         yield from drawn(judgement, report.semantics)
@@ -115,12 +126,16 @@ def as_json(report: Report, command: Sequence[str], reproduce: str) -> dict[str,
         "command": "conform",
         "implementation": [*command],
         "introduction": msgspec.to_builtins(report.introduction),
-        "semantics": described(report.semantics),
+        "semantics": report.described,
         "inferred": report.unexplained is not None,
         "unexplained": report.unexplained,
         "status": report.status,
         "decisions": counts.total(),
         **{standing.name.lower(): counts[standing] for standing in Standing},
+        "campaigns": {
+            name: {standing.name.lower(): count for standing, count in came.items()}
+            for name, came in report.tally.campaigns.items()
+        },
         "not_asked": report.tally.not_asked,
         "skipped_because": dict(report.tally.reasons),
         "like": dict(report.tally.like),
@@ -144,7 +159,7 @@ def record(judgement: Judgement, report: Report, command: Sequence[str], reprodu
         [*judgement.like],
         [*judgement.rules(report.semantics)],
         judgement not in report.unstable,
-        described(report.semantics),
+        report.described,
         [*command],
         report.introduction,
         reproduce,

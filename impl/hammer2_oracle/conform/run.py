@@ -10,11 +10,16 @@ from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Judgement, Standing, asserts, inferred, judge
 from hammer2_oracle.conform.messages import Answer
 from hammer2_oracle.conform.report import Report
+from hammer2_oracle.words import counted
 from hammer2_spec.configuration import Configuration
 from hammer2_spec.semantics import Semantics, parse
 
 AGAIN: Final = 3
 """How often a bad reply is asked for again, to see whether it is stable."""
+
+
+ENDING: Final = "told to stop"
+"""What comes after the last campaign."""
 
 
 class Plan(NamedTuple):
@@ -53,6 +58,7 @@ def examine(command: Sequence[str], plan: Plan, tell: Callable[[Report], None] =
         with _stopping(report):
             _ask(examination, report, plan, tell)
             _ask_again(examination, report)
+            report.tally.begin(ENDING)
             examination.stop()
         return report
     finally:
@@ -69,11 +75,12 @@ def _stopping(report: Report) -> Iterator[None]:
         report.stopped = "interrupted"
     except Misbehaved as misbehaved:
         report.stopped = str(misbehaved)
-        report.tally.counts[Standing.MISBEHAVED] += 1
+        report.tally.count(Standing.MISBEHAVED)
 
 
 def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
     spare = _ask_smoke(examination, report, plan.infer)
+    report.tally.begin(f"all clusters of at most {counted(plan.slots, 'member')}")
     questions: Iterable[Configuration] = campaigns.small(plan.slots)
     if spare:
         questions = _bearable(questions, report)
@@ -84,6 +91,7 @@ def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[R
     if plan.lives and not report.tally.bad:
         from hammer2_oracle.conform.random_questions import search
 
+        report.tally.begin(f"{plan.lives:,} random lives")
         found = search(examination, report.semantics, plan.lives, plan.seed, spare, report.tally.note)
         if found is not None:
             report.tally.note(found)
@@ -92,6 +100,7 @@ def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[R
 
 def _ask_smoke(examination: Examination, report: Report, infer: bool) -> bool:
     """Ask what tells most. Returns whether the implementation ends where the original asserts."""
+    report.tally.begin("smoke")
     asked = list(examination.ask_all(campaigns.smoke()))
     if infer:
         report.semantics, report.unexplained = inferred(asked)

@@ -1,0 +1,138 @@
+"""The report of an examination as one page of HTML that needs nothing else: each divergence drawn as a table."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from hammer2_cluster.program import from_here, pasted
+from hammer2_oracle.conform.divergence import Divergence
+from hammer2_oracle.conform.judging import described
+from hammer2_oracle.conform.messages import Answer, focus_read
+from hammer2_oracle.conform.report import Report, in_counts
+from hammer2_oracle.explanation import explain
+from hammer2_oracle.vectors import in_words
+from hammer2_spec.configuration import Configuration
+from hammer2_spec.notation import arguments, format_flags, format_nmasters, format_slot, type_name
+
+ENVIRONMENT: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+FIELDS: Final = {"outcome": "o", "focus": "F", "error": "e", "flags": "g"}
+
+
+class Step(NamedTuple):
+    """One row of a picture: what happens at every node."""
+
+    name: str
+    cells: list[str]
+    kind: str = ""
+    """How it is drawn: expected, got, or plainly."""
+    remark: str = ""
+    """What is no node's: a focus that is none."""
+
+
+class Value(NamedTuple):
+    """A field of the answer."""
+
+    name: str
+    before: str
+    expected: str
+    got: str
+    differs: bool
+
+
+class Picture(NamedTuple):
+    """A divergence as it is drawn."""
+
+    title: str
+    file: str
+    what: str
+    columns: list[str]
+    steps: list[Step]
+    values: list[Value]
+    rules: list[str]
+    parts: list[str]
+    commands: list[str]
+
+
+def page(report: Report, divergences: Sequence[Divergence], kept: Sequence[Path]) -> str:
+    """The page.
+
+    Args:
+        report: what is known.
+        divergences: those that are drawn.
+        kept: where they are kept; nothing where they are not.
+    """
+    paths = [*map(str, kept), *[""] * (len(divergences) - len(kept))]
+    return ENVIRONMENT.get_template("page.html").render(
+        report=report,
+        campaigns=[(name, in_counts(counts) or "nothing to judge") for name, counts in report.tally.campaigns.items()],
+        pictures=[picture(it, path) for it, path in zip(divergences, paths, strict=True)],
+    )
+
+
+def title(divergence: Divergence) -> str:
+    """A divergence in a few words: the cluster."""
+    configuration = divergence.question.configuration
+    members = " ".join("*" * (i == configuration.prior) + format_slot(it) for i, it in enumerate(configuration.slots))
+    return f"{members or 'no members'}, {format_nmasters(configuration.pfs_nmasters)}"
+
+
+def picture(divergence: Divergence, path: str) -> Picture:
+    """Draw a divergence: the nodes are columns, the steps of the decision rows."""
+    configuration, semantics = divergence.question.configuration, divergence.judged_by
+    parts = explain(configuration, semantics).parts
+    commands = [pasted("resolve", "--semantics", described(semantics), *arguments(configuration))]
+    if path:
+        commands.append(pasted("replay", from_here(path)))
+    wrong = f"answers otherwise: {', '.join(divergence.fields)}" if divergence.got else str(divergence.detail)
+    like = f"; that is the answer of {' and '.join(divergence.like)}" if divergence.like else ""
+    return Picture(
+        title(divergence),
+        Path(path).name,
+        f"{wrong}{like}{'' if divergence.stable else '; asked again, it answered in another way'}",
+        [f"node {i}" for i in range(len(configuration.slots))],
+        list(_steps(divergence, configuration, [part.counted for part in parts])),
+        list(_values(divergence, configuration)),
+        divergence.rules,
+        [f"node {i}: {part.why}" for i, part in enumerate(parts) if configuration.slots[i].present],
+        commands,
+    )
+
+
+def _steps(divergence: Divergence, configuration: Configuration, counted: Sequence[bool]) -> Iterator[Step]:
+    slots = configuration.slots
+    yield Step("member", [type_name(slot.type) if slot.present else "–" for slot in slots])
+    yield Step("mirror_tid", [str(slot.tid) if slot.present else "" for slot in slots])
+    yield Step("error", [str(slot.error or "none") if slot.present else "" for slot in slots])
+    yield _focus("focus before", configuration.prior, len(slots))
+    words = ["counts" if part else "left out" for part in counted]
+    yield Step("quorum", [word if slot.present else "" for word, slot in zip(words, slots, strict=True)])
+    yield _focus("focus expected", focus_read(divergence.expected.F), len(slots), "expected")
+    if divergence.got:
+        wrong = "focus" in divergence.fields
+        yield _focus("focus got", focus_read(divergence.got.F), len(slots), "got" if wrong else "expected")
+
+
+def _focus(name: str, focus: int | None, count: int, kind: str = "") -> Step:
+    at = focus if focus is not None and 0 <= focus < count else None
+    cells = ["●" if i == at else "" for i in range(count)]
+    return Step(name, cells, kind, in_words("focus", focus) if at is None else "")
+
+
+def _values(divergence: Divergence, configuration: Configuration) -> Iterator[Value]:
+    before = {"focus": in_words("focus", configuration.prior), "flags": format_flags(configuration.flags)}
+    for name in FIELDS:
+        got = _value(name, divergence.got) if divergence.got else "nothing"
+        yield Value(name, before.get(name, ""), _value(name, divergence.expected), got, name in divergence.fields)
+
+
+def _value(name: str, answer: Answer) -> str:
+    value = getattr(answer, FIELDS[name])
+    return in_words(name, focus_read(value) if name == "focus" else value)
