@@ -14,10 +14,12 @@ from hammer2_cluster.journal import Journal
 from hammer2_cluster.resync import Resync
 from hammer2_cluster.sessions import Session
 from hammer2_cluster.simulated import Simulation
+from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import LABEL
 from hammer2_cluster.store.pfs import assemble
 from hammer2_cluster.straight import Straight
+from hammer2_cluster.synchronization import SynchronizationThread
 from hammer2_spec.semantics import REPAIRED
 
 GRACE = 50
@@ -26,7 +28,9 @@ GRACE = 50
 class Cluster:
     """Nodes, clients with sessions, and what was acknowledged."""
 
-    def __init__(self, masters: int = 3, *, clients: int = 1, writes: int = 60, tasks: int = 0) -> None:
+    def __init__(
+        self, masters: int = 3, *, clients: int = 1, writes: int = 60, tasks: int = 0, watched: bool = False
+    ) -> None:
         self.sim = Simulation(masters)
         nodes = self.sim.nodes
         self.devices = [FaultyDevice(device, node) for device, node in zip(devices_with(masters), nodes, strict=True)]
@@ -38,6 +42,7 @@ class Cluster:
         self.journals = [Journal(cast("ChainLayer", self.chains)) for _ in range(clients)]
         self.failures = Failures(self.control, self.sim.shared, self.chains, root, LABEL, self._spoil)
         self.ons, self.sessions, self.filesystems = [], [], []
+        self.sim.shared.promises = lambda: tuple(node.promised for node in self.control.state.nodes)
         for c, journal in enumerate(self.journals):
             on = self.sim.client(c, cast("ChainLayer", journal))
             own_root = straight.run(life_cycle.copy(straight, root))
@@ -46,6 +51,7 @@ class Cluster:
             self.sessions.append(Session(on, c, own_root, journal, self.control, self.failures, GRACE))
             self.filesystems.append(Filesystem(on, self.chains, LABEL, own_root, []))
         self.tasks = [self.sim.client(f"task {n}", self.chains) for n in range(tasks)]
+        self.watchers = [self.watch(n) for n in range(masters if watched else 0)]
 
     def _spoil(self, client: Hashable, n: int) -> None:
         assert isinstance(client, int)
@@ -59,6 +65,19 @@ class Cluster:
 
     def resync(self, n: int) -> Resync:
         return Resync(self.tasks[n], n, self.filesystems[0].pmp, self.chains, self.control, self.failures)
+
+    def watch(self, n: int) -> SynchronizationThread:
+        """Start the synchronization thread of a node."""
+        on = self.sim.client(f"synchronization of {n}", self.chains)
+        pmp = self.filesystems[0].pmp
+        thread = SynchronizationThread(on, n, pmp, self.chains, self.control, self.failures)
+        self.sim.serve(f"synchronization of {n}", thread.run())
+        return thread
+
+    def mount_again(self, n: int) -> None:
+        """A node is there again, and takes part as of its media."""
+        self.failures.returned(n)
+        at_once(self.failures.mount_again(n))
 
     def media_agree_with_the_control_state(self) -> None:
         """Each node that is mounted has on its media the version that the control state says."""

@@ -9,11 +9,11 @@ from tests.test_front_end import climb
 
 from hammer2_cluster.as_of import narrowed
 from hammer2_cluster.device.faults import Fault, Kind
-from hammer2_cluster.front_end import FAIL, WAIT, Cancelled, Patience, fail_after
 from hammer2_cluster.loading import load_first
 from hammer2_cluster.locking import lock, unlock
 from hammer2_cluster.objects import Iocb
 from hammer2_cluster.outcomes import deref
+from hammer2_cluster.patience import FAIL, WAIT, Cancelled, Patience, fail_after
 from hammer2_cluster.store.directory import UnavailableError
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import LABEL

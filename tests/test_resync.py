@@ -26,7 +26,7 @@ def fallen_behind(*, clients: int = 1, files: int = 3) -> Cluster:
         cluster.sim.run(0, cluster.put(0, b"%d" % n, BIG))
     cluster.sim.run(0, cluster.sessions[0].write(lambda: cluster.filesystems[0].remove(b"a")))
     cluster.sim.settle()
-    cluster.failures.mount_again(2)
+    cluster.mount_again(2)
     return cluster
 
 
@@ -56,7 +56,7 @@ def test_what_did_not_change_is_not_copied_again() -> None:
     cluster.failures.disconnected(2)
     cluster.sim.run(0, cluster.put(0, b"0", b"little"))
     cluster.sim.settle()
-    cluster.failures.mount_again(2)
+    cluster.mount_again(2)
     second = cluster.sim.run("task 2", cluster.resync(2).run())
     assert first.copied > second.copied == 1
     assert second.skipped == 2
@@ -97,7 +97,7 @@ def test_two_nodes_are_resynchronized_at_once() -> None:
         cluster.failures.disconnected(n)
     cluster.sim.run(0, cluster.put(0, b"c", BIG))
     for n in (1, 3):
-        cluster.failures.mount_again(n)
+        cluster.mount_again(n)
         cluster.sim.start(f"task {n}", cluster.resync(n).run())
     cluster.sim.settle(by_seed(3))
     assert all(node.eligible for node in cluster.control.state.nodes)
@@ -116,7 +116,7 @@ def test_a_pass_whose_source_or_target_is_lost_can_be_begun_again(lost: int) -> 
         while cluster.sim.events():
             cluster.sim.happen(pick)
         cluster.media_agree_with_the_control_state()
-        cluster.failures.mount_again(lost)
+        cluster.mount_again(lost)
         cluster.sim.run(0, cluster.sessions[0].write(nothing), pick)
         for n, node in enumerate(cluster.control.state.nodes):
             if not node.eligible:
@@ -136,7 +136,7 @@ def test_a_target_that_cannot_be_written_interrupts_the_pass_and_keeps_its_versi
         cluster.sim.run("task 2", cluster.resync(2).run())
     assert cluster.control.state.nodes[2].durable_tid == before
     cluster.devices[2].faults.clear()
-    cluster.failures.mount_again(2)
+    cluster.mount_again(2)
     cluster.sim.settle()
     cluster.media_agree_with_the_control_state()
     cluster.sim.run("task 2", cluster.resync(2).run())
@@ -168,7 +168,7 @@ def test_random_writes_and_losses_end_with_equal_nodes() -> None:
             if turn and chance.random() < 0.5 and not down:
                 cluster.failures.disconnected(chance.randrange(3))
             elif down and chance.random() < 0.5:
-                cluster.failures.mount_again(down[0])
+                cluster.mount_again(down[0])
                 cluster.sim.run(f"task {down[0]}", cluster.resync(down[0]).run(), pick)
                 cluster.media_agree_with_the_control_state()
             data = bytes([turn]) * chance.choice((3, 900, 100000))
@@ -176,7 +176,7 @@ def test_random_writes_and_losses_end_with_equal_nodes() -> None:
         cluster.sim.settle(pick)
         for n, node in enumerate(cluster.control.state.nodes):
             if not node.eligible:
-                cluster.failures.mount_again(n)
+                cluster.mount_again(n)
                 cluster.sim.run(f"task {n}", cluster.resync(n).run(), pick)
         assert all_equal(cluster)
         assert not problems(cluster.devices)

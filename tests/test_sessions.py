@@ -15,7 +15,8 @@ from tests.store_kit import problems, tree_of
 
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.failures import ROOT, Cause, common
-from hammer2_cluster.front_end import Cancelled, FrontEnd, Patience
+from hammer2_cluster.front_end import FrontEnd
+from hammer2_cluster.patience import Cancelled, Patience
 from hammer2_cluster.resync import is_out_of_step
 from hammer2_cluster.sessions import Unwritten
 from hammer2_cluster.store.directory import NotFoundError, UnavailableError
@@ -61,7 +62,7 @@ def test_a_node_that_fails_to_write_is_disabled_as_a_whole_and_its_media_stay(ki
     cluster.sim.run(0, cluster.put(0, b"e", BIG))
     cluster.sim.settle()
     assert cluster.devices[1].count.writes == written, "a flush on a write-disabled node writes nothing (C86)"
-    cluster.failures.mount_again(1)
+    cluster.mount_again(1)
     volume = cluster.chains.volumes[1]
     assert volume is not None
     assert volume.header.mirror_tid == cluster.control.media_tid(before), "its mirror_tid did not move"
@@ -85,7 +86,7 @@ def test_a_node_that_stalls_is_done_without_when_its_grace_is_over() -> None:
 
 
 def test_a_change_that_fails_half_way_is_seen_by_nobody() -> None:
-    cluster = Cluster()
+    cluster = Cluster(watched=True)
 
     async def half() -> None:
         await cluster.filesystems[0].put(b"c", [BIG], len(BIG))
@@ -113,7 +114,7 @@ def test_a_change_that_fails_before_it_changes_anything_costs_nothing() -> None:
 
 def test_a_write_that_is_cancelled_is_taken_back_everywhere() -> None:
     for moment in range(60, 200, 7):
-        cluster, pick = Cluster(), by_seed(moment)
+        cluster, pick = Cluster(watched=True), by_seed(moment)
         cluster.sim.run(0, cluster.put(0, b"c", b"first"), pick)
         cluster.sim.start(0, cluster.ons[0].perform(partial(cluster.put, 0, b"c", BIG), UnavailableError))
         for _ in range(moment - 60):
@@ -154,7 +155,7 @@ def test_what_a_node_did_for_a_session_that_has_ended_is_thrown_away() -> None:
     days.fault(n=1, kind=Kind.READ_ERROR)
     days.get(c=0, name=b"b")
     days.get(c=1, name=b"b")
-    days.mount_all()
+    days.come_back()
     days.teardown()
 
 
@@ -169,7 +170,7 @@ class Days(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**16))
     def begin(self, seed: int) -> None:
-        self.cluster, self.pick = Cluster(clients=2, tasks=3), by_seed(seed)
+        self.cluster, self.pick = Cluster(clients=2, watched=True), by_seed(seed)
         self.may_be: dict[bytes, set[bytes | None]] = {name: {data} for name, data in FILES.items()}
         self.count = 0
 
@@ -183,20 +184,7 @@ class Days(RuleBasedStateMachine):
             cluster.media_agree_with_the_control_state()
 
     def client(self, c: int, operation: Callable[[], Coroutine[Any, Any, object]]) -> object:
-        self.start_tasks()
         return self.perform(c, self.cluster.ons[c], operation)
-
-    def start_tasks(self) -> None:
-        """Every node that is mounted and out of step is being resynchronized, or waits for that."""
-        cluster = self.cluster
-        for n in range(3):
-            if (
-                is_out_of_step(cluster.control, n)
-                and cluster.sim.nodes[n].connected
-                and cluster.sim.has_ended(f"task {n}")
-            ):
-                task = partial(cluster.tasks[n].perform, cluster.resync(n).run, UnavailableError, FAST)
-                cluster.sim.start(f"task {n}", task())
 
     @rule(c=st.integers(0, 1), name=st.sampled_from([b"a", b"b", b"c"]), size=st.sampled_from([5, 700, 70000]))
     def put(self, c: int, name: bytes, size: int) -> None:
@@ -240,14 +228,13 @@ class Days(RuleBasedStateMachine):
     def disconnect(self, n: int) -> None:
         self.cluster.failures.disconnected(n)
 
-    @precondition(lambda self: any(not node.connected for node in self.cluster.sim.nodes))
+    @precondition(lambda self: self.cluster.failures.away)
     @rule()
-    def mount_all(self) -> None:
+    def come_back(self) -> None:
         cluster = self.cluster
-        for n, node in enumerate(cluster.sim.nodes):
-            if not node.connected:
-                cluster.devices[n].faults.clear()
-                cluster.failures.mount_again(n)
+        for n in list(cluster.failures.away):
+            cluster.devices[n].faults.clear()
+            cluster.failures.returned(n)
         cluster.media_agree_with_the_control_state()
 
     def teardown(self) -> None:
@@ -257,15 +244,12 @@ class Days(RuleBasedStateMachine):
         cluster = self.cluster
         cluster.sim.stalled.clear()
         cluster.sim.settle(self.pick)
-        for device in cluster.devices:
+        for n, device in enumerate(cluster.devices):
             device.faults.clear()
+            cluster.failures.returned(n)
         for _ in range(ROUNDS):
-            for n, node in enumerate(cluster.sim.nodes):
-                if not node.connected:
-                    cluster.failures.mount_again(n)
             with suppress(UnavailableError):
                 self.client(0, lambda: cluster.sessions[0].write(nothing))
-            self.start_tasks()
             cluster.sim.settle(self.pick)
         assert not any(is_out_of_step(cluster.control, n) for n in range(3))
         for name in (b"a", b"b", b"c"):

@@ -10,7 +10,7 @@ from tests.store_kit import problems, tree_of
 
 from hammer2_cluster import life_cycle
 from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
-from hammer2_cluster.front_end import Cancelled
+from hammer2_cluster.patience import Cancelled
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import LABEL
 from hammer2_cluster.store.pfs import assemble

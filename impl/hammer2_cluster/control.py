@@ -80,6 +80,8 @@ class Control:
         )
         self.taken: Final[Counter[str]] = Counter()
         """How often each action was taken."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called after every action: whoever waits for a change looks again."""
         self._judged: Final = judged
         self._mutex: Final = nullcontext() if mutex is None else mutex
         known = sorted({0} | {tid for tid in media_tids if tid is not None})
@@ -125,6 +127,7 @@ class Control:
             self.taken[action] += 1
             if self._judged:
                 self._judge(action)
+        self.changed()
         return True
 
     def take(self, action: str, *indices: int) -> None:

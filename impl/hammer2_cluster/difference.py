@@ -1,5 +1,7 @@
 """What a resynchronization reads at its source and changes at its target: elements by key, told apart by mirror_tid."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from errno import ENOSPC
 from typing import NamedTuple
 
@@ -62,40 +64,50 @@ async def entries_below(volume: Volume, kind: int, content: bytes) -> list[Entry
 # ---- at the target: in memory, to be flushed as a whole
 
 
-async def locked_inode(root: StoredChain, path: Path) -> StoredChain:
-    """The inode at a path, locked. Raises ReadError if there is none."""
-    volume, chain = root.volume, root
+@asynccontextmanager
+async def inode_at(root: StoredChain, path: Path) -> AsyncIterator[ClusterItem]:
+    """The inode at a path, locked meanwhile; the slot may move to an indirect block below. Raises ReadError."""
+    volume, item = root.volume, ClusterItem(root)
     await volume.lock(root, Resolve.ALWAYS)
-    for key in path:
-        item = ClusterItem(chain)
-        below, _ = await lookup.lookup(item, 0, key, key, Lookup.ALWAYS)
+    try:
+        for key in path:
+            below, _ = await lookup.lookup(item, 0, key, key, Lookup.ALWAYS)
+            if below is None:
+                raise ReadError(f"{volume.name}: nothing at {key:#x}")
+            volume.unlock(lookup.stored(item))
+            item.chain = below
+        yield item
+    finally:
         volume.unlock(lookup.stored(item))
-        if below is None:
-            raise ReadError(f"{volume.name}: nothing at {key:#x}")
-        chain = below
-    return chain
 
 
-async def elements_at(root: StoredChain, path: Path) -> dict[int, Found]:
-    """The elements below the inode at a path, by key. Raises ReadError."""
-    volume = root.volume
-    item = ClusterItem(await locked_inode(root, path))
+async def elements_at(root: StoredChain, path: Path) -> dict[int, Found] | None:
+    """The elements below the inode at a path, by key; None if not all of them can be read. Raises ReadError."""
     found: dict[int, Found] = {}
-    chain, _ = await lookup.lookup(item, 0, 0, KEY_MAX, Lookup.NODATA)
-    while chain is not None and chain is not item.chain:
-        found[chain.bref.key] = Found(element(chain), chain.bref.mirror_tid if chain.stamp is None else chain.stamp)
-        chain, _ = await lookup.next_entry(item, chain, 0, KEY_MAX, Lookup.NODATA)
-    if chain is not None:  # an inode with embedded data is found below itself
-        volume.unlock(chain)
-    volume.unlock(lookup.stored(item))
-    return found
+    async with inode_at(root, path) as item:
+        chain, _ = await lookup.lookup(item, 0, 0, KEY_MAX, Lookup.NODATA)
+        while chain is not None and chain is not item.chain:
+            found[chain.bref.key] = Found(element(chain), chain.bref.mirror_tid if chain.stamp is None else chain.stamp)
+            chain, _ = await lookup.next_entry(item, chain, 0, KEY_MAX, Lookup.NODATA)
+        if chain is not None:  # an inode with embedded data is found below itself
+            root.volume.unlock(chain)
+        return None if lookup.stored(item).error else found
+
+
+async def is_readable(root: StoredChain, path: Path, key: int) -> bool:
+    """Whether the element at a key below the inode at a path can be believed. Raises ReadError."""
+    async with inode_at(root, path) as item:
+        chain, _ = await lookup.lookup(item, 0, key, key, Lookup.ALWAYS)
+        if chain is None:
+            return False
+        root.volume.unlock(chain)
+        return not chain.error
 
 
 async def remove(root: StoredChain, path: Path, key: int) -> None:
     """Take away what the source does not have. Raises ReadError, WriteError."""
-    item = ClusterItem(await locked_inode(root, path))
-    await _remove_at(item, key)
-    root.volume.unlock(lookup.stored(item))
+    async with inode_at(root, path) as item:
+        await _remove_at(item, key)
 
 
 async def _remove_at(item: ClusterItem, key: int) -> None:
@@ -113,47 +125,47 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
 
     before: what the target has at this key. PFS identity is never copied, for the root is never replaced.
     """
-    volume = root.volume
-    item = ClusterItem(await locked_inode(root, path))
-    if before is not None and before.what != element_of(entry):
-        await _remove_at(item, entry.key)
-        before = None
-    chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.ALWAYS)
-    if chain is not None and _has_blocks(chain) and entry.type == BrefType.INODE and is_direct(content):
-        volume.unlock(chain)  # its blocks go with it: embedded data has no place for them
-        await _remove_at(item, entry.key)
-        chain = None
-    if chain is None:
-        bref = Blockref(entry.type, key=entry.key, keybits=entry.keybits)
-        error, chain = await create(item, None, root.pmp, bref, entry.length, 0)
-        if error == ENOSPC or chain is None:
-            volume.unlock(lookup.stored(item))
-            raise FullError(f"{volume.name}: no room for what is to be copied")
-    else:
-        await modify(chain, 0)
-    failed = chain.error or chain.data is None
-    if not failed:
-        copy_edited(REPAIRED, Edited(entry.type, entry.length, bytearray(content)), deref(chain.data))
-        chain.bref.methods = entry.methods
-        chain.stamp = None
-    volume.unlock(chain)
-    volume.unlock(lookup.stored(item))
-    if failed:
-        raise WriteError(f"{volume.name}: what is to be copied cannot be written")
+    async with inode_at(root, path) as item:
+        if before is not None and before.what != element_of(entry):
+            await _remove_at(item, entry.key)
+        chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.ALWAYS)
+        if chain is not None and (chain.error or _loses_its_blocks(chain, entry, content)):
+            root.volume.unlock(chain)
+            await _remove_at(item, entry.key)
+            chain = None
+        if chain is None:
+            chain = await _new_element(root, item, entry)
+        else:
+            await modify(chain, 0)
+        failed = chain.error or chain.data is None
+        if not failed:
+            copy_edited(REPAIRED, Edited(entry.type, entry.length, bytearray(content)), deref(chain.data))
+            chain.bref.methods = entry.methods
+            chain.stamp = None
+        root.volume.unlock(chain)
+        if failed:
+            raise WriteError(f"{root.volume.name}: what is to be copied cannot be written")
 
 
-def _has_blocks(chain: StoredChain) -> bool:
-    """Whether it is an inode with a block table; nobody knows of one that cannot be read."""
-    return chain.bref.type == BrefType.INODE and chain.data is not None and not is_direct(chain.data)
+def _loses_its_blocks(chain: StoredChain, entry: Entry, content: bytes) -> bool:
+    """Whether it is an inode with a block table that is to hold its data itself: no place is left for what is below."""
+    direct_then = entry.type == BrefType.INODE and is_direct(content)
+    return direct_then and chain.data is not None and not is_direct(chain.data)
+
+
+async def _new_element(root: StoredChain, item: ClusterItem, entry: Entry) -> StoredChain:
+    bref = Blockref(entry.type, key=entry.key, keybits=entry.keybits)
+    error, chain = await create(item, None, root.pmp, bref, entry.length, 0)
+    if error == ENOSPC or chain is None:
+        raise FullError(f"{root.volume.name}: no room for what is to be copied")
+    return chain
 
 
 async def declare(root: StoredChain, path: Path, entry: Entry) -> None:
     """An element and all below it are as they are at the source: it gets the source's mirror_tid. Raises ReadError."""
-    volume = root.volume
-    item = ClusterItem(await locked_inode(root, path))
-    chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.NODATA)
-    if chain is None:
-        raise ReadError(f"{volume.name}: nothing at {entry.key:#x}")
-    chain.stamp = entry.mirror_tid
-    volume.unlock(chain)
-    volume.unlock(lookup.stored(item))
+    async with inode_at(root, path) as item:
+        chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.NODATA)
+        if chain is None:
+            raise ReadError(f"{root.volume.name}: nothing at {entry.key:#x}")
+        chain.stamp = entry.mirror_tid
+        root.volume.unlock(chain)

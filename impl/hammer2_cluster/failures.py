@@ -16,7 +16,7 @@ from hammer2_cluster.nodes import Nodes
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.store.chain import StoredChain
-from hammer2_cluster.store.chains import StoredChains, at_once, own
+from hammer2_cluster.store.chains import StoredChains, own
 from hammer2_cluster.store.directory import UnavailableError, shown
 from hammer2_cluster.store.making import open_volume
 from hammer2_cluster.store.pfs import find_root, root_chain
@@ -94,6 +94,12 @@ class Failures:
         """Work for resynchronization: for each node the highest point."""
         self.causes: Final[dict[int, Cause]] = {}
         """For each node in the queue."""
+        self.unreadable: Final[dict[int, Point]] = {}
+        """The points below which elements of a node could not be read, whatever their tids say."""
+        self.away: Final[set[int]] = set()
+        """Nodes that nobody tries to reach before it is said that they are there again (L1383-1385, L1431-1433)."""
+        self.returns = 0
+        """How often that was said."""
         shared.report = self.chain_failed
         shared.root_of = self._roots.get
 
@@ -104,9 +110,11 @@ class Failures:
 
     def chain_failed(self, client: Hashable, chain: Chain) -> None:
         """A chain has failed a client and left the cluster; the node stays active (L1388-1393)."""
-        n = own(chain).volume.hmp
+        n, point = own(chain).volume.hmp, point_above(chain)
         self._spoil(client, n)
-        self._enqueue(n, Cause.READ, point_above(chain))
+        self._enqueue(n, Cause.READ, point)
+        self.unreadable[n] = common(self.unreadable.get(n, point), point)
+        self._control.changed()
 
     def write_failed(self, c: int, n: int) -> None:
         """A node has not done all of a client's write (L1395-1401)."""
@@ -123,24 +131,39 @@ class Failures:
 
     def disconnected(self, n: int, cause: Cause = Cause.DISCONNECT) -> None:
         """A node went away, or is given up; as if a write had failed (L1403)."""
+        if cause is Cause.DISCONNECT:
+            self.away.add(n)
         if self._control.attempt("Disconnect", n):
             self._disable(n, cause)
 
-    def mount_again(self, n: int) -> None:
+    def is_mounted(self, n: int) -> bool:
+        """Whether a node takes part; one that was given up does not, even if it is connected."""
+        return self._shared.nodes[n].connected
+
+    def returned(self, n: int) -> None:
+        """A node that was away is there again: it is worth trying."""
+        self.away.discard(n)
+        self.returns += 1
+        self._control.changed()
+
+    async def mount_again(self, n: int) -> None:
         """A node that is there takes part again, as of its media; it is not in step until a session says so.
 
-        Raises BadVolumeError, DeviceError, UnavailableError, WouldWaitError if its device does not answer at once.
+        Raises BadVolumeError, DeviceError, UnavailableError.
         """
         before = self._chains.volumes[n]
         if before is None:
             raise UnavailableError(f"node {n} is not there")
-        volume = at_once(open_volume(before.device, n, before.name, before.waiting))
-        self._chains.volumes[n] = volume
+        while self._shared.nodes[n].is_busy:  # with what it began before it was given up
+            await before.waiting.ticks(1)
+        volume = await open_volume(before.device, n, before.name, before.waiting)
         straight = Straight(self._chains, REPAIRED)
-        root = straight.run(find_root(straight, self._chains, volume, self._label))
+        root = await find_root(straight, self._chains, volume, self._label)
         if root is None:
             raise UnavailableError(f"node {n} has no {shown(self._label)}")
-        self._roots[n] = straight.run(root_chain(self._chains, volume, root, self._pmp))
+        chain = await root_chain(self._chains, volume, root, self._pmp)
+        self._chains.volumes[n] = volume
+        self._roots[n] = chain
         self._control.attempt("Reconnect", n)
         self._shared.reconnect(n)
 
@@ -154,6 +177,7 @@ class Failures:
         """A node has been resynchronized: its work is done, and it takes part again."""
         self.queue.pop(n, None)
         self.causes.pop(n, None)
+        self.unreadable.pop(n, None)
         self._shared.reconnect(n)
 
     def _disable(self, n: int, cause: Cause) -> None:

@@ -15,15 +15,16 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hash
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.locking import resolve, tid_of
 from hammer2_cluster.lookups import element
-from hammer2_cluster.node import Errand, Suspended, suspended
+from hammer2_cluster.node import Errand, Fenced, Suspended, suspended
 from hammer2_cluster.nodes import Back, Gone, Mail, Nodes
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
+from hammer2_cluster.patience import WAIT, Cancelled, Patience
 from hammer2_cluster.runner import Answer, Step, Until
 from hammer2_cluster.standing import SOFT_AND_SUPROOT, release
 from hammer2_spec.cluster_rules import is_locked
@@ -35,29 +36,6 @@ Result = TypeVar("Result")
 
 _TELLING: Final = ChainFlag.DELETED | ChainFlag.MODIFIED
 """Flags that all members of a locked cluster have in common."""
-
-
-class Cancelled(Exception):
-    """Somebody else wants the operation to end; all that it held is released."""
-
-
-class Patience(NamedTuple):
-    """What to do when the quorum is lost: the management mode of L88."""
-
-    again: bool
-    """Wait until nodes come back, and perform the operation again."""
-    ticks: int | None = None
-    """But no longer than this from its beginning; None for ever."""
-
-
-WAIT: Final = Patience(again=True)
-FAIL: Final = Patience(again=False)
-"""As soon as it is known that none can be reached. A node that is silent may still answer, until it is disconnected."""
-
-
-def fail_after(ticks: int) -> Patience:
-    """Wait, but not for longer than so many ticks."""
-    return Patience(again=True, ticks=ticks)
 
 
 @dataclass(slots=True, eq=False)
@@ -181,9 +159,13 @@ class FrontEnd:
                 resolve(self, cluster)
 
     def decided(self, cluster: Cluster) -> None:
-        """As Runner.decided: members that are late compare themselves with the focus when their turn comes."""
-        late, focus = cluster.late(), cluster.focus
-        if not late or focus is None or focus.error:
+        """As Runner.decided: members that are late compare themselves with the focus when their turn comes.
+
+        One that cannot be read leaves (L1388-1391), as one that found something else.
+        """
+        focus = cluster.focus
+        doubtful = sorted({*cluster.late(), *(i for i, chain in cluster.members() if chain.error)})
+        if not doubtful or focus is None or focus.error:
             return
         what, tid, flags, alone = element(focus), tid_of(self, focus), focus.flags & _TELLING, _has_no_twins(focus)
         locked, refs = cluster.flags & ClusterFlag.LOCKED != 0, cluster.refs
@@ -195,7 +177,7 @@ class FrontEnd:
             if not in_step or not (alone or _has_no_twins(chain) or element(chain) == what):
                 release(self, item, locked, refs)
 
-        self._send(cluster, compare, late, False, (cluster,), None)
+        self._send(cluster, compare, doubtful, False, (cluster,), None)
 
     # ---- operations from beginning to end
 
@@ -360,13 +342,19 @@ class FrontEnd:
         self.owed[mail.node] -= not mail.is_silent
         for cluster in mail.uncertain:
             cluster.array[mail.slot].owes -= 1
-        self._raised = self._raised or mail.raised
         question = mail.question
-        if isinstance(question, _Question) and question is self._question:
+        is_awaited = isinstance(question, _Question) and question is self._question
+        if is_awaited or not isinstance(mail.raised, Fenced):
+            self._raised = self._raised or mail.raised
+        if isinstance(question, _Question) and is_awaited:
             del question.outstanding[mail.slot]
             if mail.performed and mail.raised is None:
                 question.answered.append(mail.slot)
                 question.arrived.append((mail.slot, mail.answer))
+
+    def has_news_of(self, n: int) -> bool:
+        """Whether a node was disconnected, and this client has not taken note of it yet: it would not listen now."""
+        return self._times_lost[n] != self._nodes.nodes[n].times_lost
 
     def join(self, nodes: Iterable[int]) -> None:
         """Let these nodes' roots be members again of the clusters that are kept, where they are not."""

@@ -1,10 +1,17 @@
-"""What a write has changed at each node, as a digest: equal on nodes that did the same."""
+"""What a write has changed at each node, as a digest: equal on nodes that did the same.
 
+It is a fence too: at a node that has promised itself to a later session, and for a write whose session is over, nothing
+is changed any more.
+"""
+
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final
 
 from hammer2_cluster.chain_layer import ChainLayer
+from hammer2_cluster.node import Fenced
 from hammer2_cluster.objects import Blockref, Chain, ClusterItem, Inode, Pfs
+from hammer2_cluster.outcomes import deref
 from hammer2_spec.vocabulary import BrefFlag, ChainFlag
 
 NOTHING: Final = b""
@@ -21,13 +28,18 @@ class Journal:
         """below: the layer that does the work."""
         self._below: Final = below
         self._digests: Final[dict[int | None, bytes]] = {}
+        self._begun_in: Final[dict[int | None, int]] = {}
+        """The epoch of the write that has begun at each node."""
+        self.may_change: Callable[[int | None, int], bool] = lambda _n, _epoch: True
+        """Whether a write that was begun in an epoch may still change something at a node."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the layer below has
         return getattr(self._below, name)
 
-    def begin(self, n: int) -> None:
-        """A write begins at a node."""
+    def begin(self, n: int, epoch: int) -> None:
+        """A session's write begins at a node."""
         self._digests[n] = NOTHING
+        self._begun_in[n] = epoch
 
     def digest(self, n: int) -> bytes:
         """Of what was changed at a node; NOTHING if nothing was."""
@@ -36,6 +48,11 @@ class Journal:
     def spoil(self, n: int | None) -> None:
         """A node has missed something, which a digest of what it did may not show: it is not in step any more."""
         self._digests[n] = SPOILED
+
+    def _fence(self, chain: Chain) -> None:
+        """Before anything is changed. Raises Fenced."""
+        if not self.may_change(chain.hmp, self._begun_in.get(chain.hmp, 0)):
+            raise Fenced(f"node {chain.hmp}: another session has begun")
 
     def _note(self, chain: Chain, what: str, *args: object) -> None:
         before = self._digests.get(chain.hmp, NOTHING)
@@ -57,6 +74,7 @@ class Journal:
         flags: int,
     ) -> int:
         """As ChainLayer."""
+        self._fence(deref(parent.chain))
         error = await self._below.create(parent, item, pmp, key, keybits, type, bytes, flags)
         if not error and item.chain is not None:
             self._note(item.chain, "create")
@@ -64,24 +82,28 @@ class Journal:
 
     async def rename(self, parent: ClusterItem, chain: Chain, bref: Blockref | None, flags: int) -> None:
         """As ChainLayer."""
+        self._fence(chain)
         await self._below.rename(parent, chain, bref, flags)
         if chain.parent is not None and chain.parent is parent.chain:
             self._note(chain, "rename")
 
     async def delete(self, parent: Chain | None, chain: Chain, flags: int) -> None:
         """As ChainLayer."""
+        self._fence(chain)
         await self._below.delete(parent, chain, flags)
         if chain.flags & ChainFlag.DELETED:
             self._note(chain, "delete")
 
     async def modify(self, chain: Chain, flags: int) -> None:
         """As ChainLayer."""
+        self._fence(chain)
         await self._below.modify(chain, flags)
         if not chain.error:
             self._note(chain, "modify")
 
     async def resize(self, ip: Inode | None, parent: Chain, chain: Chain, nradix: int, flags: int) -> None:
         """As ChainLayer."""
+        self._fence(chain)
         await self._below.resize(ip, parent, chain, nradix, flags)
         if not chain.error:
             self._note(chain, "resize")

@@ -22,6 +22,10 @@ QUEUE_LIMIT: Final = 1024
 """Steps that a node may owe. One that owes more does not answer, and is treated as disconnected."""
 
 
+class Fenced(Exception):
+    """A node does not do a step, because its client's session is over: who waits for the step ends."""
+
+
 class Suspended(NamedTuple):
     """Why something does not go on, and when it may."""
 
@@ -113,6 +117,11 @@ class Node:
     def owes(self) -> int:
         """Steps that have not ended."""
         return len(self._queue) + len(self._waiting) + (self._running is not None)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is in the middle of something at this moment, and could not be stopped."""
+        return self._running is not None
 
     # ---- for its owner
 

@@ -40,11 +40,13 @@ class Nodes:
     """At its node: a chain has failed a client, and leaves the cluster (L1388-1393)."""
     root_of: Callable[[int], Chain | None] = lambda _node: None
     """The root of the PFS in a node's memory, where it was mounted anew."""
+    promises: Callable[[], Hashable] = lambda: None
+    """What changes whenever a session begins."""
 
-    def seen(self) -> list[tuple[bool, int]]:
-        """What changes whenever a node comes or goes."""
-        return [(node.connected, node.times_lost) for node in self.nodes]
+    def seen(self) -> tuple[list[tuple[bool, int]], Hashable]:
+        """What changes whenever a node comes or goes, or a session begins."""
+        return [(node.connected, node.times_lost) for node in self.nodes], self.promises()
 
-    def differ_from(self, seen: list[tuple[bool, int]]) -> bool:
-        """Whether a node has come or gone since."""
+    def differ_from(self, seen: tuple[list[tuple[bool, int]], Hashable]) -> bool:
+        """Whether a node has come or gone since, or a session has begun."""
         return self.seen() != seen

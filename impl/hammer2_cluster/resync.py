@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 from hammer2_cluster import difference
 from hammer2_cluster.control import Control
 from hammer2_cluster.device.device import DeviceError
-from hammer2_cluster.difference import Path
-from hammer2_cluster.failures import Cause, Failures
+from hammer2_cluster.difference import Found, Path
+from hammer2_cluster.failures import Cause, Failures, common
 from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.objects import Pfs
 from hammer2_cluster.store import flush
@@ -111,6 +111,7 @@ class Resync:
 
     async def _at(self, n: int, step: Callable[[], Awaitable[Result]]) -> Result:
         """Something that happens at a node. Raises Interrupted if the node goes away meanwhile."""
+        await self._on.wait(lambda: not self._on.has_news_of(n), f"news of node {n}")
         handle = self._on.chains.kmalloc()
         handle.pmp = self._pmp
 
@@ -140,7 +141,11 @@ class Resync:
     async def _pass(self) -> None:
         """Copy one snapshot. Raises Interrupted."""
         self.progress.passes += 1
-        await self._on.wait(lambda: any(self._sources()), "a node to copy from")
+        await self._on.wait(
+            lambda: not self._failures.is_mounted(self._target) or any(self._sources()), "a node to copy from"
+        )
+        if not self._failures.is_mounted(self._target):
+            raise Interrupted(f"node {self._target} is gone")
         if (found := next(self._sources(), None)) is None:
             raise Interrupted("there is no node to copy from")
         c, source = found
@@ -181,20 +186,38 @@ class Resync:
         target = partial(self._at, self._target)
         theirs = await self._at(source, read)
         mine = await target(partial(difference.elements_at, root, path))
+        if mine is None:  # made anew, with all below it
+            if not path:
+                raise Interrupted(f"node {self._target}: its root cannot be read")
+            await target(partial(difference.remove, root, path[:-1], path[-1]))
+            await self._copy_one(source, path[:-1], entry, None)
+            mine = {}
         for key in mine.keys() - {one.key for one in theirs}:
             await target(partial(difference.remove, root, path, key))
             self.progress.removed += 1
         for one in theirs:
             found = mine.get(one.key)
-            if found is not None and found == (difference.element_of(one), one.mirror_tid):
+            is_as_there = found is not None and found == (difference.element_of(one), one.mirror_tid)
+            if is_as_there and not self._is_doubtful((*path, one.key)):
                 self.progress.skipped += 1
                 continue
-            content = await self._at(source, partial(difference.content_of, volume, one))
-            await target(partial(difference.replace, root, path, one, content, found))
-            self.progress.copied += 1
+            if not (is_as_there and await target(partial(difference.is_readable, root, path, one.key))):
+                await self._copy_one(source, path, one, found)
             if one.type == BrefType.INODE:
                 await self._copy_below(source, (*path, one.key), one)
             await target(partial(difference.declare, root, path, one))
+
+    async def _copy_one(self, source: int, path: Path, entry: Entry, found: Found | None) -> None:
+        """Let the target have one element of the source, without what is below it."""
+        volume = self._failures.root(source).volume
+        content = await self._at(source, partial(difference.content_of, volume, entry))
+        await self._at(self._target, partial(difference.replace, self._root(), path, entry, content, found))
+        self.progress.copied += 1
+
+    def _is_doubtful(self, path: Path) -> bool:
+        """Whether something at a path, or above or below it, could not be read at the target, whatever its tid says."""
+        point = self._failures.unreadable.get(self._target)
+        return point is not None and common(point, path) in (point, path)
 
     def _root(self) -> StoredChain:
         return self._failures.root(self._target)

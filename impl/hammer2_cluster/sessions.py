@@ -11,10 +11,12 @@ from typing import Final, TypeVar
 
 from hammer2_cluster.control import Control
 from hammer2_cluster.failures import Cause, Failures
-from hammer2_cluster.front_end import Cancelled, FrontEnd
+from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.journal import NOTHING, SPOILED, Journal
+from hammer2_cluster.node import Fenced
 from hammer2_cluster.objects import Cluster
 from hammer2_cluster.outcomes import deref
+from hammer2_cluster.patience import Cancelled
 from hammer2_cluster.store import flush
 from hammer2_cluster.store.chains import own
 from hammer2_cluster.store.directory import UnavailableError
@@ -58,6 +60,7 @@ class Session:
         self._failures: Final = failures
         self._grace: Final = grace
         self._patience: Final = RECOVERIES * grace
+        journal.may_change = self._may_change
 
     @property
     def client(self) -> Client:
@@ -66,6 +69,11 @@ class Session:
 
     def _node(self, i: int) -> Node:
         return self._control.state.nodes[i]
+
+    def _may_change(self, n: int | None, epoch: int) -> bool:
+        """Whether a write that was begun in an epoch may change a node: its session lasts, for that node too."""
+        is_open = self.client.phase in (Phase.READY, Phase.WRITE) and self.client.epoch == epoch
+        return is_open and n is not None and self._node(n).promised <= epoch
 
     def _may(self, action: str) -> Callable[[Collection[int]], bool]:
         return lambda _answered: self._control.may(action, self._c)
@@ -92,10 +100,15 @@ class Session:
         async def restamp(i: int) -> None:
             if not control.may("Restamp", c, i):
                 return
-            if own(deref(root.array[i].chain)).flags & CHAIN_FLUSH_MASK:
-                self._failures.disconnected(i, Cause.STALL)  # it never heard the end of a write
-            elif control.attempt("Restamp", c, i):
-                await self._write_out(i)
+            chain = own(deref(root.array[i].chain))
+            await chain.volume.lock(chain, Resolve.ALWAYS)  # nobody is in the middle of a change then
+            try:
+                if chain.flags & CHAIN_FLUSH_MASK:
+                    self._failures.disconnected(i, Cause.STALL)  # it never heard the end of a write
+                elif control.attempt("Restamp", c, i):
+                    await self._write_out(i)
+            finally:
+                chain.volume.unlock(chain)
 
         # Who is not stamped before the session serves needs a resynchronization, if only of length zero.
         with on.at_most(self._grace):
@@ -138,6 +151,9 @@ class Session:
         except Cancelled:
             self._take_back()
             raise
+        except Fenced as fenced:
+            self._take_back()
+            raise UnavailableError(str(fenced)) from None
         except Exception:
             if await self._what_was_done() == NOTHING:
                 await self._commit(NOTHING)
@@ -177,10 +193,10 @@ class Session:
         if self._control.take_first(("Begin", self._c), ("BeginAgain", self._c)) is None:
             self.end()
             raise UnavailableError("too few masters are in step")
-        prior = self.client.prior_tid
+        prior, epoch = self.client.prior_tid, self.client.epoch
 
         async def begin(i: int) -> None:
-            self._journal.begin(i)
+            self._journal.begin(i, epoch)
             if not (self._node(i).eligible and self._node(i).volatile_tid == prior):
                 self._on.chains.drop(deref(self._root.array[i].chain))
                 self._root.array[i].chain = None
@@ -201,11 +217,14 @@ class Session:
         return self._control.may("Begin", self._c) or self._control.may("BeginAgain", self._c)
 
     def _take_back(self) -> None:
-        """Throw away what the nodes have in memory of a write that will not be: each is as its media say."""
+        """Throw away what the nodes have in memory of a write that will not be: each is as its media say then.
+
+        Where another session has begun since, that one sees to it, before it stamps the node.
+        """
         for i in range(self._root.nchains):
-            if self._node(i).eligible:
+            node = self._node(i)
+            if node.eligible and node.promised <= self.client.epoch and self._journal.digest(i) != NOTHING:
                 self._failures.write_failed(self._c, i)
-                self._failures.mount_again(i)
         self.end()
 
     async def _what_was_done(self) -> bytes | None:

@@ -50,6 +50,8 @@ class _Client:
     waits: Suspended | None = None
     result: Any = None
     raised: BaseException | None = None
+    serves: bool = False
+    """It waits for work, and nobody for its end."""
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +96,11 @@ class Simulation:
         client.operation, client.result, client.raised = operation, None, None
         self._go_on(client)
 
+    def serve(self, me: Hashable, operation: Coroutine[Any, Any, None]) -> None:
+        """Let a client begin what has no end, as a synchronization thread: it waits when all others are done."""
+        self._clients[me].serves = True
+        self.start(me, operation)
+
     def has_ended(self, me: Hashable) -> bool:
         """Whether a client's operation has come to an end."""
         return self._clients[me].operation is None
@@ -113,11 +120,14 @@ class Simulation:
         return self.result(me)
 
     def settle(self, pick: Pick = first) -> None:
-        """Go on until nothing can happen any more. Raises Stuck if somebody waits then."""
+        """Go on until nothing can happen any more. Raises Stuck if somebody waits then, and what has ended a server."""
         while self.events():
             self.happen(pick)
-        if any(client.operation is not None for client in self._clients.values()):
-            raise Stuck(self.who_waits())
+        for client in self._clients.values():
+            if client.serves and client.raised is not None:
+                raise client.raised
+            if client.operation is not None and not client.serves:
+                raise Stuck(self.who_waits())
 
     # ---- events
 

@@ -1,0 +1,222 @@
+"""What a failure does to its node, where it hurts: under a pass, under a flush, under another session."""
+
+import threading
+from contextlib import suppress
+from functools import partial
+
+import pytest
+from tests.cluster_kit import Cluster
+from tests.sim_kit import FILES, by_seed
+from tests.store_kit import problems, tree_of
+
+from hammer2_cluster import difference
+from hammer2_cluster.device.device import Device
+from hammer2_cluster.device.memory import MemoryDevice
+from hammer2_cluster.node import Suspended, suspended
+from hammer2_cluster.patience import Patience
+from hammer2_cluster.store.blockref import Entry
+from hammer2_cluster.store.chains import at_once
+from hammer2_cluster.store.directory import NotFoundError, UnavailableError
+from hammer2_cluster.store.fsck import Kind as ProblemKind
+from hammer2_cluster.store.volume_header import generations
+from hammer2_spec.vocabulary import BrefType
+
+BIG = b"0123456789" * 9000
+FAST = Patience(again=False, ticks=200)
+
+
+async def nothing() -> None:
+    """A write that changes nothing."""
+
+
+def test_what_a_pass_reads_is_not_overwritten_while_it_reads() -> None:
+    cluster = Cluster(tasks=3)
+    cluster.failures.disconnected(2)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    cluster.mount_again(2)
+    cluster.sim.start("task 2", cluster.resync(2).run())
+    while not cluster.control.taken["SyncBegin"]:
+        cluster.sim.happen()
+    cluster.sim.stalled.add(2)
+    for size in (len(BIG), 10000, 5000):  # what comes free of the first is what the others would be given
+        cluster.sim.run(0, cluster.put(0, b"c" if size == len(BIG) else b"%d" % size, b"x" * size))
+    cluster.sim.stalled.clear()
+    cluster.sim.settle()
+    assert cluster.sim.result("task 2").passes > 1
+    assert cluster.control.state.nodes[2].eligible
+    assert not problems(cluster.devices)
+
+
+class Gate:
+    """A device that is in the middle of a write for as long as somebody wants it to be."""
+
+    def __init__(self, below: Device) -> None:
+        self.below = below
+        self.entered, self.opened = threading.Event(), threading.Event()
+        self.opened.set()
+
+    @property
+    def size(self) -> int:
+        return self.below.size
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await self.below.read(offset, length)
+
+    async def write(self, offset: int, data: bytes | bytearray) -> None:
+        if not self.opened.is_set():
+            self.entered.set()
+            assert self.opened.wait(60)
+        await self.below.write(offset, data)
+
+    async def sync(self) -> None:
+        await self.below.sync()
+
+    def close(self) -> None:
+        self.below.close()
+
+
+def test_a_flush_that_is_under_way_when_its_node_is_disabled_writes_no_header() -> None:
+    """The worker is in a call that cannot be interrupted; what it does afterwards must not count (C86)."""
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    volume = cluster.chains.volumes[1]
+    assert volume is not None
+    device = cluster.devices[1]
+    gate = Gate(device.below)
+    device.below = gate
+    before = volume.header.mirror_tid
+    cluster.sim.stalled.add(1)
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    while cluster.sim.events():
+        cluster.sim.happen()
+    gate.opened.clear()
+
+    def work() -> None:
+        while cluster.sim.nodes[1].carry_on():
+            pass
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert gate.entered.wait(60)
+    cluster.failures.disconnected(1)
+    gate.opened.set()
+    worker.join(60)
+    assert not worker.is_alive()
+    cluster.sim.stalled.clear()
+    cluster.sim.settle()
+    newest = at_once(generations(device)).newest
+    assert newest.mirror_tid == before == cluster.control.media_tid(cluster.control.state.nodes[1].durable_tid)
+
+
+def test_what_another_session_left_half_done_is_not_stamped() -> None:
+    """A client is cut off in the middle of a write; what is dirty then must not become part of any version."""
+    for moment in range(0, 200, 9):
+        cluster, pick = Cluster(clients=2, watched=True), by_seed(moment)
+        cluster.sim.run(0, cluster.put(0, b"c", b"first"), pick)
+        cluster.sim.settle(pick)
+        cluster.sim.start(0, cluster.ons[0].perform(partial(cluster.put, 0, b"c", BIG), UnavailableError, FAST))
+        for _ in range(moment):
+            if not cluster.sim.has_ended(0):
+                cluster.sim.happen(pick)
+        other = partial(cluster.put, 1, b"d", b"other")
+        with suppress(UnavailableError):
+            cluster.sim.run(1, cluster.ons[1].perform(other, UnavailableError, FAST), pick)
+        cluster.sim.settle(pick)
+        cluster.media_agree_with_the_control_state()
+        cluster.sim.run(1, cluster.ons[1].perform(other, UnavailableError), pick)
+        cluster.sim.settle(pick)
+        assert cluster.sim.run(1, cluster.get(1, b"c"), pick) in (b"first", BIG)
+        assert all(node.eligible for node in cluster.control.state.nodes)
+        assert not problems(cluster.devices)
+
+
+def test_who_goes_on_writing_after_its_session_is_over_is_fenced_off_and_costs_nobody_anything() -> None:
+    cluster = Cluster(clients=2)
+    may_go_on: list[bool] = []
+
+    async def late() -> None:
+        await suspended(Suspended(lambda: bool(may_go_on), "somebody"))
+        await cluster.filesystems[0].put(b"c", [BIG], len(BIG))
+
+    cluster.sim.start(0, cluster.sessions[0].write(late))
+    while cluster.sim.events():
+        cluster.sim.happen()
+    cluster.sim.run(1, cluster.put(1, b"d", BIG))
+    may_go_on.append(True)
+    cluster.sim.settle()
+    with pytest.raises(UnavailableError, match="another session has begun"):
+        cluster.sim.result(0)
+    cluster.sim.run(1, cluster.put(1, b"e", BIG))
+    cluster.sim.settle()
+    assert all(node.eligible for node in cluster.control.state.nodes)
+    assert cluster.failures.queue == {}
+    with pytest.raises(NotFoundError):
+        cluster.sim.run(1, cluster.get(1, b"c"))
+
+
+def test_what_a_client_that_vanished_left_in_memory_is_thrown_away_before_the_node_is_resynchronized() -> None:
+    cluster = Cluster(clients=2, watched=True)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+
+    async def change_and_vanish() -> None:
+        await cluster.filesystems[0].write(b"c", 0, b"x" * len(BIG))
+        await suspended(Suspended(bool, "nothing"))
+
+    cluster.sim.serve(0, cluster.sessions[0].write(change_and_vanish))
+    while cluster.sim.events():
+        cluster.sim.happen()
+    cluster.sim.stalled.add(2)
+    cluster.sim.run(1, cluster.ons[1].perform(partial(cluster.put, 1, b"d", BIG), UnavailableError))
+    cluster.sim.stalled.clear()
+    cluster.sim.settle()
+    assert cluster.sim.run(1, cluster.get(1, b"c")) == BIG
+    cluster.sim.settle()
+    assert all(node.eligible for node in cluster.control.state.nodes)
+    assert len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
+
+
+def spoil(cluster: Cluster, n: int, kind: BrefType) -> None:
+    """Flip a bit of every block of a kind that belongs to a file, on the media of a node."""
+    volume = cluster.chains.volumes[n]
+    assert volume is not None
+    device = cluster.devices[n].below
+    assert isinstance(device, MemoryDevice)
+
+    def below(entry: Entry) -> list[Entry]:
+        content = at_once(difference.content_of(volume, entry))
+        return at_once(difference.entries_below(volume, entry.type, content))
+
+    inodes = below(cluster.failures.root(n).entry())
+    blocks = inodes if kind is BrefType.INODE else [block for inode in inodes for block in below(inode)]
+    assert blocks
+    for block in blocks:
+        device.content[block.offset] ^= 1
+
+
+@pytest.mark.parametrize("kind", [BrefType.DATA, BrefType.INODE])
+def test_what_cannot_be_read_is_mended_from_the_others_though_its_tid_is_right(kind: BrefType) -> None:
+    cluster = Cluster(watched=True)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    spoil(cluster, 1, kind)
+    assert problems(cluster.devices)
+    cluster.failures.disconnected(1)  # what it has in memory is forgotten
+    cluster.failures.returned(1)
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.sim.settle()
+    files = {**FILES, b"c": BIG}
+    for name, data in files.items():
+        assert cluster.sim.run(0, cluster.get(0, name)) == data
+    cluster.sim.settle()
+    assert cluster.control.taken["Disconnect"] > 1, "once more, to be mended"
+    assert cluster.failures.queue == {}
+    for name, data in files.items():
+        assert cluster.sim.run(0, cluster.get(0, name)) == data
+    cluster.sim.settle()
+    assert all(node.eligible for node in cluster.control.state.nodes)
+    assert len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
+    left = {problem.kind for problem in problems(cluster.devices)}
+    assert left == (set() if kind is BrefType.DATA else {ProblemKind.LEAK}), "what a lost table led to stays taken"
