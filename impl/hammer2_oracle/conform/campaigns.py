@@ -29,13 +29,20 @@ LARGEST_NMASTERS: Final = 3
 
 
 def smoke() -> list[Configuration]:
-    """The plainest clusters, and the smallest example of everything that is known to go wrong somewhere."""
+    """The plainest clusters, and the smallest example of everything known to go wrong somewhere; small ones first."""
     healthy = Slot(True, PfsType.MASTER, 7, 0)
     plain = [Configuration((healthy,) * masters, masters, None, ClusterFlag.LOCKED) for masters in range(1, 4)]
     rows = matrix.load()["rows"]
     found = [example for row in rows for example in (row["seed"]["example"], *row["refuted_without"].values())]
     examples = [matrix.example_from_json(example).first for example in found if example]
-    return list(dict.fromkeys([*plain, *examples]))
+    return sorted({*plain, *examples}, key=_size)
+
+
+def _size(configuration: Configuration) -> tuple[object, ...]:
+    """Small ones come first: few slots, then few masters, no focus, small numbers, no PFS last."""
+    slots, pfs_nmasters, prior, flags = configuration
+    number_or_last = (pfs_nmasters is None, pfs_nmasters or 0)
+    return len(slots), number_or_last, (prior is not None, prior or 0), slots, flags
 
 
 def small(most: int) -> Iterator[Configuration]:
