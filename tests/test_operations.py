@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import icontract
 import pytest
@@ -17,8 +18,10 @@ from hammer2_cluster.model import QUESTIONS
 from hammer2_cluster.objects import Cluster
 from hammer2_oracle.counterexamples import STORED, evidence
 from hammer2_oracle.replay import check_trace
-from hammer2_oracle.trace_record import Trace
+from hammer2_oracle.trace_record import OPERATIONS, Trace
 from hammer2_oracle.traces import KIND, decode
+from hammer2_proofs.operations import __main__ as run_all
+from hammer2_proofs.operations import search as search_module
 from hammer2_proofs.operations.__main__ import is_small
 from hammer2_proofs.operations.client import Client
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
@@ -47,6 +50,22 @@ def test_on_one_node_and_on_two_masters_every_single_run_of_a_program_keeps_the_
     small = [case for case in cases({program: PROGRAMS[program]}, worlds) if is_small(case)]
     assert not [str(broken) for broken in search(small, REPAIRED, None, coverage)]
     assert coverage.complete
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_an_answer_that_is_permitted_and_never_given_fails_the_run(
+    planted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {question: QUESTIONS[question] for question in ("load", "wait for a lock", "block on the way")}
+    more = {"eclipse": ("none", "total")} if planted else {}
+    monkeypatch.setattr(search_module, "QUESTIONS", asked | more)
+    monkeypatch.setattr(run_all, "PROGRAMS", {name: PROGRAMS[name] for name in ("climb", "find and lock")})
+    monkeypatch.setattr(run_all, "WORLDS", {name: WORLDS[name] for name in ("a master", "two masters")})
+    assert run_all.main() == planted
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.startswith("never")] == [
+        f"never answered: eclipse: {answer}" for answer in ("none", "total") if planted
+    ]
 
 
 @cache
@@ -142,6 +161,17 @@ class Drawn:
 
 
 GIVEN: Counter[tuple[str, str]] = Counter()
+PERFORMED: Counter[str] = Counter()
+
+
+class Counting:
+    """An observer that counts which operations begin."""
+
+    def begins(self, operation: str, args: dict[str, object]) -> None:  # noqa: ARG002 - an Observer's
+        PERFORMED[operation] += 1
+
+    def ends(self) -> None:
+        """Nothing."""
 
 
 class Clients(RuleBasedStateMachine):
@@ -151,7 +181,9 @@ class Clients(RuleBasedStateMachine):
     def begin(self, data: st.DataObject, world: str, bad: int) -> None:
         spec = WORLDS[world]
         self.client = Client(spec.specs, spec.nmasters, REPAIRED, Drawn(data, bad))
+        self.client.observer = Counting()
         self.top = self.client.top()
+        self.older = self.client.top(max(1, len(spec.specs) - 1))
         self.parent: Cluster | None = None
         self.child: Cluster | None = None
         self.after = 0
@@ -174,6 +206,20 @@ class Clients(RuleBasedStateMachine):
     def open(self, shared: bool) -> None:
         self._let_child_go()
         self.parent = self.client.open(self.top, Lookup.SHARED if shared else 0)
+        if self.parent is not None:
+            self.client.resolve(self.parent)
+
+    @precondition(lambda self: self.parent is None)
+    @rule()
+    def open_as_it_was_when_there_was_a_node_less(self) -> None:
+        if not self._child_is(locked=True, sound=True):
+            self._let_child_go()
+        self.parent = self.client.open(self.older)
+        if self.parent is not None and self.child is not None:  # go where the child is
+            key = rules.chains_of(self.child)[0].bref.key
+            same, self.after = self.client.lookup(self.parent, key, key)
+            if same is not None:
+                self.client.unlock(same)
 
     @precondition(lambda self: self.parent is not None)
     @rule()
@@ -204,11 +250,12 @@ class Clients(RuleBasedStateMachine):
         self.client.scan(self.parent, 0 if by_key else 1, by_key=by_key, flags=Lookup.NOLOCK if nolock else 0)
 
     @precondition(lambda self: self._child_is(locked=True, sound=True))
-    @rule(byte=st.integers(0, 255), grow=st.booleans())
-    def edit(self, byte: int, grow: bool) -> None:
+    @rule(byte=st.integers(0, 255), grow=st.booleans(), check=st.none() | st.integers(0, 15))
+    def edit(self, byte: int, grow: bool, check: int | None) -> None:
         assert self.child is not None
-        if self.client.modify(self.child):
-            self.client.edit(self.child, 0x40, byte, clear_embedded=grow)
+        if self.client.modify(self.child) and self.client.edit(self.child, 0x40, byte, clear_embedded=grow):
+            if check is not None:
+                self.client.set_check(self.child, check)
 
     @precondition(lambda self: self._usable_parent() and self._child_is(locked=True, sound=True))
     @rule(nradix=st.sampled_from([10, 11]))
@@ -237,17 +284,17 @@ class Clients(RuleBasedStateMachine):
             self.child = self.client.create(self.parent, key)
 
     @precondition(lambda self: self._child_is(locked=True, sound=True))
-    @rule()
-    def look_and_load(self) -> None:
+    @rule(climb=st.booleans())
+    def look_and_load_or_climb(self, climb: bool) -> None:
         assert self.child is not None
-        self.client.look(self.child)
-        self.client.load(self.child)
-
-    @precondition(lambda self: self.parent is None and self._child_is(locked=True, sound=True))
-    @rule()
-    def climb(self) -> None:
-        assert self.child is not None
-        self.client.unlock(self.client.parent(self.child))
+        if climb:
+            if self.parent is not None:
+                self.client.close(self.parent)  # the child may be found below another block
+                self.parent = None
+            self.client.unlock(self.client.parent(self.child))
+        else:
+            self.client.look(self.child)
+            self.client.load(self.child)
 
     @precondition(lambda self: self.child is not None and self.parent is not None)
     @rule()
@@ -301,7 +348,7 @@ class Clients(RuleBasedStateMachine):
             self._let_child_go()
             if self.parent is not None:
                 self.client.close(self.parent)
-            for cluster in [*self.copies, self.top]:
+            for cluster in [*self.copies, self.older, self.top]:
                 self.client.drop(cluster)
             assert not self.client.model.clusters
             assert all(chain.refs == 0 and chain.locks == 0 for chain in self.client.model.chains)
@@ -312,7 +359,49 @@ def test_any_sequence_of_operations_on_clusters_that_share_chains_keeps_the_rule
     from hypothesis.stateful import run_state_machine_as_test
 
     GIVEN.clear()
+    PERFORMED.clear()
     run_state_machine_as_test(
         Clients, settings=settings(stateful_step_count=60, max_examples=max(60, settings().max_examples // 2))
     )
     assert len(GIVEN) > len(QUESTIONS), "hardly anything but good days"
+    assert len(PERFORMED) > len(OPERATIONS) - 5, "hardly any operation"
+
+
+class GoodDays(st.DataObject):
+    """What Hypothesis would draw for days without trouble."""
+
+    def __init__(self) -> None:
+        """Nothing to draw from."""
+
+    def draw(self, strategy: st.SearchStrategy[Any], label: Any = None) -> Any:  # noqa: ANN401, ARG002 - Hypothesis's
+        assert label == "mood"
+        return 9
+
+
+def test_between_them_the_rules_of_the_state_machine_perform_every_operation() -> None:
+    PERFORMED.clear()
+    machine = Clients()
+    machine.begin(GoodDays(), "two masters", 0)
+    machine.open(shared=True)
+    machine.lookup(beg=0, nolock=False, stale=None)
+    machine.edit(byte=9, grow=False, check=3)
+    machine.resize(nradix=11)
+    machine.look_and_load_or_climb(climb=False)
+    machine.copy()
+    machine.next()
+    machine.look_and_load_or_climb(climb=True)
+    machine.open(shared=False)
+    for then in ("rename", "move"):
+        machine.lookup(beg=0, nolock=False, stale=None)
+        machine.delete(then=then, key=20)
+    machine.scan(by_key=False, nolock=True)
+    machine.create(key=40)
+    machine.close()
+    machine.open_as_it_was_when_there_was_a_node_less()
+    machine.close()
+    machine.use_a_copy(noref=True)
+    machine.edit_or_freeze_the_root(snapshot=False)
+    machine.edit_or_freeze_the_root(snapshot=True)
+    machine.from_chain()
+    machine.teardown()
+    assert set(PERFORMED) == set(OPERATIONS)

@@ -27,11 +27,13 @@ from hammer2_spec.vocabulary import (
 NO_SPACE: Final = 28
 """ENOSPC."""
 MOST_MOVES: Final = 3
-"""Chains that others move while somebody waits for a lock, in one run; without a bound, parent() may try for ever."""
+"""Chains that others move or modify while somebody waits for a lock, in one run: parent() may else try for ever."""
+WRITTEN_BY_OTHERS: Final = 0x060
+"""The offset of the byte that they modify."""
 
 QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
     "load": ("good", "read error", "wrong check code"),
-    "wait for a lock": ("unchanged", "moved below a new indirect block", "deleted"),
+    "wait for a lock": ("unchanged", "moved below a new indirect block", "modified", "deleted"),
     "block on the way": ("none", "one that cannot be read"),
     "key_next when found": ("end of the entry", "start of the next entry"),
     "key_next when nothing is found": ("unchanged", "behind the range"),
@@ -234,16 +236,20 @@ class Model:
             return
         if chain is self.node_of(chain).root and self.node_of(chain).spec.root_error:
             return
-        if chain.flags & ChainFlag.INITIAL:
-            chain.data, chain.error = bytearray(max(INODE_BYTES, chain.bytes)), Error.NONE
-            return
-        match self.choose("load"):
+        answer = "good" if chain.flags & ChainFlag.INITIAL else self.choose("load")
+        match answer:
             case "good":
-                chain.data, chain.error = bytearray(self.stored(chain)), Error.NONE
+                chain.data, chain.error = self._contents(chain), Error.NONE
             case "read error":
                 chain.error = Error.IO
             case _:
-                chain.data, chain.error = bytearray(self.stored(chain)), Error.CHECK
+                chain.data, chain.error = self._contents(chain), Error.CHECK
+
+    def _contents(self, chain: Chain) -> bytearray:
+        """What a read of a chain gives: zeroes if it was never written."""
+        if chain.flags & ChainFlag.INITIAL:
+            return bytearray(max(INODE_BYTES, chain.bytes))
+        return bytearray(self.stored(chain))
 
     # ---- Kernel
 
@@ -310,10 +316,17 @@ class Model:
         if self.moves >= MOST_MOVES:
             return
         # A block that others hold by its children may move, but is not deleted.
-        match self.choose("wait for a lock", 2 if chain.bref.type == BrefType.INDIRECT else None):
+        match self.choose("wait for a lock", 3 if chain.bref.type == BrefType.INDIRECT else None):
             case "moved below a new indirect block":
                 self.moves += 1
                 chain.parent = self._indirect(self.node_of(chain), parent)
+            case "modified":
+                self.moves += 1
+                chain.data = self._contents(chain) if chain.data is None else chain.data
+                chain.data[WRITTEN_BY_OTHERS] ^= 0xFF
+                chain.error = Error.NONE
+                chain.flags = chain.flags & ~ChainFlag.INITIAL | ChainFlag.MODIFIED | ChainFlag.UPDATE
+                chain.bref.data_off += 64 << 10  # new storage
             case "deleted":
                 chain.parent = None
                 chain.flags |= ChainFlag.DELETED
@@ -517,6 +530,7 @@ class Model:
         if self.choose("inode_create") == "no space":
             return None, None, NO_SPACE
         node = self.nodes[hmp]
+        node.super_root.error = Error.NONE  # it could be read just now
         key = (1 << 63) + len(node.elements(node.super_root))
         chain = self._chain(hmp, Blockref(BrefType.INODE, key=key), INODE_BYTES, node.super_root)
         chain.pmp = self.spmp

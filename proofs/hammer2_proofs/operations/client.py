@@ -44,7 +44,7 @@ class Client(Reader):
             return False
         self.obeys(rules.can_be_written, cluster)
         self.obeys(rules.the_focus_can_be_written, cluster)
-        self.judge_resolved(cluster, follows, strictly=False)
+        self.judge_resolved(cluster, follows, strictly=False, now=False)
         return True
 
     def modify_ip(self, cluster: Cluster, number: int = 0) -> bool:

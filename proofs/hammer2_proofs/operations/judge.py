@@ -233,11 +233,14 @@ class Judge:
 
     # ---- what holds of a cluster after certain operations
 
-    def judge_resolved(self, cluster: Cluster, follows: int | None = None, *, strictly: bool = True) -> None:
+    def judge_resolved(
+        self, cluster: Cluster, follows: int | None = None, *, strictly: bool = True, now: bool = True
+    ) -> None:
         """A cluster that was resolved is what the specification says of its members.
 
         follows: the slot whose member shall be the focus, if it is as good as the one that resolve chooses; may be,
-        unless strictly.
+        unless strictly. now: it was decided in this operation; else members may have recovered since, so that it
+        allows more than its flags say.
         """
         self.obeys(rules.what_is_locked_holds_its_chains_locked, cluster)
         verdict = self.verdict_on(cluster)
@@ -246,8 +249,9 @@ class Judge:
             "A cluster has an error exactly if its members cannot serve it",
             f"error {cluster.error}, expected {verdict.error}",
         )
+        flags = cluster.flags | (0 if now else verdict.flags)
         self.demand(
-            cluster.flags & CLUSTER_ZFLAGS == verdict.flags & CLUSTER_ZFLAGS,
+            flags & CLUSTER_ZFLAGS == verdict.flags & CLUSTER_ZFLAGS,
             "A cluster's flags say what its members allow",
             f"{cluster.flags:#x}, expected {verdict.flags:#x}",
         )

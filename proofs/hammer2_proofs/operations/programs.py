@@ -60,6 +60,7 @@ def lock(client: Client) -> None:
     else:
         client.drop(top)
     if client.lock(top, Resolve.ALWAYS | Resolve.SHARED):
+        client.resolve(top)
         client.unlock(top)
     client.drop(top)
 

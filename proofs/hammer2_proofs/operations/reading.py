@@ -79,6 +79,16 @@ class Reader(Judge):
         self.demand(cluster.refs == refs - 1, "A drop gives back one reference")
         self.is_gone(cluster, last=refs == 1)
 
+    def resolve(self, cluster: Cluster) -> None:
+        """Decide again, twice."""
+        follows = cluster.slot_of(cluster.focus)
+        self.perform(locking.resolve, cluster)
+        self.judge_resolved(cluster, follows, strictly=False)
+        decided = cluster.focus, cluster.error, cluster.flags
+        self.perform(locking.resolve, cluster)
+        same = (cluster.focus, cluster.error, cluster.flags) == decided
+        self.demand(same, "Resolving twice gives the same")
+
     def copy(self, cluster: Cluster) -> Cluster:
         """Copy."""
         new: Cluster = self.perform(life_cycle.copy, cluster)
