@@ -50,6 +50,7 @@ class Control:
         masters: int,
         clients: int,
         *,
+        promised: Sequence[int] = (),
         writes: int = 0,
         judged: bool = False,
         mutex: AbstractContextManager[Any] | None = None,
@@ -60,6 +61,7 @@ class Control:
             media_tids: for each node, the masters first, the tid of its media; None if it is not there.
             masters: how many masters the PFS has.
             clients: how many there can be.
+            promised: for each node the epoch that its media says it has promised itself to; none if that is not given.
             writes: how many writes are told apart in the ghost content; those beyond are not.
             judged: check the protocol's invariants after every action.
             mutex: held during an action, where there are several threads.
@@ -85,7 +87,8 @@ class Control:
         self._judged: Final = judged
         self._mutex: Final = nullcontext() if mutex is None else mutex
         known = sorted({0} | {tid for tid in media_tids if tid is not None})
-        epochs = sorted({tid >> EPOCH_BITS for tid in known})
+        promises = [*promised, *[0] * (len(media_tids) - len(promised))]
+        epochs = sorted({tid >> EPOCH_BITS for tid in known} | {*promises})
         self._epochs = dict(enumerate(epochs))
         numbers = {
             tid: epochs.index(tid >> EPOCH_BITS) * SEQUENCES
@@ -97,8 +100,10 @@ class Control:
             nodes=tuple(
                 Node(connected=False, eligible=False)
                 if tid is None
-                else Node(epoch_of(numbers[tid]), numbers[tid], numbers[tid], eligible=False)
-                for tid in media_tids
+                else Node(
+                    max(epochs.index(promise), epoch_of(numbers[tid])), numbers[tid], numbers[tid], eligible=False
+                )
+                for tid, promise in zip(media_tids, promises, strict=True)
             ),
             clients=(Client(),) * clients,
         )
@@ -107,6 +112,10 @@ class Control:
     def state(self) -> State:
         """The state, which cannot be changed."""
         return self._state
+
+    def media_epoch(self, number: int) -> int:
+        """What stands on media for one of the state's epochs."""
+        return self._epochs[number]
 
     def media_tid(self, number: int) -> int:
         """What stands on media for one of the state's tids."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final, TypeVar
 
 from hammer2_cluster.control import Control
+from hammer2_cluster.device.device import WriteError
 from hammer2_cluster.failures import Cause, Failures
 from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.journal import NOTHING, SPOILED, Journal
@@ -17,6 +18,7 @@ from hammer2_cluster.node import Fenced
 from hammer2_cluster.objects import Cluster
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.patience import Cancelled
+from hammer2_cluster.promises import write_promise
 from hammer2_cluster.store import flush
 from hammer2_cluster.store.chains import own
 from hammer2_cluster.store.directory import UnavailableError
@@ -90,8 +92,14 @@ class Session:
             raise UnavailableError("too few masters are connected")
 
         async def promise(i: int) -> None:
-            if i < control.setup.masters:
-                control.attempt("Promise", c, i)
+            if i < control.setup.masters and control.may("Promise", c, i):
+                device = own(deref(root.array[i].chain)).volume.device
+                try:
+                    await write_promise(device, control.media_epoch(self.client.epoch))
+                except WriteError:  # it has not promised, and what it could write is not known
+                    self._failures.disconnected(i, Cause.WRITE)
+                else:
+                    control.attempt("Promise", c, i)
 
         async for _ in on.ask(root, promise, until=self._may("Win")):
             pass

@@ -33,6 +33,8 @@ NODE_OFFSET: Final = 1 << 14
 NODE_BYTES: Final = 4096
 ZONES_PER_NODE: Final = 64
 """Two copies of a freemap node, in every 64th zone."""
+PROMISE_OFFSET: Final = NODE_OFFSET + 2 * NODE_BYTES
+"""What the node has promised to a session, a block of 1 KiB in the first zone."""
 LEAF_OFFSET: Final = 1 << 15
 LEAF_BYTES: Final = ZONE_BYTES // UNIT_BYTES
 """Two copies of a freemap leaf, in every zone: one byte per unit."""

@@ -1,0 +1,33 @@
+"""The highest epoch that a node has promised itself to, on its medium: a block of one sector that changes as a whole.
+
+It stands in the reserved part of the first zone, behind the freemap nodes. It is no part of any generation: a promise
+is kept whatever becomes of what the node has in memory.
+"""
+
+from typing import Final
+
+from fastcrc import crc32
+
+from hammer2_cluster.device.device import MIN_BLOCK_BYTES, Device, ReadError
+from hammer2_cluster.store.layout import PROMISE_OFFSET
+
+_MAGIC: Final = b"H2PROMIS"
+_EPOCH_BYTES: Final = 8
+
+
+async def read_promise(device: Device) -> int:
+    """The epoch, or 0 if none was ever promised. Raises ReadError if that cannot be known."""
+    block = await device.read(PROMISE_OFFSET, MIN_BLOCK_BYTES)
+    said, check = block[: len(_MAGIC) + _EPOCH_BYTES], block[len(_MAGIC) + _EPOCH_BYTES :][:4]
+    if not any(said):
+        return 0
+    if said[: len(_MAGIC)] != _MAGIC or crc32.iscsi(said).to_bytes(4, "little") != check:
+        raise ReadError(f"block {PROMISE_OFFSET:#x}: what was promised cannot be read")
+    return int.from_bytes(said[len(_MAGIC) :], "little")
+
+
+async def write_promise(device: Device, epoch: int) -> None:
+    """Durable when this returns. Raises WriteError."""
+    said = _MAGIC + epoch.to_bytes(_EPOCH_BYTES, "little")
+    await device.write(PROMISE_OFFSET, (said + crc32.iscsi(said).to_bytes(4, "little")).ljust(MIN_BLOCK_BYTES, b"\0"))
+    await device.sync()
