@@ -1,5 +1,6 @@
 """Devices keep what they are given, refuse what is no block, and fail exactly as they are told."""
 
+import errno
 import fcntl
 import os
 import random
@@ -114,6 +115,63 @@ def test_a_file_is_refused_in_one_line_when_it_is_missing_truncated_or_there_alr
         FileDevice.make(path, SIZE)
     with path.open("rb") as file:  # a refused file stays unlocked
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_sync_of_a_file_reaches_the_medium_and_says_so_if_it_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the medium keeps cannot be seen from here: that the system is asked to, can."""
+    device = FileDevice.make(tmp_path / "image", SIZE)
+    synced: list[bytes] = []
+
+    def fdatasync(file: int) -> None:
+        assert os.path.samestat(os.fstat(file), (tmp_path / "image").stat())
+        synced.append(os.pread(file, 1024, 0))
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    at_once(device.write(0, A))
+    assert synced == []
+    at_once(device.sync())
+    assert synced == [A]
+    for number, kind in ((errno.EIO, WriteError), (errno.ENOSPC, FullError)):
+
+        def fails(_file: int, number: int = number) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fdatasync", fails)
+        with pytest.raises(kind, match=f"image: sync: {os.strerror(number)}"):
+            at_once(device.sync())
+
+
+def test_a_file_opened_for_reading_is_read_and_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(A + bytes(SIZE - 1024))
+    system_open = os.open
+
+    def read_only(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return system_open(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", read_only)  # what a user who may not write sees; root may always
+    with pytest.raises(DeviceError, match="image: Permission denied"):
+        FileDevice(path)
+    device = FileDevice(path, writable=False)
+    assert at_once(device.read(0, 1024)) == A
+    with pytest.raises(WriteError, match="image: block 0x400: "):
+        at_once(device.write(1024, B))
+    with pytest.raises(BusyError):
+        FileDevice(path, writable=False)
+    device.close()
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("writable", [False, True])
+def test_what_is_neither_a_file_nor_a_block_device_is_refused_at_once(tmp_path: Path, writable: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(DeviceError, match=f"{path}: neither a file nor a block device"):
+            FileDevice(path, writable=writable)
 
 
 def test_a_file_that_shrinks_while_it_is_open_gives_a_read_error(tmp_path: Path) -> None:

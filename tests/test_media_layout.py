@@ -45,6 +45,8 @@ class Reader:
         confirmed = valid.get(second, newest) == newest
         wanted = newest if confirmed else newest - 1
         self.header = places[next(n for n, generation in valid.items() if generation == wanted)]
+        self.version, self.slot, self.nodes = struct.unpack_from("<IBB", self.header, 8)
+        self.volume, self.set = self.header[0x28:0x38], self.header[0x38:0x48]
         self.references: dict[int, int] = {}
 
     def block(self, ref: Ref) -> bytes:
@@ -119,8 +121,10 @@ def test_the_page_is_enough_to_read_an_image() -> None:
     store.run(filesystem.write(b"file 1", 400_000, b"far behind"))
     files[b"file 1"] = files[b"file 1"].ljust(400_000, b"\0") + b"far behind"
     store.run(filesystem.flush())
-    for device in devices:
-        reader = Reader(bytes(device.content))
+    readers = [Reader(bytes(device.content)) for device in devices]
+    assert [(reader.version, reader.slot, reader.nodes) for reader in readers] == [(2, 0, 3), (2, 1, 3), (2, 2, 3)]
+    assert (len({reader.volume for reader in readers}), len({reader.set for reader in readers})) == (3, 1)
+    for reader in readers:
         assert reader.pfss() == {b"ROOT": files}
         units = bytearray((b"\xff" * 64).ljust(3 << 12, b"\0").ljust(16384, b"\xff"))
         for data_off, references in reader.references.items():

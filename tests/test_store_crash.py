@@ -22,11 +22,13 @@ from hammer2_cluster.device.crash import (
     whole,
 )
 from hammer2_cluster.device.memory import MemoryDevice
+from hammer2_cluster.outcomes import deref
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.directory import NoSpaceError
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.flush import prepare
 from hammer2_cluster.store.local import Store
+from hammer2_cluster.store.pfs import roots_of
 
 SIZE = 1 << 19
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
@@ -45,6 +47,8 @@ class Workload(NamedTuple):
     journal: Sequence[Write | Sync]
     flushed: Sequence[tuple[int, Files]]
     """After so many entries of the journal, a flush had returned that made these files durable."""
+    frozen: tuple[int, Files]
+    """After so many entries, a snapshot of these files had been taken."""
 
 
 def work(seed: int, flushes: int) -> Workload:
@@ -58,14 +62,16 @@ def work(seed: int, flushes: int) -> Workload:
     filesystem = store.mount()
     chance, files = random.Random(seed), Files()
     flushed: list[tuple[int, Files]] = [(0, {})]
+    frozen = 0, Files()
     for n in range(flushes):
         if n == flushes // 2:
             store.run(filesystem.snapshot(b"halfway"))
+            frozen = len(journaling.journal), dict(files)
         for _ in range(chance.randrange(1, 4)):
             one_change(store, filesystem, files, chance)
         store.run(filesystem.flush())
         flushed.append((len(journaling.journal), dict(files)))
-    return Workload(before, journaling.journal, flushed)
+    return Workload(before, journaling.journal, flushed, frozen)
 
 
 def one_change(store: Store, filesystem: Filesystem, files: Files, chance: random.Random) -> None:
@@ -118,8 +124,10 @@ def test_after_any_crash_the_content_is_that_of_the_last_flush_or_the_one_in_pro
             where = f"workload {seed}, cut after {entries} of {len(workload.journal)}, kept {loss}"
             assert found in allowed, where
             assert problems([image]) == [], where
-            for label in store.snapshots():
-                content_of(store, store.mount(label))
+            labels = store.snapshots()
+            assert labels == [b"halfway"] or (labels == [] and entries < workload.frozen[0]), where
+            for label in labels:
+                assert content_of(store, store.mount(label)) == workload.frozen[1], where
     assert tried > 2 * writes
 
 
@@ -179,6 +187,48 @@ def test_a_crash_of_all_nodes_undoes_a_flush_on_all_or_on_none(nodes: int) -> No
             allowed = [found, found | {name: name * 200}]
             images = second.images(chance.randrange(len(second.order) + 1), chance)
             found = checked(images, allowed, f"{where}, and cut again while {name!r} was put")
+
+
+def labels_on_each(images: Sequence[MemoryDevice]) -> list[set[bytes]]:
+    store = reopen(images)
+    roots = [store.run(roots_of(store.on, store.chains, deref(volume))) for volume in store.volumes]
+    return [{root.inode.name for root in found} for found in roots]
+
+
+@pytest.mark.parametrize("change", ["made", "removed"])
+def test_a_crash_leaves_a_snapshot_on_all_nodes_or_on_none_and_it_can_be_done_again(change: str) -> None:
+    devices = memory(3, SIZE)
+    store = make(devices, radixes=[10, 11, 12])
+    filesystem, files = store.mount(), {b"f%d" % n: bytes([n]) * 3000 for n in range(6)}
+    for name, data in files.items():
+        put(store, filesystem, name, data)
+    store.run(filesystem.flush())
+    if change == "removed":
+        store.run(filesystem.snapshot(b"s"))
+    journal = SharedJournal(devices)
+    store = reopen(journal.devices)
+    filesystem = store.mount()
+    store.run(filesystem.snapshot(b"s") if change == "made" else filesystem.remove_snapshot(b"s"))
+    chance, outcomes = random.Random(4), set[bool]()
+    for happened in range(len(journal.order) + 1):
+        for _ in range(8 if THOROUGH else 2):
+            where = f"cut after {happened} of {len(journal.order)}"
+            images = journal.images(happened, chance)
+            labels = labels_on_each(images)
+            assert labels in ([{b"ROOT"}] * 3, [{b"ROOT", b"s"}] * 3), where
+            outcomes.add(there := b"s" in labels[0])
+            store = reopen(images)
+            filesystem = store.mount()
+            assert not any(filesystem.left_out), where
+            assert content_of(store, filesystem) == files, where
+            if there:
+                assert content_of(store, store.mount(b"s")) == files, where
+            assert problems(images) == [], where
+            store.run(filesystem.remove_snapshot(b"s") if there else filesystem.snapshot(b"s"))
+            assert labels_on_each(images) == [{b"ROOT"} if there else {b"ROOT", b"s"}] * 3, where
+            assert problems(images) == [], where
+    assert outcomes == {True, False}
+    assert labels_on_each(devices) == [{b"ROOT", b"s"} if change == "made" else {b"ROOT"}] * 3
 
 
 def checked(images: Sequence[MemoryDevice], allowed: Sequence[Files], where: str) -> Files:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
-from tests.store_kit import content_of, make, memory, problems, put, read, reopen
+from tests.store_kit import content_of, make, memory, problems, put, read, reopen, tree_of
 
 from hammer2_cluster.device.device import DeviceError
 from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
@@ -16,10 +16,14 @@ from hammer2_cluster.store.blockref import pack
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.check_codes import check_code
 from hammer2_cluster.store.directory import FilesystemError, NoSpaceError, UnavailableError
+from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.flush import sync
 from hammer2_cluster.store.freemap import Freemap
 from hammer2_cluster.store.fsck import Kind as FsckKind
 from hammer2_cluster.store.layout import RESERVED_BYTES
+from hammer2_cluster.store.local import Store
+from hammer2_cluster.store.making import open_volume
+from hammer2_cluster.store.pfs import roots_of
 from hammer2_cluster.store.volume_header import BadVolumeError, generations
 from hammer2_spec.vocabulary import ChainFlag, Error, Resolve
 
@@ -50,7 +54,7 @@ def small_cluster(nodes: int) -> tuple[list[MemoryDevice], Files, Files]:
 
 def used_blocks(device: MemoryDevice) -> list[int]:
     """Offsets of all KiB that are referred to or reserved."""
-    counts = deref(reopen([MemoryDevice(SIZE, device.content)]).volumes[0]).freemap.counts
+    counts = at_once(open_volume(MemoryDevice(SIZE, device.content))).freemap.counts
     return [unit * 1024 for unit, count in enumerate(counts[: SIZE // 1024]) if count]
 
 
@@ -123,8 +127,13 @@ def test_one_corrupt_node_of_three_hides_nothing(node: int) -> None:
     for at in used_blocks(devices[node])[:: 1 if THOROUGH else 7]:
         images = [MemoryDevice(SIZE, device.content) for device in devices]
         images[node].content[at + chance.randrange(1024)] ^= 1 << chance.randrange(8)
+        where = f"node {node}, block {at:#x}"
         store = reopen(images)
-        assert content_of(store, store.mount()) == files, f"node {node}, block {at:#x}"
+        status = store.status()
+        assert [bool(one.root) for n, one in enumerate(status) if n != node] == [True, True], where
+        assert status[node].root or status[node].trouble, where
+        assert store.snapshots() == [b"then"], where
+        assert content_of(store, store.mount()) == files, where
 
 
 @pytest.mark.parametrize("size", [0, 1024, 65536, SIZE // 2, SIZE - 65536])
@@ -220,7 +229,7 @@ def test_a_snapshot_holds_its_blocks_until_it_goes() -> None:
     store.run(filesystem.flush())
     assert with_both - 4096 <= freemap.free_bytes <= with_both + 4096
     assert read(store, store.mount(b"s"), b"a") == bytes(range(256)) * 256
-    store.run(store.remove_snapshot(b"s"))
+    store.run(filesystem.remove_snapshot(b"s"))
     assert freemap.free_bytes >= with_both + 65536
     assert problems(devices) == []
 
@@ -312,6 +321,81 @@ def test_a_node_that_goes_away_in_the_middle_takes_nothing_with_it() -> None:
     filesystem = store.mount()
     assert [bool(why) for why in filesystem.left_out] == [False, True, False]
     assert content_of(store, filesystem) == {b"before": b"b" * 5000, b"after": b"a" * 5000}
+
+
+@pytest.mark.parametrize("kind", [Kind.READ_ERROR, Kind.CORRUPTION])
+def test_a_node_that_missed_a_part_of_a_write_is_not_in_step(kind: Kind) -> None:
+    """It could not read what it had to change, once. The others go on; its tid must not say that it did the same."""
+    below, files, _ = small_cluster(3)
+    left_out = 0
+    for after in range(0, 30, 1 if THOROUGH else 2):
+        devices = [FaultyDevice(MemoryDevice(SIZE, device.content)) for device in below]
+        store = reopen(devices)
+        filesystem = store.mount()
+        devices[1].faults.append(Fault(kind, times=1, after=after, bit=700))
+        for name in (b"f1", b"f7", b"new"):
+            put(store, filesystem, name, b"other content" * 300)
+        store.run(filesystem.flush())
+        struck = not devices[1].faults[0].times
+        devices[1].faults.clear()
+        store = reopen(devices)
+        filesystem = store.mount()
+        assert content_of(store, filesystem) == files | dict.fromkeys((b"f1", b"f7", b"new"), b"other content" * 300)
+        assert (filesystem.left_out[0], filesystem.left_out[2]) == ("", ""), after
+        trees = [tree_of(deref(volume)) for volume in store.volumes]
+        assert trees[0] == trees[2], after
+        assert filesystem.left_out[1] or trees[0] == trees[1], after
+        left_out += bool(filesystem.left_out[1])
+        assert struck or not filesystem.left_out[1], after
+    assert left_out >= 3
+
+
+def put_and_flush(store: Store, filesystem: Filesystem) -> None:
+    put(store, filesystem, b"new", b"n" * 3000)
+    store.run(filesystem.flush())
+
+
+CHANGES: dict[str, Callable[[Store, Filesystem], None]] = {
+    "put": put_and_flush,
+    "snapshot": lambda store, filesystem: store.run(filesystem.snapshot(b"s")),
+    "remove a snapshot": lambda store, filesystem: store.run(filesystem.remove_snapshot(b"then")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("failing", "after"), [(1, 0), (2, 0), (3, 0), (2, 1), (2, 3), (2, 5)])
+def test_what_fewer_than_a_majority_can_write_is_refused_and_undone(change: str, failing: int, after: int) -> None:
+    below, _, _ = small_cluster(3)
+
+    def seen(devices: list[FaultyDevice]) -> object:
+        """By the last node, which never fails but with all others."""
+        store = reopen(devices)
+        volume = deref(store.volumes[2])
+        return tree_of(volume), [root.inode.name for root in store.run(roots_of(store.on, store.chains, volume))]
+
+    done = [FaultyDevice(MemoryDevice(SIZE, device.content)) for device in below]
+    before = seen(done)
+    CHANGES[change](store := reopen(done), store.mount())
+    devices = [FaultyDevice(MemoryDevice(SIZE, device.content)) for device in below]
+    store = reopen(devices)
+    filesystem = store.mount()
+    for device in devices[:failing]:
+        device.faults.append(Fault(Kind.WRITE_ERROR, after=after))
+    refusal = ""
+    try:
+        CHANGES[change](store, filesystem)
+    except UnavailableError as error:
+        refusal = str(error)
+    assert ("not written" in refusal) == (failing > 1), refusal
+    is_done = failing == 1 or "perhaps" in refusal  # it was confirmed by the last node, after all had prepared
+    assert [bool(deref(volume).failed) for volume in store.volumes][:failing] == [True] * failing
+    for device in devices:
+        device.faults.clear()
+    assert seen(devices) == (seen(done) if is_done else before)
+    if not is_done:
+        CHANGES[change](store := reopen(devices), store.mount())
+        assert seen(devices) == seen(done)
+        assert problems(devices) == []
 
 
 # ---- what fsck must see

@@ -149,11 +149,41 @@ def test_one_bad_block_never_hides_the_newest_header(copy: int) -> None:
 
 
 def test_a_header_torn_while_it_was_written_is_as_if_never_written() -> None:
-    newest = VolumeHeader(SIZE, generation=2)
-    device = written(VolumeHeader(SIZE, generation=1), newest)
-    for offset in newest.offsets():
-        device.content[offset + 512 : offset + HEADER_BYTES] = bytes(HEADER_BYTES - 512)
+    device = written(VolumeHeader(SIZE, generation=0), VolumeHeader(SIZE, generation=1))
+    offset, _ = VolumeHeader(SIZE, generation=2).offsets()
+    at_once(device.write(offset, VolumeHeader(SIZE, generation=2).pack()[:512] + bytes(HEADER_BYTES - 512)))
     assert current(device).generation == 1
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_where_both_copies_of_a_header_are_bad_the_volume_is_refused_and_nothing_older_is_believed(
+    generation: int,
+) -> None:
+    device = written(VolumeHeader(SIZE, generation=1), VolumeHeader(SIZE, generation=2))
+    places = VolumeHeader(SIZE, generation=generation).offsets()
+    for offset in places:
+        device.content[offset + 600] ^= 1
+    with pytest.raises(BadVolumeError, match="both copies of a volume header are bad, perhaps of the newest one"):
+        current(device)
+    device.content[places[0] + 600] ^= 1
+    unreadable = FaultyDevice(device, faults=[Fault(Kind.READ_ERROR, where=range(places[0], places[0] + 1))])
+    with pytest.raises(BadVolumeError, match=rf"1 cannot be read: block {places[0]:#x}: read error"):
+        at_once(generations(unreadable))
+
+
+def test_what_cannot_be_read_is_not_said_to_be_destroyed() -> None:
+    device = written(VolumeHeader(SIZE, generation=1), VolumeHeader(SIZE, generation=2))
+    unreadable = FaultyDevice(device, faults=[Fault(Kind.READ_ERROR)])
+    with pytest.raises(BadVolumeError, match="none of the four volume headers is valid, 4 cannot be read: block 0x0: "):
+        at_once(generations(unreadable))
+
+
+@pytest.mark.parametrize(("slot", "nodes"), [(3, 3), (0, 9), (8, 8)])
+def test_a_header_that_says_what_cannot_be_is_refused(slot: int, nodes: int) -> None:
+    with pytest.raises(BadVolumeError, match=f"1 to 8 volumes are made together, this one as {slot} of {nodes}"):
+        current(written(*(VolumeHeader(SIZE, generation=n, slot=slot, nodes=nodes) for n in (1, 2))))
+    with pytest.raises(ValueError, match="made together"):
+        at_once(format_volume(MemoryDevice(SIZE), b"v" * 16, b"c" * 16, slot=slot, nodes=nodes))
 
 
 def test_a_generation_counts_when_it_is_confirmed_here_or_elsewhere() -> None:
@@ -203,7 +233,7 @@ def test_what_is_no_volume_is_refused() -> None:
     with pytest.raises(BadVolumeError, match="not a volume"):
         current(garbage)
     with pytest.raises(BadVolumeError, match=r"2097152 bytes, the device 1048576: truncated\?"):
-        current(written(VolumeHeader(2 * SIZE, generation=1)))
+        current(written(*(VolumeHeader(2 * SIZE, generation=n) for n in (1, 2))))
 
 
 # ---- the freemap

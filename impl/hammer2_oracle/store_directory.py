@@ -8,22 +8,26 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from hammer2_cluster.device.device import BusyError, Device, DeviceError
 from hammer2_cluster.device.file import FileDevice
 from hammer2_cluster.outcomes import Fatal
-from hammer2_cluster.store.directory import FilesystemError, NotFoundError, shown
+from hammer2_cluster.store.chains import at_once
+from hammer2_cluster.store.directory import FilesystemError, NotFoundError, about, shown
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import Store
+from hammer2_cluster.store.members import Members, members_of
 from hammer2_cluster.store.volume_header import BadVolumeError
 from hammer2_oracle.options import complain
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER, PfsType
 
 IMAGE: Final = re.compile(r"([0-7])\.img")
+UNFINISHED: Final = ".unfinished"
+"""Behind the name of an image that init is still making."""
 PIECE_BYTES: Final = 1 << 20
 
 
@@ -39,72 +43,85 @@ def unique_id() -> bytes:
 def images(directory: Path) -> list[Path | None]:
     """The images of a store by slot, None in gaps. Raises StoreError if there is none."""
     try:
-        found = {int(match[1]): path for path in directory.iterdir() if (match := IMAGE.fullmatch(path.name))}
+        paths = list(directory.iterdir())
     except OSError as error:
         raise StoreError(f"{directory}: {error.strerror}") from None
+    if _is_unfinished({path.name for path in paths}):
+        raise StoreError(f"{directory}: init was interrupted here, or is at work; run it again")
+    found = {int(match[1]): path for path in paths if (match := IMAGE.fullmatch(path.name))}
     if not found:
         raise StoreError(f"{directory}: no images, expected 0.img, 1.img, ...")
     return [found.get(slot) for slot in range(max(found) + 1)]
 
 
 @contextmanager
-def devices_in(directory: Path) -> Iterator[tuple[list[Device | None], list[str]]]:
-    """The images of a store, open and locked, and for each why it is not. Raises StoreError if someone has one open."""
-    devices: list[Device | None] = []
-    why: list[str] = []
-    try:
+def members_in(directory: Path, *, writable: bool) -> Iterator[Members]:
+    """The images of a store, open and locked, and why one takes no part. Raises StoreError if someone has one open."""
+    with ExitStack() as stack:
+        devices: list[Device | None] = []
+        why: list[str] = []
         for path in images(directory):
+            devices.append(None)
+            why.append("")
             try:
-                devices.append(None if path is None else FileDevice(path))
-                why.append("not there" if path is None else "")
+                if path is not None:
+                    devices[-1] = stack.enter_context(closing(FileDevice(path, writable=writable)))
             except BusyError as error:
                 raise StoreError(str(error)) from None
             except DeviceError as error:
-                devices.append(None)
-                why.append(str(error))
-        yield devices, why
-    finally:
-        for device in devices:
-            if device is not None:
-                device.close()
+                why[-1] = str(error)
+        members = at_once(members_of(devices))
+        for slot, trouble in enumerate(why):
+            members.trouble[slot] = trouble or members.trouble[slot]
+        yield members
 
 
 @contextmanager
-def opened(directory: Path, semantics: Semantics) -> Iterator[Store]:
-    """The store in a directory. A node that cannot be opened is named and takes no part.
+def opened(directory: Path, semantics: Semantics, *, writable: bool) -> Iterator[Store]:
+    """The store in a directory. A node that cannot be opened, or drops out in the end, is named.
 
     Raises StoreError for whatever goes wrong with it, in here and in what the caller does with it.
     """
-    with devices_in(directory) as (devices, why):
+    with members_in(directory, writable=writable) as members:
         try:
-            if not any(devices):
-                raise StoreError("; ".join(why))
-            store = Store.open(devices, unique_id, semantics)
-            for node, trouble in enumerate(why):
-                if trouble or store.trouble[node]:
-                    store.trouble[node] = trouble or store.trouble[node]
-                    complain(f"node {node} takes no part: {store.trouble[node]}")
+            store = Store.of(members, unique_id, semantics, settle=writable)
+            for node, trouble in enumerate(store.trouble):
+                if trouble:
+                    complain(f"node {node} takes no part: {trouble}")
             yield store
         except (FilesystemError, BadVolumeError, DeviceError, Fatal) as error:
             raise StoreError(f"{directory}: {in_words(error)}") from None
+        for node, volume in enumerate(store.volumes):
+            if volume is None or store.trouble[node]:
+                continue
+            if volume.failed:
+                complain(f"node {node} was not written: {about(volume, volume.failed)}")
+            elif volume.unreadable:
+                complain(f"node {node} was not heard on everything: {volume.unreadable}")
 
 
 def initialize(directory: Path, types: Sequence[int], size: int, semantics: Semantics) -> None:
-    """Make a store: a directory, an image of ``size`` bytes for each type. Raises StoreError with nothing made."""
+    """Make a store: a directory, an image of ``size`` bytes for each type. Raises StoreError with nothing made.
+
+    The images have other names until all of them are complete; what an interrupted run has left is replaced.
+    """
     if not 1 <= len(types) <= MAXCLUSTER:
         raise StoreError(f"a cluster has 1 to {MAXCLUSTER} nodes, not {len(types)}")
     made_directory = not directory.exists()
     made: list[FileDevice] = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if there := [path for path in directory.iterdir() if IMAGE.fullmatch(path.name)]:
-            raise StoreError(f"{there[0]}: is there already")  # noqa: TRY301 - like any other reason to undo
-        made.extend(FileDevice.make(directory / f"{slot}.img", size) for slot in range(len(types)))
+        _make_room(directory)
+        made.extend(FileDevice.make(directory / f"{slot}.img{UNFINISHED}", size) for slot in range(len(types)))
         Store.make(made, types, unique_id, semantics=semantics).close()
+        for device in reversed(made):  # 0.img is the last to appear: without it, the others are unfinished too
+            device.path.replace(device.path.with_suffix(""))
+        _sync_directory(directory)
     except BaseException as error:
         for device in made:
             device.close()
             device.path.unlink(missing_ok=True)
+            device.path.with_suffix("").unlink(missing_ok=True)
         if made_directory and directory.is_dir() and not any(directory.iterdir()):
             directory.rmdir()
         if isinstance(error, OSError):
@@ -114,15 +131,42 @@ def initialize(directory: Path, types: Sequence[int], size: int, semantics: Sema
         raise
 
 
+def _is_unfinished(names: set[str]) -> bool:
+    return "0.img" not in names and f"0.img{UNFINISHED}" in names
+
+
+def _make_room(directory: Path) -> None:
+    """Take away what an init that was killed has left. Raises StoreError if there is a store, or an init at work."""
+    names = {path.name for path in directory.iterdir()}
+    there = sorted(filter(IMAGE.fullmatch, names))
+    unfinished = sorted(name for name in names if IMAGE.fullmatch(name.removesuffix(UNFINISHED)) and name not in there)
+    if there and not _is_unfinished(names):
+        raise StoreError(f"{directory / there[0]}: is there already")
+    for name in unfinished:
+        try:
+            FileDevice(directory / name).close()
+        except BusyError as error:
+            raise StoreError(str(error)) from None
+        except DeviceError:
+            pass  # cut short: nobody has it open
+    if unfinished:
+        complain(f"{directory}: an init was interrupted here, what it left is replaced")
+    for name in (*unfinished, *there):
+        (directory / name).unlink()
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the names in it durable."""
+    file = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def in_words(error: Exception) -> str:
     """What went wrong; the original's own ways to end are named as such."""
     return f"the original would not survive this: {error}" if isinstance(error, Fatal) else str(error)
-
-
-def printable(name: bytes) -> str:
-    """A name on one line of a terminal: what cannot be printed is escaped."""
-    text = name.decode("utf-8", "surrogateescape")
-    return "".join(c if c.isprintable() else f"\\x{ord(c) & 0xFF:02x}" for c in text)
 
 
 def name_in_json(name: bytes) -> dict[str, str | None]:
@@ -135,7 +179,7 @@ def name_in_json(name: bytes) -> dict[str, str | None]:
 
 
 def mounted(store: Store, label: str | None = None) -> Filesystem:
-    """The filesystem, or a snapshot of it; a master that is left out is named. Raises StoreError."""
+    """The filesystem, or a snapshot of it; who is left out is named, but for slaves that wait. Raises StoreError."""
     try:
         filesystem = store.mount() if label is None else store.mount(name_of(label))
     except NotFoundError:
@@ -143,33 +187,45 @@ def mounted(store: Store, label: str | None = None) -> Filesystem:
             raise
         raise StoreError(f"there is no snapshot {shown(name_of(label))}") from None
     for node, why in enumerate(filesystem.left_out):
-        if why and not store.trouble[node] and filesystem.pmp.pfs_types[node] == PfsType.MASTER:
+        volume = store.volumes[node]
+        if volume is None or not why:
+            continue
+        if volume.unreadable or filesystem.pmp.pfs_types[node] == PfsType.MASTER:
             complain(f"node {node} takes no part: {why}")
+            store.trouble[node] = why
     return filesystem
 
 
 @contextmanager
-def changing(store: Store, filesystem: Filesystem) -> Iterator[None]:
-    """What is done in here is durable afterwards, or not done; a node that could not be written is named."""
-    happened = "nothing was changed"
+def interrupted(what_became_of_it: str) -> Iterator[None]:
+    """Ctrl-C in here says so."""
     try:
         yield
-        happened = "while it was written: it is done as a whole, or not at all"
-        store.run(filesystem.flush())
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(happened) from None
-    for node, volume in enumerate(store.volumes):
-        if volume is not None and volume.failed:
-            complain(f"node {node} was not written: {volume.failed}")
+        raise KeyboardInterrupt(what_became_of_it) from None
+
+
+WHOLE: Final = "while it was written: it is done as a whole, or not at all"
 
 
 @contextmanager
-def complete(file: Path) -> Iterator[IO[bytes]]:
+def changing(store: Store, filesystem: Filesystem) -> Iterator[None]:
+    """What is done in here is durable afterwards, or not done."""
+    with interrupted("nothing was changed"):
+        yield
+    with interrupted(WHOLE):
+        store.run(filesystem.flush())
+
+
+@contextmanager
+def complete(file: Path, store: Path) -> Iterator[IO[bytes]]:
     """A file that is there as a whole afterwards, or as it was before; a device or pipe is written as it comes.
 
-    Raises StoreError.
+    store: the directory whose images are not to be overwritten. Raises StoreError.
     """
     file = file.resolve()
+    if _is_an_image(file, store):
+        raise StoreError(f"{file}: is an image of the store")
     special = file.exists() and not file.is_file()
     part = file if special else file.with_name(f".{os.getpid()}.part")
     try:
@@ -183,6 +239,13 @@ def complete(file: Path) -> Iterator[IO[bytes]]:
                 part.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{file}: {error.strerror}") from None
+
+
+def _is_an_image(file: Path, store: Path) -> bool:
+    """Whether it is one of the store's images, or would be taken for one."""
+    if file.parent == store.resolve() and IMAGE.fullmatch(file.name.removesuffix(UNFINISHED)):
+        return True
+    return file.exists() and any(path is not None and path.samefile(file) for path in images(store))
 
 
 def pieces_of(content: IO[bytes], size: int, file: str) -> Iterator[bytes]:

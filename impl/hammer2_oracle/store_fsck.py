@@ -7,9 +7,8 @@ import click
 
 from hammer2_cluster.device.device import Device
 from hammer2_cluster.store.chains import at_once
-from hammer2_cluster.store.fsck import confirmed_by, damaged_headers, fsck, used_bytes
-from hammer2_cluster.store.layout import HEADER_COUNT
-from hammer2_oracle.store_directory import Counter, byte_progress, devices_in
+from hammer2_cluster.store.fsck import damaged_headers, fsck, used_bytes
+from hammer2_oracle.store_directory import Counter, byte_progress, members_in
 from hammer2_oracle.words import counted
 
 
@@ -31,17 +30,15 @@ async def _check(node: int, device: Device, confirmed: int, counter: Counter) ->
         problems += map(str, progress.problems)
         counter.advance(progress.bytes - done)
         done = progress.bytes
-    damaged = await damaged_headers(device)
-    return Checked(node, blocks, problems, damaged if len(damaged) < HEADER_COUNT else [])
+    return Checked(node, blocks, problems, await damaged_headers(device))
 
 
 def check_nodes(directory: Path) -> list[Checked]:
     """Every node of a store. Raises StoreError."""
-    with devices_in(directory) as (devices, why):
-        confirmed = at_once(confirmed_by(devices))
-        nodes = []
-        for node, (device, trouble) in enumerate(zip(devices, why, strict=True)):
-            if device is None:
+    with members_in(directory, writable=False) as members:
+        confirmed, nodes = members.confirmed_tid, []
+        for node, (device, _, trouble) in enumerate(zip(*members, strict=True)):
+            if device is None or trouble:
                 nodes.append(Checked(node, 0, [trouble], []))
                 continue
             with byte_progress(f"fsck of node {node}", at_once(used_bytes(device, confirmed))) as counter:

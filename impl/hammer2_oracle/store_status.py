@@ -4,11 +4,12 @@ import json
 
 import click
 
+from hammer2_cluster.store.directory import printable
 from hammer2_cluster.store.local import NodeStatus, Store
 from hammer2_oracle.explanation import explain, quorum_tid
 from hammer2_oracle.resolve_report import access_in_words
 from hammer2_oracle.screen import Screen
-from hammer2_oracle.store_directory import name_in_json, printable
+from hammer2_oracle.store_directory import name_in_json
 from hammer2_spec.configuration import ABSENT, Configuration, Slot
 from hammer2_spec.notation import format_focus
 from hammer2_spec.semantics import Semantics

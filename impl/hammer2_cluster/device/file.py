@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,15 @@ _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class FileDevice:
     """An image file, or a block special file, locked against other processes as long as it is open."""
 
-    def __init__(self, path: Path) -> None:
-        """Open an existing file. Raises DeviceError, naming the path, if that cannot be done."""
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        """Open an existing file. Raises DeviceError, naming the path, if that cannot be done.
+
+        writable: whether it may be written; else every write is a WriteError.
+        """
         self.path: Final = path
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            how = os.O_RDWR if writable else os.O_RDONLY
+            self._file = os.open(path, how | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for its other end
         except OSError as error:
             raise DeviceError(f"{path}: {error.strerror}") from None
         try:
@@ -38,6 +43,9 @@ class FileDevice:
             raise
 
     def _measure(self) -> int:
+        mode = os.fstat(self._file).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
+            raise DeviceError(f"{self.path}: neither a file nor a block device")
         size = os.lseek(self._file, 0, os.SEEK_END)
         if size <= 0 or size % MAX_BLOCK_BYTES:
             raise DeviceError(f"{self.path}: {size} bytes, expected a multiple of {MAX_BLOCK_BYTES}: truncated?")

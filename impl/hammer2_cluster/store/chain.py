@@ -109,8 +109,13 @@ class StoredChain(Chain):
     @property
     def name(self) -> str:
         """For messages."""
+        return f"{self.volume.name}: {self.place}"
+
+    @property
+    def place(self) -> str:
+        """For messages about its node."""
         kind = BrefType(self.bref.type).name.lower().replace("_", " ")
-        return f"{self.volume.name}: {kind} {self.bref.key:#x} at block {self.bref.data_off & ~0x3F:#x}"
+        return f"{kind} {self.bref.key:#x} at block {self.bref.data_off & ~0x3F:#x}"
 
     def is_boundary(self) -> bool:
         """Whether it is the root of a PFS that is mounted: a flush from above does not enter."""

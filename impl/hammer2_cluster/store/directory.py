@@ -10,6 +10,7 @@ from hammer2_cluster.runner import Runner
 from hammer2_cluster.store.chains import dirhash, own
 from hammer2_cluster.store.inode_data import NAME_MAX, TABLE_AT, InodeData
 from hammer2_cluster.store.insertion import NO_SPACE
+from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.topology import create
 from hammer2_spec.vocabulary import DIRHASH_LOMASK, EMBEDDED_BYTES, INODE_BYTES, BrefType, Error, Lookup
 
@@ -42,9 +43,27 @@ def check_name(name: bytes) -> None:
         raise FilesystemError("a name cannot contain a zero byte")
 
 
+def printable(name: bytes) -> str:
+    r"""A name on one line, from which it can be had back: what cannot be printed is a \xNN for each byte, \ is \\."""
+
+    def escaped(character: str) -> str:
+        if character == "\\":
+            return 2 * character
+        if character.isprintable():
+            return character
+        return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+
+    return "".join(map(escaped, name.decode("utf-8", "surrogateescape")))
+
+
 def shown(name: bytes) -> str:
-    """A name for messages."""
-    return repr(name.decode("utf-8", "backslashreplace"))
+    """A name in a sentence."""
+    return f"'{printable(name)}'"
+
+
+def about(volume: Volume, error: Exception) -> str:
+    """What an error says, where it is clear that it is about this node."""
+    return str(error).removeprefix(f"{volume.name}: ")
 
 
 def trusted(cluster: Cluster) -> Cluster:

@@ -71,10 +71,11 @@ def space_to_write(offset: int, length: int, size: int) -> int:
 
 def must_fit(volume: Volume, size: int) -> None:
     """Raises NoSpaceError, naming the node, unless a file of so many bytes fits there."""
-    room = room_on(volume)
+    room, free = room_on(volume), volume.freemap.free_bytes
     radix = radix_for(min(max(size, 1), BLOCK_BYTES))
     if room < size:
-        raise NoSpaceError(f"{volume.name}: no room for {size} bytes, there is room for {max(0, room)}")
+        why = f"{max(0, room)} of the {free} free bytes can hold files, the rest is kept for tables and for deleting"
+        raise NoSpaceError(f"{volume.name}: no room for {size} bytes: {why}")
     if not volume.freemap.has_extents(radix, -(-size >> radix)):
         raise NoSpaceError(f"{volume.name}: no room for {size} bytes in blocks of {1 << radix}")
 

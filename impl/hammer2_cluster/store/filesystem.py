@@ -5,22 +5,25 @@ coroutine that any runner can run. Who fails, and how it comes back, is not deci
 when the filesystem is mounted takes no part in it.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final, NamedTuple
 
-from hammer2_cluster.device.device import WriteError
+from hammer2_cluster.device.device import ReadError, WriteError
+from hammer2_cluster.journal import NOTHING, Journal
 from hammer2_cluster.locking import unlock
 from hammer2_cluster.lookups import lookup, lookup_done, next  # noqa: A004 - the original's name
 from hammer2_cluster.objects import Cluster, Pfs
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.snapshot import snapshot
-from hammer2_cluster.standing import writable
+from hammer2_cluster.standing import WRITABLE_TYPES, writable
 from hammer2_cluster.store import file_data
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains, own
 from hammer2_cluster.store.directory import (
     ExistsError,
+    FilesystemError,
     NoSpaceError,
     NotFoundError,
     UnavailableError,
@@ -37,7 +40,8 @@ from hammer2_cluster.store.directory import (
 )
 from hammer2_cluster.store.freemap import MOST_REFERENCES
 from hammer2_cluster.store.inode_data import REGULAR_FILE, InodeData
-from hammer2_cluster.store.pfs import assemble, roots_of, super_root
+from hammer2_cluster.store.pfs import assemble, remove_pfs, roots_of, super_root
+from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.topology import delete, rename
 from hammer2_spec.vocabulary import DIRHASH_VISIBLE, EMBEDDED_BYTES, KEY_MAX, Lookup, OpFlag, PfsType, Resolve
 
@@ -53,8 +57,18 @@ class Listed(NamedTuple):
 class Filesystem:
     """A PFS that is mounted. Made by ``mount``."""
 
-    def __init__(self, on: Runner, chains: StoredChains, label: bytes, root: Cluster, why: list[str]) -> None:
+    def __init__(
+        self,
+        on: Runner,
+        chains: StoredChains,
+        label: bytes,
+        root: Cluster,
+        why: list[str],
+        journal: Journal | None = None,
+    ) -> None:
+        """journal: the layer that ``on`` works on, if it is for a flush to see who has missed something."""
         self._on: Final = on
+        self._journal: Final = journal
         self._chains: Final = chains
         self.label: Final = label
         self.pmp: Final[Pfs] = deref(root.pmp)
@@ -190,20 +204,59 @@ class Filesystem:
         for chain in self._members():
             file_data.must_fit(chain.volume, size)
 
+    def _begin(self) -> None:
+        """All members are in step, and nothing has been changed yet."""
+        if self._journal is not None:
+            for i, _ in self._root.members():
+                self._journal.begin(i, 0)
+
+    def _fail_who_missed_something(self) -> None:
+        """A member that has not done what a majority of the masters did is not written: its tid would be a lie.
+
+        Raises UnavailableError if there is no such majority.
+        """
+        if self._journal is None:
+            return
+        did = {i: self._journal.digest(i) for i, chain in self._root.members() if own(chain).volume.failed is None}
+        votes = Counter(digest for i, digest in did.items() if self.pmp.pfs_types[i] == PfsType.MASTER)
+        decided, agree = votes.most_common(1)[0] if votes else (NOTHING, 0)
+        for i, digest in did.items():
+            waits = digest == NOTHING and self.pmp.pfs_types[i] not in WRITABLE_TYPES  # to be resynchronized
+            if agree < self._needed() or (digest != decided and not waits):
+                volume = own(deref(self._root.array[i].chain)).volume
+                volume.fail(ReadError(volume.unreadable or "it has not done the same as the other nodes"))
+        self._must_be_written(self._root)
+
+    def _needed(self) -> int:
+        """Masters that make a majority."""
+        return self.pmp.pfs_nmasters // 2 + 1
+
     async def flush(self) -> None:
-        """Make all changes durable on all nodes, under one new tid. Raises UnavailableError if too few nodes did it.
+        """Make all changes durable on all nodes, under one new tid. Raises UnavailableError if too few nodes did it."""
+        self._fail_who_missed_something()
+        items = self._root.array
+
+        async def flush_member(i: int) -> None:
+            chain = own(deref(items[i].chain))
+            await self._chains.lock(chain, Resolve.ALWAYS)
+            await self._chains.flush(chain)
+            self._chains.unlock(chain)
+
+        await self._make_durable(self._root, flush_member)
+
+    async def _make_durable(self, cluster: Cluster, write: Callable[[int], Awaitable[None]] | None = None) -> None:
+        """Under a new tid, what was written at the nodes of a cluster, or is to be. Raises UnavailableError.
 
         In two steps, so that a crash undoes it on all nodes or on none: all prepare, then all confirm.
         """
         self.tid += 1
         self._chains.flush_tid = self.tid
-        items = self._root.array
+        items = cluster.array
 
         async def prepare_member(i: int) -> bool:
             chain = own(deref(items[i].chain))
-            await self._chains.lock(chain, Resolve.ALWAYS)
-            await self._chains.flush(chain)
-            self._chains.unlock(chain)
+            if write is not None:
+                await write(i)
             await self._chains.prepare(chain)
             return chain.volume.failed is None
 
@@ -214,27 +267,34 @@ class Filesystem:
 
         for step in (prepare_member, confirm_member):
             failed: list[int] = []
-            async for i, wrote in self._on.ask(self._root, step, until=self._on.quorum_of(self._root, failed)):
+            async for i, wrote in self._on.ask(cluster, step, until=self._on.quorum_of(cluster, failed)):
                 if not wrote:
                     failed.append(i)
-            self._must_be_written()
+            self._must_be_written(cluster, prepared=step is confirm_member)
+        self._begin()
 
-    def _must_be_written(self) -> None:
-        """Raises UnavailableError, and lets nothing more be written, unless enough nodes could write."""
-        volumes = {i: own(chain).volume for i, chain in self._root.members()}
+    def _must_be_written(self, cluster: Cluster, *, prepared: bool = False) -> None:
+        """Raises UnavailableError, and lets nothing more be written, unless enough masters could write.
+
+        prepared: enough of them have prepared it; then it is not certain that it will be undone.
+        """
+        volumes = {i: own(chain).volume for i, chain in cluster.members()}
         wrote = [i for i, volume in volumes.items() if volume.failed is None]
-        masters = sum(self.pmp.pfs_types[i] == PfsType.MASTER for i in wrote)
-        if wrote and masters >= self.pmp.pfs_nmasters // 2 + 1:
+        if sum(self.pmp.pfs_types[i] == PfsType.MASTER for i in wrote) >= self._needed():
             return
         failed = "; ".join(str(volume.failed) for volume in volumes.values() if volume.failed)
         for volume in volumes.values():
             volume.fail(WriteError("too few nodes could be written"))
-        raise UnavailableError(f"not written: {failed}")
+        what = "perhaps not written (on all nodes or on none)" if prepared else "not written"
+        raise UnavailableError(f"{what}: {failed}")
+
+    # ---- snapshots
 
     async def snapshot(self, label: bytes) -> None:
         """Freeze the contents, which are flushed first, as a PFS of its own on every node that is written.
 
-        Durable when this returns. Raises ExistsError, NoSpaceError, UnavailableError.
+        Durable on all of them when this returns; a crash undoes it on all or on none. Raises ExistsError,
+        NoSpaceError, UnavailableError.
         """
         check_name(label)
         self._must_have_room(file_data.BLOCK_BYTES)
@@ -251,14 +311,12 @@ class Filesystem:
         taken = [own(chain) for i, chain in ocluster.members() if i in asked and own(chain).volume.failed is None]
         await lookup_done(self._on, ocluster)
         for chain in taken:
-            await self._count_as_masters(chain, label, len(taken))
-        failed = [str(chain.volume.failed) for chain in taken if chain.volume.failed]
-        if 2 * len(failed) >= len(taken):
-            raise UnavailableError(f"not written: {'; '.join(failed)}")
+            await self._count_as_masters(chain.volume, label, len(taken))
+        await self._make_durable(self._root)
 
-    async def _count_as_masters(self, chain: StoredChain, label: bytes, nmasters: int) -> None:
+    async def _count_as_masters(self, volume: Volume, label: bytes, nmasters: int) -> None:
         """The copies of a snapshot are the masters of a PFS of their own, which has so many of them."""
-        on, volume = self._on, chain.volume
+        on = self._on
         cparent = await super_root(on, self._chains, volume)
         cluster, _ = await find(on, cparent, label)
         if cluster is not None:
@@ -267,7 +325,29 @@ class Filesystem:
             await edit_inode(on, cluster, inode)
             await unlock(on, cluster)
         await unlock(on, cparent)
-        await self._chains.sync(chain)
+
+    async def remove_snapshot(self, label: bytes) -> None:
+        """Take a snapshot away on all nodes that have it and can be read, those out of step included, durably.
+
+        A crash undoes it on all or on none. Raises FilesystemError, NotFoundError, UnavailableError.
+        """
+        if label == self.label:
+            raise FilesystemError(f"{shown(label)} is no snapshot")
+        await self.flush()
+        roots = self._on.chains.kmalloc()
+        roots.pmp, roots.nchains = self.pmp, len(self._chains.volumes)
+        found, wrong = False, ""
+        for i, volume in enumerate(self._chains.volumes):
+            if volume is None or volume.failed:
+                continue
+            try:
+                found |= await remove_pfs(self._on, self._chains, volume, label)
+                roots.array[i].chain = volume.super_root
+            except UnavailableError as error:
+                wrong = str(error)
+        if not found:
+            raise UnavailableError(wrong) if wrong else NotFoundError(f"there is no snapshot {shown(label)}")
+        await self._make_durable(roots)
 
     async def unmount(self) -> None:
         """Let go of the root. What was not flushed is lost."""
@@ -277,6 +357,9 @@ class Filesystem:
             self._root.array[i].chain = None
 
 
-async def mount(on: Runner, chains: StoredChains, label: bytes) -> Filesystem:
-    """The PFS of that label, on the nodes that have it and are in step. Raises NotFoundError, UnavailableError."""
-    return Filesystem(on, chains, label, *await assemble(on, chains, label))
+async def mount(on: Runner, chains: StoredChains, label: bytes, journal: Journal | None = None) -> Filesystem:
+    """The PFS of that label, on the nodes that have it and are in step. Raises NotFoundError, UnavailableError.
+
+    journal: as for Filesystem.
+    """
+    return Filesystem(on, chains, label, *await assemble(on, chains, label), journal)

@@ -13,6 +13,7 @@ from hammer2_cluster.store.check_codes import check_code
 from hammer2_cluster.store.deletion import delete, destroy
 from hammer2_cluster.store.modification import clear, modify
 from hammer2_cluster.store.volume import Volume, entries_in, parent_of
+from hammer2_cluster.store.volume_header import BadVolumeError
 from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, OFF_MASK, SET_COUNT, BrefType, ChainFlag, Delete, Error, Resolve
 
 
@@ -176,6 +177,8 @@ async def prepare(volume: Volume, tid: int) -> None:
         await _write_header(volume, tid)
     except DeviceError as error:
         volume.fail(error)
+    except BadVolumeError as error:  # a freemap block has gone bad since the volume was opened
+        volume.fail(ReadError(str(error)))
 
 
 async def confirm(volume: Volume) -> None:
@@ -194,7 +197,10 @@ async def confirm(volume: Volume) -> None:
 
 
 async def _write_header(volume: Volume, tid: int) -> None:
-    """The new generation, if anything changed. One sync does: no header counts before it. Raises DeviceError."""
+    """The new generation, if anything changed. One sync does: no header counts before it.
+
+    Raises DeviceError, BadVolumeError.
+    """
     header, device = volume.header, volume.device
     table = volume.vchain.data
     assert table is not None  # noqa: S101 - a volume's table is always in memory

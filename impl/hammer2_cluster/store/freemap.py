@@ -207,7 +207,10 @@ class Freemap:
         self._survey()
 
     async def write(self, device: Device, header: VolumeHeader) -> None:
-        """Write the zones that changed beside their old copies, and make the header lead to them. Raises WriteError."""
+        """Write the zones that changed beside their old copies, and make the header lead to them.
+
+        Raises DeviceError, BadVolumeError if the freemap on the medium cannot be believed.
+        """
         dirty = self.dirty()
         for number in sorted({zone // ZONES_PER_NODE for zone in dirty}):
             top = BlockTable(header.freemap, 0, SET_COUNT)

@@ -4,8 +4,7 @@ It verifies every check code, every table's order and bounds, and counts the ref
 with a count and no reference is a leak, one with references and no count would be used twice.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -14,15 +13,15 @@ from hammer2_cluster.store.block_table import BlockTable, is_sound
 from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chain import table_in
 from hammer2_cluster.store.check_codes import matches
+from hammer2_cluster.store.directory import printable
 from hammer2_cluster.store.freemap import RESERVED, empty_leaf, is_an_extent, leaves, units_of
-from hammer2_cluster.store.inode_data import NAME_MAX, is_direct
+from hammer2_cluster.store.inode_data import NAME_MAX, InodeData, is_direct
 from hammer2_cluster.store.layout import LEAF_BYTES, UNIT_BYTES, zones
 from hammer2_cluster.store.volume import entries_in
 from hammer2_cluster.store.volume_header import (
     NOTHING_CONFIRMED,
     BadVolumeError,
     VolumeHeader,
-    confirmed_tid,
     generations,
     read_headers,
 )
@@ -68,6 +67,19 @@ class Progress(NamedTuple):
 class _Use(NamedTuple):
     entry: Entry
     path: str
+    """The names of the inodes above it, from the label of the PFS on."""
+
+    def __str__(self) -> str:
+        """What the entry stands for."""
+        if self.entry.type == BrefType.DATA:
+            return f"{self.path} from byte {self.entry.key} on"
+        what = "the entry with key" if self.entry.type == BrefType.INODE else "entries with keys from"
+        return f"{what} {self.entry.key:#x} in {self.path or '/'}"
+
+    def path_below(self, data: bytes) -> str:
+        """The path of what the block refers to."""
+        name = InodeData.read(data).name if self.entry.type == BrefType.INODE else b""
+        return f"{self.path}/{printable(name)}" if name else self.path
 
 
 class _Walk:
@@ -82,9 +94,9 @@ class _Walk:
 
     def refer(self, use: _Use) -> tuple[bool, list[Problem]]:
         """An entry refers to a block: whether it is the first one, and what is wrong with that."""
-        entry, path = use
+        entry, _ = use
         if not is_an_extent(entry.data_off, self.header.size):
-            text = f"{path}: an entry of type {entry.type} says block {entry.data_off:#x}, which is none"
+            text = f"{use}: of type {entry.type}, in block {entry.data_off:#x}, which is none"
             return False, [Problem(Kind.BAD_ENTRY, entry.offset, text)]
         first = entry.data_off not in self.references
         self.references[entry.data_off] = self.references.get(entry.data_off, 0) + 1
@@ -93,17 +105,17 @@ class _Walk:
         units = units_of(entry.data_off)
         other = next((self.owner[unit] for unit in range(units.start, units.stop) if unit in self.owner), None)
         if other is not None:
-            return False, [Problem(Kind.DOUBLE_USE, entry.offset, f"{path}: it overlaps block {other & OFF_MASK:#x}")]
+            return False, [Problem(Kind.DOUBLE_USE, entry.offset, f"{use}: it overlaps block {other & OFF_MASK:#x}")]
         self.owner.update(dict.fromkeys(range(units.start, units.stop), entry.data_off))
         return True, []
 
 
 def _what_is_wrong(use: _Use, data: bytes) -> list[Problem]:
     """A block's content against the entry that refers to it."""
-    entry, path = use
+    entry, _ = use
 
     def problem(kind: Kind, text: str) -> list[Problem]:
-        return [Problem(kind, entry.offset, f"{path}: {text}")]
+        return [Problem(kind, entry.offset, f"{use}: {text}")]
 
     if not matches(entry.methods, entry.check, data):
         return problem(Kind.CHECK, "the content is not what was written")
@@ -124,7 +136,7 @@ def _what_is_wrong(use: _Use, data: bytes) -> list[Problem]:
 
 async def _walk(device: Device, walk: _Walk) -> AsyncIterator[Progress]:
     """Every block once, with what is wrong with it."""
-    waiting = [_Use(entry, "/") for entry in BlockTable(walk.header.sroot, 0, SET_COUNT)]
+    waiting = [_Use(entry, "") for entry in BlockTable(walk.header.sroot, 0, SET_COUNT)]
     blocks = size = 0
     while waiting:
         use = waiting.pop()
@@ -135,12 +147,12 @@ async def _walk(device: Device, walk: _Walk) -> AsyncIterator[Progress]:
             try:
                 data = await device.read(use.entry.offset, use.entry.length)
             except ReadError as error:
-                problems.append(Problem(Kind.UNREADABLE, use.entry.offset, f"{use.path}: {error}"))
+                problems.append(Problem(Kind.UNREADABLE, use.entry.offset, f"{use}: {error}"))
             else:
                 problems += _what_is_wrong(use, data)
                 if not problems:
-                    below = f"{use.path}{use.entry.key:x}/" if use.entry.type == BrefType.INODE else use.path
-                    waiting.extend(_Use(entry, below) for entry in entries_in(use.entry.type, data))
+                    path = use.path_below(data)
+                    waiting.extend(_Use(entry, path) for entry in entries_in(use.entry.type, data))
         yield Progress(blocks, size, problems)
 
 
@@ -234,14 +246,4 @@ async def problems_of(device: Device, confirmed: int = NOTHING_CONFIRMED) -> lis
 
 async def damaged_headers(device: Device) -> list[int]:
     """Which of the four header places hold none that is valid: no fault by itself, each generation has two copies."""
-    return [slot for slot, header in enumerate(await read_headers(device)) if header is None]
-
-
-async def confirmed_by(devices: Iterable[Device | None]) -> int:
-    """The highest tid that a node has confirmed; those that hold no volume have no say."""
-    nodes = []
-    for device in devices:
-        with suppress(BadVolumeError, DeviceError):
-            if device is not None:
-                nodes.append(await generations(device))
-    return confirmed_tid(nodes)
+    return [place for place, header in enumerate((await read_headers(device)).headers) if header is None]

@@ -9,7 +9,7 @@ from typing import Final
 from hammer2_cluster import confirmed
 
 MAGIC: Final = b"H2CLUST1"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 UNIT_BYTES: Final = 1024
 """The freemap's grain: the smallest extent."""

@@ -1,17 +1,21 @@
 """All nodes of a store in one process, run straight: what the command line and most tests work with."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
+from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.device.device import Device, DeviceError
+from hammer2_cluster.journal import Journal
 from hammer2_cluster.store.chains import StoredChains, at_once
-from hammer2_cluster.store.directory import FilesystemError, NotFoundError, UnavailableError, shown
+from hammer2_cluster.store.directory import UnavailableError, about, shown
 from hammer2_cluster.store.filesystem import Filesystem, mount
 from hammer2_cluster.store.layout import INDIRECT_RADIX
 from hammer2_cluster.store.making import close_volume, format_volume, open_volume
-from hammer2_cluster.store.pfs import Root, create_pfs, find_root, remove_pfs, roots_of
+from hammer2_cluster.store.members import Members, members_of
+from hammer2_cluster.store.pfs import Root, create_pfs, find_root, roots_of
 from hammer2_cluster.store.volume import Volume
-from hammer2_cluster.store.volume_header import BadVolumeError, Generations, confirmed_tid, generations
+from hammer2_cluster.store.volume_header import BadVolumeError
 from hammer2_cluster.straight import Straight
 from hammer2_spec.semantics import REPAIRED, Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER
@@ -22,6 +26,13 @@ Ids = Callable[[], bytes]
 
 LABEL: Final = b"ROOT"
 """The PFS that a new store has."""
+
+
+def in_one_line(trouble: Sequence[str]) -> str:
+    """Why none of the nodes takes part."""
+    if len({*trouble}) == 1:
+        return f"all nodes: {trouble[0]}"
+    return "; ".join(f"node {n}: {why}" for n, why in enumerate(trouble))
 
 
 class NodeStatus(NamedTuple):
@@ -46,9 +57,10 @@ class Store:
     ) -> None:
         self.volumes: Final = list(volumes)
         self.trouble: Final = list(trouble)
-        """For each node that is not open: why."""
+        """For each node that takes no part: why."""
         self.chains: Final = StoredChains(volumes, uuids=lambda _hmp, _offset: ids())
-        self.on: Final = Straight(self.chains, semantics)
+        self._journal: Final = Journal(cast("ChainLayer", self.chains))
+        self.on: Final = Straight(cast("ChainLayer", self._journal), semantics)
 
     @classmethod
     def make(
@@ -69,39 +81,33 @@ class Store:
             raise ValueError(f"a cluster has 1 to {MAXCLUSTER} nodes and a type for each, not {len(devices)}")
         clid = ids()
         radixes = indirect_radixes or [INDIRECT_RADIX] * len(devices)
-        for device, radix in zip(devices, radixes, strict=True):
-            at_once(format_volume(device, ids(), clid, indirect_radix=radix))
+        for slot, (device, radix) in enumerate(zip(devices, radixes, strict=True)):
+            at_once(format_volume(device, ids(), clid, slot=slot, nodes=len(devices), indirect_radix=radix))
         store = cls.open(devices, ids, semantics)
-        store.run(create_pfs(store.on, store.chains, LABEL, types, ids()))
+        store.run(create_pfs(Straight(store.chains, semantics), store.chains, LABEL, types, ids()))
         return store
 
     @classmethod
     def open(cls, devices: Sequence[Device | None], ids: Ids, semantics: Semantics = REPAIRED) -> "Store":
         """The volumes on devices; those that cannot be opened take no part. Raises BadVolumeError if none can."""
-        found: list[Generations | None] = []
+        return cls.of(at_once(members_of(devices)), ids, semantics)
+
+    @classmethod
+    def of(cls, members: Members, ids: Ids, semantics: Semantics = REPAIRED, *, settle: bool = True) -> "Store":
+        """As open. settle: as in open_volume."""
         volumes: list[Volume | None] = []
-        trouble = ["not there" if device is None else "" for device in devices]
-        for hmp, device in enumerate(devices):
+        for hmp, (device, found, _) in enumerate(zip(*members, strict=True)):
+            volumes.append(None)
+            if device is None or found is None:
+                continue
             try:
-                found.append(None if device is None else at_once(generations(device)))
+                opening = open_volume(device, hmp, confirmed_tid=members.confirmed_tid, settle=settle)
+                volumes[hmp] = at_once(opening)
             except (BadVolumeError, DeviceError) as error:
-                found.append(None)
-                trouble[hmp] = str(error)
-        confirmed = confirmed_tid(one for one in found if one is not None)
-        for hmp, device in enumerate(devices):
-            try:
-                there = device is not None and found[hmp] is not None
-                volumes.append(at_once(open_volume(device, hmp, confirmed_tid=confirmed)) if device and there else None)
-            except (BadVolumeError, DeviceError) as error:
-                volumes.append(None)
-                trouble[hmp] = str(error)
-        opened = [volume for volume in volumes if volume is not None]
-        if not opened:
-            named = [f"node {hmp}: {why}" for hmp, why in enumerate(trouble)]
-            raise BadVolumeError("; ".join(named) if len(set(trouble)) > 1 else f"all nodes: {trouble[0]}")
-        if len({volume.header.clid for volume in opened}) > 1:
-            raise BadVolumeError("these nodes were not made together")
-        return cls(volumes, trouble, ids, semantics)
+                members.trouble[hmp] = str(error)
+        if not any(volumes):
+            raise BadVolumeError(in_one_line(members.trouble))
+        return cls(volumes, members.trouble, ids, semantics)
 
     def run(self, operation: Coroutine[Any, Any, Result]) -> Result:
         """The result of an operation."""
@@ -109,26 +115,16 @@ class Store:
 
     def mount(self, label: bytes = LABEL) -> Filesystem:
         """As filesystem.mount."""
-        return self.run(mount(self.on, self.chains, label))
+        return self.run(mount(self.on, self.chains, label, self._journal))
 
     def snapshots(self) -> list[bytes]:
-        """The labels of all PFSs but the first, on whatever node. Raises UnavailableError."""
+        """The labels of all PFSs but the first, on whatever node that can be read."""
         labels: set[bytes] = set()
         for volume in self.volumes:
-            if volume is not None:
-                labels.update(root.inode.name for root in self.run(roots_of(self.on, self.chains, volume)))
+            with suppress(UnavailableError):
+                if volume is not None:
+                    labels.update(root.inode.name for root in self.run(roots_of(self.on, self.chains, volume)))
         return sorted(labels - {LABEL})
-
-    async def remove_snapshot(self, label: bytes) -> None:
-        """Take a snapshot away on all nodes, durably. Raises NotFoundError, UnavailableError."""
-        if label == LABEL:
-            raise FilesystemError(f"{shown(label)} is no snapshot")
-        found = False
-        for volume in self.volumes:
-            if volume is not None:
-                found |= await remove_pfs(self.on, self.chains, volume, label)
-        if not found:
-            raise NotFoundError(f"there is no snapshot {shown(label)}")
 
     def status(self, label: bytes = LABEL) -> list[NodeStatus]:
         """Every node."""
@@ -140,8 +136,9 @@ class Store:
             root, why = None, str(volume.failed or "")
             try:
                 root = self.run(find_root(self.on, self.chains, volume, label))
+                why = why or ("" if root else f"has no {shown(label)}")
             except UnavailableError as error:
-                why = str(error)
+                why = about(volume, error)
             header = volume.header
             nodes.append(NodeStatus(root, header.generation, header.size, volume.freemap.free_bytes, why))
         return nodes

@@ -1,11 +1,11 @@
 """A volume comes into being, and is opened again."""
 
-from hammer2_cluster.device.device import Device, DeviceError
+from hammer2_cluster.device.device import MIN_BLOCK_BYTES, Device, DeviceError
 from hammer2_cluster.objects import Blockref, ClusterItem
 from hammer2_cluster.store.flush import sync
 from hammer2_cluster.store.inode_data import DIRECTORY, InodeData
 from hammer2_cluster.store.insertion import create
-from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT, INDIRECT_RADIX, header_offset
+from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT, INDIRECT_RADIX, PROMISE_OFFSET, header_offset
 from hammer2_cluster.store.lookup import first_entry
 from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.store.volume_header import (
@@ -28,18 +28,22 @@ async def format_volume(
     volume_id: bytes,
     clid: bytes,
     *,
+    slot: int = 0,
+    nodes: int = 1,
     indirect_radix: int = INDIRECT_RADIX,
     check: int = Check.ISCSI32,
 ) -> None:
     """Make an empty volume with a super-root. What the device held is lost.
 
     volume_id, clid: 16 bytes each, unique to the volume and to the volumes that are made together.
+    slot, nodes: which one of these it is, and how many they are, 1..8.
     Raises ValueError if a volume cannot have this size or radix, DeviceError.
     """
-    check_geometry(device.size, indirect_radix)
-    header = VolumeHeader(device.size, indirect_radix=indirect_radix, check=check, volume_id=volume_id, clid=clid)
-    for slot in range(HEADER_COUNT):
-        await device.write(header_offset(slot), bytes(HEADER_BYTES))
+    check_geometry(device.size, indirect_radix, slot, nodes)
+    header = VolumeHeader(device.size, 0, 0, indirect_radix, check, volume_id, clid, slot, nodes)
+    for place in range(HEADER_COUNT):
+        await device.write(header_offset(place), bytes(HEADER_BYTES))
+    await device.write(PROMISE_OFFSET, bytes(MIN_BLOCK_BYTES))
     for offset in header.offsets():  # generation 0, without a super-root: what the first flush is seen to follow
         await device.write(offset, header.pack())
     await device.sync()
@@ -64,7 +68,7 @@ async def _settle(device: Device, found: Generations, header: VolumeHeader) -> N
     One that does not is wiped out. Second copies that are not valid are written anew: a bad one would make the next
     generation that stands there look confirmed.
     """
-    blocks = {header_offset(slot): header.pack() for slot in found.bad if slot in SECOND_COPIES}
+    blocks = {header_offset(place): header.pack() for place in found.bad if place in SECOND_COPIES}
     first, second = found.newest.offsets()
     if header is not found.newest:
         blocks[first] = bytes(HEADER_BYTES)
@@ -82,16 +86,20 @@ async def open_volume(
     name: str = "",
     waiting: Waiting | None = None,
     confirmed_tid: int = NOTHING_CONFIRMED,
+    *,
+    settle: bool = True,
 ) -> Volume:
     """The volume on a device, as of the newest generation that counts. Raises BadVolumeError, DeviceError.
 
     A generation that a crash left open is confirmed or wiped out on the device.
 
-    confirmed_tid: the highest tid that some node of the cluster has confirmed.
+    confirmed_tid: the highest tid that some node of the cluster has confirmed. settle: False leaves the device as it
+    is, for those who only read.
     """
     found = await generations(device)
     header = found.current(confirmed_tid)
-    await _settle(device, found, header)
+    if settle:
+        await _settle(device, found, header)
     volume = Volume(device, header, hmp, name, waiting)
     volume.highest_tid = found.highest_tid
     await volume.freemap.load(device, header)
@@ -99,7 +107,7 @@ async def open_volume(
     root = first_entry(volume.vchain, SUPER_ROOT_KEY, SUPER_ROOT_KEY)
     volume.unlock(volume.vchain)
     if root is None:
-        raise BadVolumeError(f"{volume.name}: there is no super-root")
+        raise BadVolumeError("there is no super-root")
     volume.super_root = root
     volume.ref(root)
     return volume

@@ -18,6 +18,7 @@ from hammer2_cluster.store.directory import (
     FilesystemError,
     NotFoundError,
     UnavailableError,
+    about,
     check,
     check_name,
     create_inode,
@@ -31,7 +32,17 @@ from hammer2_cluster.store.directory import (
 from hammer2_cluster.store.inode_data import DIRECTORY, InodeData
 from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.topology import delete
-from hammer2_spec.vocabulary import DIRHASH_VISIBLE, KEY_MAX, MAXCLUSTER, Insert, Lookup, OpFlag, PfsType, Resolve
+from hammer2_spec.vocabulary import (
+    DIRHASH_VISIBLE,
+    KEY_MAX,
+    MAXCLUSTER,
+    Error,
+    Insert,
+    Lookup,
+    OpFlag,
+    PfsType,
+    Resolve,
+)
 
 
 class Root(NamedTuple):
@@ -69,13 +80,15 @@ async def roots_of(on: Runner, chains: StoredChains, volume: Volume) -> list[Roo
     """All PFSs of a node. Raises UnavailableError."""
     cparent = await super_root(on, chains, volume)
     roots = []
-    cluster, _ = await lookup(on, cparent, 0, DIRHASH_VISIBLE, KEY_MAX, Lookup.ALWAYS)
-    while cluster is not None:
-        focus = deref(trusted(cluster).focus)
-        roots.append(Root(focus.bref.key, inode_of(cluster), focus.bref.mirror_tid))
-        cluster, _ = await next(on, cparent, cluster, 0, DIRHASH_VISIBLE, KEY_MAX, Lookup.ALWAYS)
-    must_have_answered(cparent)
-    await unlock(on, cparent)
+    try:
+        cluster, _ = await lookup(on, cparent, 0, DIRHASH_VISIBLE, KEY_MAX, Lookup.ALWAYS)
+        while cluster is not None:
+            focus = deref(trusted(cluster).focus)
+            roots.append(Root(focus.bref.key, inode_of(cluster), focus.bref.mirror_tid))
+            cluster, _ = await next(on, cparent, cluster, 0, DIRHASH_VISIBLE, KEY_MAX, Lookup.ALWAYS)
+        must_have_answered(cparent)
+    finally:
+        await unlock(on, cparent)
     return roots
 
 
@@ -110,7 +123,7 @@ async def create_pfs(on: Runner, chains: StoredChains, label: bytes, types: Sequ
 
 
 async def remove_pfs(on: Runner, chains: StoredChains, volume: Volume, label: bytes) -> bool:
-    """Take a PFS of one node away, durably; False if it has none of that label. Raises UnavailableError."""
+    """Take a PFS of one node away, in memory; False if it has none of that label. Raises UnavailableError."""
     cparent = await super_root(on, chains, volume)
     try:
         cluster, _ = await find(on, cparent, label)
@@ -120,9 +133,6 @@ async def remove_pfs(on: Runner, chains: StoredChains, volume: Volume, label: by
         await unlock(on, cluster)
     finally:
         await unlock(on, cparent)
-    await chains.sync(deref(volume.super_root))
-    if volume.failed:
-        raise UnavailableError(f"not written: {volume.failed}")
     return True
 
 
@@ -141,7 +151,7 @@ async def assemble(on: Runner, chains: StoredChains, label: bytes) -> tuple[Clus
                 left_out[i] = "not there" if volume is None else f"has no {shown(label)}"
         except UnavailableError as error:
             roots.append(None)
-            left_out[i] = str(error)
+            left_out[i] = str(error) if volume is None else about(volume, error)
             unreadable = True
     known = [root for root in roots if root is not None]
     if not known:
@@ -180,6 +190,8 @@ async def _leave_out(on: Runner, chains: StoredChains, cluster: Cluster, left_ou
     await unlock(on, cluster)
     for i, chain in members:
         if i not in good:
-            left_out[i] = f"error {slots[i].error}" if slots[i].error else f"at tid {slots[i].tid}, not {tid}"
+            behind = f"at tid {slots[i].tid}, not {tid}"
+            error = Error(slots[i].error)
+            left_out[i] = f"{own(chain).place}: {error.name} error" if error else behind
             cluster.array[i].chain = None
             chains.drop(chain)

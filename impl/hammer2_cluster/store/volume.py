@@ -40,6 +40,8 @@ class Volume:
         self.freemap: Final = Freemap(header.size)
         self.failed: DeviceError | None = None
         """Why nothing is written any more (L1395-1401): what is in memory cannot become durable as a whole."""
+        self.unreadable = ""
+        """The first block that could not be read or not be believed, and why: others answered in its place."""
         self.pfs: Final[dict[int, Pfs]] = {}
         """The PFSs that are mounted, by the key of their root under the super-root."""
         self.detached: Final[set[StoredChain]] = set()
@@ -171,16 +173,19 @@ class Volume:
             return
         try:
             data, error = await self.read(chain.entry())
-        except ReadError:
+        except ReadError as failure:
             chain.error = Error.IO
+            self.unreadable = self.unreadable or f"{chain.place}: {failure}"
             return
+        if error:
+            self.unreadable = self.unreadable or f"{chain.place}: check code is wrong"
         if chain.data is None:  # someone who shares the lock may have been quicker
             chain.data, chain.error = data, error
 
     async def read(self, entry: Entry) -> tuple[bytearray, Error]:
         """The content of a block, and CHECK if it is not what the entry says. Raises ReadError."""
         if not is_an_extent(entry.data_off, self.header.size):
-            raise ReadError(f"{self.name}: an entry says block {entry.data_off:#x}, which is none")
+            raise ReadError(f"an entry says block {entry.data_off:#x}, which is none")
         data = bytearray(await self.device.read(entry.offset, entry.length))
         good = matches(entry.methods, entry.check, data)
         return data, Error.NONE if good else Error.CHECK

@@ -8,12 +8,14 @@ After a crash the newest generation counts if it was confirmed here or, for the 
 undone by going on from the one before. Either way this is made plain, by the second copy or by wiping out the first,
 before anything else is written. A second place that holds no valid header was being written, or has gone bad since;
 either way the generation was confirmed.
+
+No crash leaves both copies of a generation bad. Where they are, it may have been the newest: the volume is refused.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastcrc import crc32
 
@@ -31,9 +33,9 @@ from hammer2_cluster.store.layout import (
     MIN_VOLUME_BYTES,
     header_offset,
 )
-from hammer2_spec.vocabulary import BLOCKREF_BYTES, SET_COUNT, Check
+from hammer2_spec.vocabulary import BLOCKREF_BYTES, MAXCLUSTER, SET_COUNT, Check
 
-_FIELDS: Final = struct.Struct("<8sIHBBQQQ16s16s")
+_FIELDS: Final = struct.Struct("<8sIBBBBQQQ16s16s")
 SROOT_AT: Final = 0x200
 """The block set of the super-root."""
 FREEMAP_AT: Final = 0x400
@@ -64,6 +66,10 @@ class VolumeHeader:
     """Unique to this volume."""
     clid: bytes = bytes(16)
     """The set of volumes that it was made with."""
+    slot: int = 0
+    """Which one of them it is, from 0."""
+    nodes: int = 1
+    """How many they are."""
     sroot: bytearray = field(default_factory=lambda: bytearray(_SET_BYTES))
     """Block set: the super-root inode."""
     freemap: bytearray = field(default_factory=lambda: bytearray(_SET_BYTES))
@@ -77,7 +83,8 @@ class VolumeHeader:
             0,
             MAGIC,
             FORMAT_VERSION,
-            0,
+            self.slot,
+            self.nodes,
             self.indirect_radix,
             self.check,
             self.size,
@@ -96,11 +103,11 @@ class VolumeHeader:
         """From a block of HEADER_BYTES; None if it holds no header, or a damaged one."""
         if block[: len(MAGIC)] != MAGIC or crc32.iscsi(block[:_CRC_AT]) != int.from_bytes(block[_CRC_AT:], "little"):
             return None
-        _, version, _, radix, check, size, generation, tid, volume_id, clid = _FIELDS.unpack_from(block)
+        _, version, slot, nodes, radix, check, size, generation, tid, volume_id, clid = _FIELDS.unpack_from(block)
         if version != FORMAT_VERSION:
-            raise BadVolumeError(f"format version {version}, expected {FORMAT_VERSION}")
+            raise BadVolumeError(f"format version {version}, expected {FORMAT_VERSION}: made by another release")
         sets = (bytearray(block[at : at + _SET_BYTES]) for at in (SROOT_AT, FREEMAP_AT))
-        return cls(size, generation, tid, radix, check, volume_id, clid, *sets)
+        return cls(size, generation, tid, radix, check, volume_id, clid, slot, nodes, *sets)
 
     @confirmed.require(lambda self: self.generation >= 0)
     @confirmed.ensure(lambda result: result[1] == result[0] + HEADER_BYTES)
@@ -114,25 +121,37 @@ class VolumeHeader:
         return header_offset(first), header_offset(first + 1)
 
 
-def check_geometry(size: int, indirect_radix: int) -> None:
+def check_geometry(size: int, indirect_radix: int, slot: int, nodes: int) -> None:
     """Raises ValueError unless a volume may be like this."""
+    if not 0 <= slot < nodes <= MAXCLUSTER:
+        raise ValueError(f"1 to {MAXCLUSTER} volumes are made together, this one as {slot} of {nodes}")
     if not MIN_VOLUME_BYTES <= size <= MAX_VOLUME_BYTES:
         raise ValueError(f"a volume has {MIN_VOLUME_BYTES} to {MAX_VOLUME_BYTES} bytes, not {size}")
     if not MIN_RADIX <= indirect_radix <= MAX_RADIX:
         raise ValueError(f"an indirect block has 2^{MIN_RADIX} to 2^{MAX_RADIX} bytes, not 2^{indirect_radix}")
 
 
-async def read_headers(device: Device) -> list[VolumeHeader | None]:
-    """The four headers; None for one that is not there, damaged or unreadable."""
-    headers: list[VolumeHeader | None] = []
-    for slot in range(HEADER_COUNT):
+class Places(NamedTuple):
+    """What stands where headers belong."""
+
+    headers: list[VolumeHeader | None]
+    """The four of them; None for one that is not there, damaged or unreadable."""
+    errors: list[ReadError]
+    """Of those that are unreadable."""
+
+
+async def read_headers(device: Device) -> Places:
+    """The four headers."""
+    places = Places([], [])
+    for place in range(HEADER_COUNT):
         try:
-            block = await device.read(header_offset(slot), HEADER_BYTES)
-        except ReadError:
-            headers.append(None)
+            block = await device.read(header_offset(place), HEADER_BYTES)
+        except ReadError as error:
+            places.headers.append(None)
+            places.errors.append(error)
         else:
-            headers.append(VolumeHeader.unpack(block))
-    return headers
+            places.headers.append(VolumeHeader.unpack(block))
+    return places
 
 
 SECOND_COPIES: Final = (1, 3)
@@ -142,22 +161,26 @@ SECOND_COPIES: Final = (1, 3)
 class Generations:
     """What the four places of a volume say. Raises BadVolumeError if they say nothing, or what cannot be."""
 
-    def __init__(self, headers: Sequence[VolumeHeader | None], size: int) -> None:
+    def __init__(self, places: Places, size: int) -> None:
+        headers, errors = places
+        self.bad: Final = [place for place, header in enumerate(headers) if header is None]
+        """Places that hold no valid header."""
+        why = f", {len(errors)} cannot be read: {errors[0]}" if errors else ": not a volume, or destroyed"
         valid = sorted({header.generation: header for header in headers if header is not None}.items())
         if not valid:
-            raise BadVolumeError("none of the four volume headers is valid: not a volume, or destroyed")
+            raise BadVolumeError(f"none of the four volume headers is valid{why}")
+        if {0, 1} <= {*self.bad} or {2, 3} <= {*self.bad}:
+            raise BadVolumeError(f"both copies of a volume header are bad, perhaps of the newest one{why}")
         self.newest: Final = valid[-1][1]
         self.before: Final = valid[-2][1] if len(valid) > 1 else None
         """The generation before, unless it is gone."""
         second = headers[(2 * self.newest.generation + 1) % HEADER_COUNT]
         self.is_confirmed: Final = second is None or second.generation == self.newest.generation
-        self.bad: Final = [slot for slot, header in enumerate(headers) if header is None]
-        """Places that hold no valid header."""
         self.highest_tid: Final = max(header.mirror_tid for _, header in valid)
         if self.newest.size != size:
             raise BadVolumeError(f"the volume has {self.newest.size} bytes, the device {size}: truncated?")
         try:
-            check_geometry(self.newest.size, self.newest.indirect_radix)
+            check_geometry(self.newest.size, self.newest.indirect_radix, self.newest.slot, self.newest.nodes)
         except ValueError as error:
             raise BadVolumeError(str(error)) from None
 

@@ -89,7 +89,7 @@ def put(semantics: Semantics, directory: Path, file: str, name: str | None) -> S
 
     if name is None and file == "-":
         raise click.UsageError("expected a NAME for what comes from standard input")
-    with opened(directory, semantics) as cluster, source(file) as (content, size):
+    with opened(directory, semantics, writable=True) as cluster, source(file) as (content, size):
         filesystem = mounted(cluster)
         with byte_progress("put", size) as counter, changing(cluster, filesystem):
             pieces = counted(pieces_of(content, size, file), counter.advance)
@@ -112,10 +112,10 @@ def counted(pieces: Iterable[bytes], advance: Callable[[int], None]) -> Iterator
 @click.pass_obj
 @a_store_command
 def get(semantics: Semantics, directory: Path, name: str, file: Path | None, label: str | None) -> Status:
-    """Write a file of the store to FILE, or to standard output. FILE appears when it is complete."""
+    """Write a file of the store to FILE, or to standard output (also -). FILE appears when it is complete."""
     from hammer2_oracle.store_directory import byte_progress, complete, mounted, name_of, opened
 
-    with opened(directory, semantics) as cluster:
+    with opened(directory, semantics, writable=False) as cluster:
         filesystem = mounted(cluster, label)
         size = cluster.run(filesystem.size_of(name_of(name)))
         with byte_progress("get", size) as counter:
@@ -125,11 +125,11 @@ def get(semantics: Semantics, directory: Path, name: str, file: Path | None, lab
                     target.write(piece)
                     counter.advance(len(piece))
 
-            if file is None:
+            if file is None or file == Path("-"):
                 cluster.run(write_to(sys.stdout.buffer))
                 sys.stdout.buffer.flush()
             else:
-                with complete(file) as target:
+                with complete(file, directory) as target:
                     cluster.run(write_to(target))
     return Status.AGREE
 
@@ -142,9 +142,10 @@ def get(semantics: Semantics, directory: Path, name: str, file: Path | None, lab
 @a_store_command
 def list_files(semantics: Semantics, directory: Path, label: str | None, as_json: bool) -> Status:
     """List the files: size in bytes, and name."""
-    from hammer2_oracle.store_directory import mounted, name_in_json, opened, printable
+    from hammer2_cluster.store.directory import printable
+    from hammer2_oracle.store_directory import mounted, name_in_json, opened
 
-    with opened(directory, semantics) as cluster:
+    with opened(directory, semantics, writable=False) as cluster:
         filesystem = mounted(cluster, label)
 
         async def names() -> list[tuple[bytes, int]]:
@@ -169,7 +170,7 @@ def remove(semantics: Semantics, directory: Path, name: str) -> Status:
     """Remove a file."""
     from hammer2_oracle.store_directory import changing, mounted, name_of, opened
 
-    with opened(directory, semantics) as cluster:
+    with opened(directory, semantics, writable=True) as cluster:
         filesystem = mounted(cluster)
         with changing(cluster, filesystem):
             cluster.run(filesystem.remove(name_of(name)))
@@ -184,13 +185,13 @@ def remove(semantics: Semantics, directory: Path, name: str) -> Status:
 @a_store_command
 def snapshot(semantics: Semantics, directory: Path, label: str, delete: bool) -> Status:
     """Freeze the contents under a label; get and ls can read from it."""
-    from hammer2_oracle.store_directory import mounted, name_of, opened
+    from hammer2_oracle.store_directory import WHOLE, interrupted, mounted, name_of, opened
 
-    with opened(directory, semantics) as cluster:
-        if delete:
-            cluster.run(cluster.remove_snapshot(name_of(label)))
-        else:
-            cluster.run(mounted(cluster).snapshot(name_of(label)))
+    with opened(directory, semantics, writable=True) as cluster:
+        filesystem = mounted(cluster)
+        change = filesystem.remove_snapshot if delete else filesystem.snapshot
+        with interrupted(WHOLE):
+            cluster.run(change(name_of(label)))
     return Status.AGREE
 
 
@@ -204,7 +205,7 @@ def status(semantics: Semantics, directory: Path, as_json: bool) -> Status:
     from hammer2_oracle.store_directory import opened
     from hammer2_oracle.store_status import report
 
-    with opened(directory, semantics) as cluster:
+    with opened(directory, semantics, writable=False) as cluster:
         report(cluster, semantics, as_json)
     return Status.AGREE
 
