@@ -132,6 +132,13 @@ def test_a_counterexample_that_python_does_not_confirm_is_a_defect_of_this_proje
     assert "7 is fine" in result.stderr
 
 
+def test_a_family_that_has_lost_obligations_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proving, "FAMILIES", {"induction": lambda *_: iter([KINDS["true"]] * 699)})
+    result = run("induction")
+    assert result.exit_code == Status.BAD_INPUT
+    assert "induction has lost obligations: 699, where there were 700" in result.stderr
+
+
 @pytest.mark.parametrize("made", [["true", "false", "hard"]], indirect=True)
 @pytest.mark.usefixtures("made")
 def test_names_select_obligations() -> None:

@@ -117,7 +117,7 @@ WRITABLE = "access    readable and writable"
         ]),
         ("--nmasters 1 --semantics repaired master:1 soft_slave:1", [
             "quorum    reached: 1 for tid 1, 1 needed (1 / 2 + 1), 1 master present",
-            "access    readable: the focus is a soft slave, which is not written (repair honest_access)",
+            "access    readable: the focus is soft, which is no part of a quorum (repair honest_access)",
         ]),
         ("--nmasters 2 --semantics repaired master:1 master:2", [
             "quorum    not reached: no tid has enough votes, 2 needed (2 / 2 + 1), 2 masters present",

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import z3
@@ -14,9 +14,10 @@ import properties
 from hammer2_proofs import completeness, counting, exchange, matrix, sizes
 from hammer2_proofs.examples import Example, judge
 from hammer2_proofs.inputs import any_configuration, any_verdict
+from hammer2_proofs.lift import Lifter
 from hammer2_proofs.obligations import Obligation, Status, discharge
 from hammer2_proofs.property_proofs import Search, Standing, judgement, obligations, proved, question
-from hammer2_proofs.values import count, equal, negation
+from hammer2_proofs.values import Optional, Truth, count, equal, negation
 from hammer2_spec.configuration import ABSENT, Configuration, Outcome, Slot, Verdict
 from hammer2_spec.properties import PROPERTIES, AnyProperty, PairProperty, Property
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, parse
@@ -213,14 +214,14 @@ def test_more_repairs_never_break_what_is_enough() -> None:
 NEEDED_TO_LEAVE_NO_CHOICE = {
     "a_soft_master_always_wins",
     "no_like_member_outranks_the_focus",
-    "reading_hard_is_for_whoever_has_a_quorum",
+    "reading_hard_is_for_a_sound_master_slave_or_super_root",
     "no_other_flag_changes",
     "msynced_means_that_all_masters_are_at_the_quorum",
     "ssynced_means_that_all_slaves_are_at_the_quorum",
     "the_error_is_that_of_the_focus",
     "where_there_is_no_focus_the_error_says_so",
     "writing_softly_is_for_a_sound_soft_master",
-    "writing_hard_is_reading_hard_but_not_through_a_soft_slave",
+    "writing_hard_is_for_a_sound_master_or_super_root",
     "no_configuration_ends_in_an_assertion",
 }
 
@@ -238,6 +239,16 @@ def test_without_one_of_these_properties_two_verdicts_are_possible(left_out: str
 
 def test_all_properties_together_leave_no_choice() -> None:
     assert {discharge(it).status for it in itertools.islice(completeness.obligations(), 4)} == {Status.PROVED}
+
+
+@pytest.mark.parametrize("pfs", [True, False])
+def test_that_no_choice_is_left_is_said_of_clusters_with_a_pfs_and_without(pfs: bool) -> None:
+    [*_, two_slots] = itertools.islice(completeness.obligations(), 3)
+    slots, pfs_nmasters, _, _ = any_configuration(2).configuration
+    solver = z3.Solver()
+    solver.add(*map(counting.formula, two_slots.hypotheses), *(slot.present for slot in slots))
+    solver.add(cast("Optional", pfs_nmasters).none != pfs)
+    assert solver.check() == z3.sat
 
 
 def three(configuration: Configuration, _: Verdict) -> bool:
@@ -325,3 +336,21 @@ def test_the_list_of_properties_in_the_readme_is_current() -> None:
     text = properties.README.read_text()
     assert properties.current(text) == text, "python tools/properties.py"
     assert text.count("**refuted**") > 10
+
+
+# ---------------------------------------------------------------- no sentence is always true
+
+
+@pytest.mark.parametrize("prop", PROPERTIES, ids=lambda prop: prop.name)
+def test_a_wrong_verdict_breaks_the_sentence(prop: AnyProperty) -> None:
+    lifter = Lifter()
+    inputs, other = any_configuration(2), any_configuration(2, "other_")
+    verdict, then = any_verdict("one_"), any_verdict("then_")
+    case: tuple[object, ...] = inputs.configuration, verdict
+    if isinstance(prop, PairProperty):
+        second = lifter.lift(prop.second, inputs.configuration, verdict, other.configuration, prop.cases[0])
+        case = *case, second, then
+    solver = z3.Solver()
+    solver.add(*inputs.domain, *other.domain)
+    solver.add(lifter.lift(prop.given, *case), negation(cast("Truth", lifter.lift(prop.holds, *case))))
+    assert solver.check() == z3.sat

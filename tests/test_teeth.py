@@ -1,6 +1,7 @@
 """The teeth: every mutant is refuted or proved equivalent, a survivor is noticed, and the properties bite too."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import ModuleType
@@ -143,7 +144,13 @@ def test_a_mutant_that_leaves_the_dialect_needs_a_call_that_refutes_it(mutation:
 
 def test_too_few_mutants_fail(mutation: Mutation) -> None:
     few = mutation._replace(mutants=())
-    assert status_of(Summary(few, ())) is Status.DIFFER
+    assert status_of(Summary(few, (), Counter(refuted=20))) is Status.DIFFER
+
+
+def test_a_prover_that_finds_too_few_by_itself_fails(mutation: Mutation) -> None:
+    none = mutation._replace(mutants=())
+    assert status_of(Summary(none, (), Counter(refuted=9, refused=30), least=0)) is Status.DIFFER
+    assert status_of(Summary(none, (), Counter(refuted=10), least=0)) is Status.AGREE
 
 
 def test_json_says_the_same(mutation: Mutation, calls: Bank, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,13 +241,6 @@ def refuted(wanted: AnyProperty, semantics: Semantics, calls: Bank) -> bool:
 def test_the_hypothesis_of_each_property_is_true_somewhere(wanted: AnyProperty, calls: Bank) -> None:
     for semantics in (SEED, REPAIRED):
         assert any(given for given, _ in judged(wanted, semantics, calls))
-
-
-def test_a_property_weakened_to_always_true_no_longer_refutes_the_seed(calls: Bank) -> None:
-    broken = [p for p in PROPERTIES if refuted(p, SEED, calls)]
-    assert len(broken) >= 15, "the seed breaks most of its promises"
-    for wanted in broken:
-        assert not refuted(saying(wanted, lambda *_: True), SEED, calls), wanted.name
 
 
 @pytest.mark.parametrize("wanted", PROPERTIES, ids=lambda p: p.name)

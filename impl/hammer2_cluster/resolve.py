@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hammer2_spec.configuration import Outcome, Quorum, Slot, Verdict
 from hammer2_spec.semantics import Semantics
-from hammer2_spec.vocabulary import CLUSTER_RDOK, CLUSTER_WROK, CLUSTER_ZFLAGS, ClusterFlag, Error, PfsType
+from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, ClusterFlag, Error, PfsType
 
 
 def pfs_type(slot: Slot, pfs_nmasters: int | None) -> int:
@@ -152,9 +152,9 @@ def choose(
         error = Error.INCOMPLETE
     if semantics.honest_access:
         if focus is None or error != 0:
-            nflags &= ~(CLUSTER_RDOK | CLUSTER_WROK)
-        elif focus_type == PfsType.SOFT_SLAVE:
-            nflags &= ~CLUSTER_WROK
+            nflags = 0
+        elif focus_type in (PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE):
+            nflags &= ClusterFlag.WRSOFT | ClusterFlag.RDSOFT
 
     # Set even if there are no slaves or no masters at all (L532-541).
     if nslaves == ttlslaves:

@@ -13,7 +13,7 @@ from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status
 from hammer2_proofs.killers import Kill
 from hammer2_proofs.mutants import Mutation
-from hammer2_proofs.teeth import Fate, Outcome, Summary, Teeth, mutants_of_resolve
+from hammer2_proofs.teeth import LEAST_ASKED, Fate, Outcome, Summary, Teeth, mutants_of_resolve
 from hammer2_spec.notation import arguments, format_slot
 from hammer2_spec.semantics import describe
 
@@ -39,7 +39,7 @@ def prove_teeth(as_json: bool, mutation: Mutation | None = None, teeth: Teeth | 
                         screen.line(line, STYLES[fate.outcome])
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
-    summary = Summary(mutation, tuple(fates))
+    summary = Summary(mutation, tuple(fates), teeth.asked_too)
     if as_json:
         click.echo(json.dumps(summary_as_json(summary)))
     else:
@@ -87,6 +87,8 @@ def show(summary: Summary, screen: Screen) -> None:
         screen.line(f"{count:5} refuted by the specification, {name}")
     broken = sum(bool(fate.properties) for fate in summary.fates)
     screen.line(f"{broken:5} of these break a named property of the claims by that very answer")
+    asked = ", ".join(f"{count} {outcome}" for outcome, count in summary.asked_too.most_common()) or "none"
+    screen.line(f"{summary.asked_too.total():5} of these put to the prover as well: {asked}")
     screen.line(f"{counts[Outcome.EQUIVALENT]:5} proved equivalent: 0 to 8 slots, all semantics")
     screen.line(f"{mutation.same_code + mutation.same_text:5} changes made no new program and are not counted")
     screen.line(f"{sum(fate.cpu_seconds for fate in summary.fates):5.0f} CPU-seconds")
@@ -95,6 +97,8 @@ def show(summary: Summary, screen: Screen) -> None:
         screen.line(f"stopped after {len(summary.fates)} of {len(mutation.mutants)} mutants", "bold red")
     elif not summary.complete:
         screen.line(f"expected at least {summary.least} mutants: the mutator has lost some", "bold red")
+    elif summary.asked_too["refuted"] < LEAST_ASKED:
+        screen.line(f"expected the prover to find at least {LEAST_ASKED} by itself", "bold red")
     for fate in summary.undecided:
         screen.line(f"undecided: {fate.mutant.name}: {fate.mutant.description}: {fate.obligation}", "bold red")
     if not summary.passed:
@@ -110,6 +114,7 @@ def summary_as_json(summary: Summary) -> dict[str, Any]:
         "least": summary.least,
         **{outcome.value: counts[outcome] for outcome in Outcome},
         "refuted_by": dict(summary.by_obligation.most_common()),
+        "put_to_the_prover_too": dict(summary.asked_too.most_common()),
         "not_counted": {
             "same_text": mutation.same_text,
             "same_code": mutation.same_code,

@@ -31,6 +31,8 @@ LEAST_MUTANTS: Final = 900
 SEED_OF_CALLS: Final = 20150330
 SAMPLE: Final = 45
 """The prover is asked about every so many-th mutant that a call refutes."""
+LEAST_ASKED: Final = 10
+"""The prover must have found so many of them by itself."""
 FEW_SLOTS: Final = 3
 """z3 looks for a refutation with at most so many slots before all of them are tried."""
 
@@ -169,6 +171,7 @@ class Summary:
 
     mutation: Mutation
     fates: tuple[Fate, ...]
+    asked_too: Counter[str]
     least: int = LEAST_MUTANTS
 
     @property
@@ -198,8 +201,8 @@ class Summary:
 
     @property
     def passed(self) -> bool:
-        """Whether every mutant was refuted or proved equivalent."""
-        return self.complete and not self.undecided
+        """Whether every mutant was refuted or proved equivalent, and the prover found a sample of them by itself."""
+        return self.complete and not self.undecided and self.asked_too["refuted"] >= LEAST_ASKED
 
     @property
     def sentence(self) -> str:

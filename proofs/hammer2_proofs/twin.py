@@ -151,10 +151,10 @@ def decide(
 
     flags &= ~0x3F00
     usable = not semantics.honest_access or (error == 0 and focus is not None)
-    soft_slave_only = semantics.honest_access and soft_slaves != 0 and soft_masters == 0
-    if usable and (roots or believed & masters) and not soft_slave_only:
+    quorum_speaks = not semantics.honest_access or (soft_masters | soft_slaves) == 0
+    if usable and quorum_speaks and (roots or believed & masters):
         flags |= ClusterFlag.WRHARD
-    if usable and (roots or believed):
+    if usable and quorum_speaks and (roots or believed):
         flags |= ClusterFlag.RDHARD
     if usable and soft_masters:
         flags |= ClusterFlag.WRSOFT

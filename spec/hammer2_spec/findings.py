@@ -91,11 +91,11 @@ FINDINGS: dict[str, Finding] = {
         claims=("C33", "C41"),
         story=(
             "The access flags are collected from all members, the focus is chosen on its own. An errored super-root, "
-            "soft master or soft slave is readable by its flags while the cluster has an error; and a soft slave in "
-            "focus beside a quorum of masters may be written, though it is a slave, and what is written to it would "
-            "be copied to the masters."
+            "soft master or soft slave is readable by its flags while the cluster has an error. And beside a quorum of "
+            "masters a soft master or soft slave in focus is read and written as if the quorum had agreed on it, "
+            "however old it is; what is written to it would then be copied to the masters."
         ),
-        mended="An error, or no focus, grants no access; a soft slave in focus grants no writing.",
+        mended="An error, or no focus, grants no access; a soft focus grants soft access, never hard.",
     ),
     "F07": Finding(
         repair="no_focus_error",

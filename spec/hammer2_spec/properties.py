@@ -179,6 +179,16 @@ def access_of(verdict: Verdict) -> int:
     return verdict.flags & (CLUSTER_RDOK | CLUSTER_WROK)
 
 
+def is_focus(configuration: Configuration, verdict: Verdict, pfs_type: int) -> bool:
+    """The focus is a member of this type."""
+    return any(verdict.focus == i for i in having(configuration, pfs_type))
+
+
+def is_sound_focus(configuration: Configuration, verdict: Verdict, pfs_type: int) -> bool:
+    """The focus is a member of this type, without error."""
+    return any(verdict.focus == i and configuration.slots[i].error == 0 for i in having(configuration, pfs_type))
+
+
 # One configuration.
 
 
@@ -235,17 +245,15 @@ def a_majority_of_sound_masters_at_one_tid_is_enough(configuration: Configuratio
 @claim("C35", lines="470-474")
 def an_errored_master_is_never_the_focus(configuration: Configuration, verdict: Verdict) -> bool:
     """No errored master is selected."""
-    return not any(
-        verdict.focus == i and configuration.slots[i].error != 0 for i in having(configuration, PfsType.MASTER)
+    return not is_focus(configuration, verdict, PfsType.MASTER) or is_sound_focus(
+        configuration, verdict, PfsType.MASTER
     )
 
 
 @claim("C35", lines="491-495")
 def an_errored_slave_is_never_the_focus(configuration: Configuration, verdict: Verdict) -> bool:
     """No errored slave is selected."""
-    return not any(
-        verdict.focus == i and configuration.slots[i].error != 0 for i in having(configuration, PfsType.SLAVE)
-    )
+    return not is_focus(configuration, verdict, PfsType.SLAVE) or is_sound_focus(configuration, verdict, PfsType.SLAVE)
 
 
 @claim("C34", "C35", lines="463-474, 485-495")
@@ -271,18 +279,16 @@ def a_slave_is_the_focus_only_where_no_master_will_do(configuration: Configurati
 @claim("C37", lines="505-513")
 def a_soft_master_always_wins(configuration: Configuration, verdict: Verdict) -> bool:
     """Where a soft master is mounted, the focus is a soft master."""
-    soft_masters = having(configuration, PfsType.SOFT_MASTER)
-    return not soft_masters or any(verdict.focus == i for i in soft_masters)
+    return not having(configuration, PfsType.SOFT_MASTER) or is_focus(configuration, verdict, PfsType.SOFT_MASTER)
 
 
 @claim("C38", lines="515-525")
 def a_soft_slave_wins_over_all_but_a_soft_master(configuration: Configuration, verdict: Verdict) -> bool:
     """Where a soft slave is mounted and no soft master, the focus is a soft slave."""
-    soft_slaves = having(configuration, PfsType.SOFT_SLAVE)
     return (
-        not soft_slaves
+        not having(configuration, PfsType.SOFT_SLAVE)
         or bool(having(configuration, PfsType.SOFT_MASTER))
-        or any(verdict.focus == i for i in soft_slaves)
+        or is_focus(configuration, verdict, PfsType.SOFT_SLAVE)
     )
 
 
@@ -315,7 +321,7 @@ def the_super_root_is_readable_and_writable(configuration: Configuration, verdic
         may_read_hard(verdict)
         and may_write_hard(verdict)
         and verdict.error == 0
-        and any(verdict.focus == i for i in having(configuration, PfsType.SUPROOT))
+        and is_focus(configuration, verdict, PfsType.SUPROOT)
     )
 
 
@@ -346,10 +352,11 @@ def reading_goes_through_a_sound_focus(configuration: Configuration, verdict: Ve
 @claim("C41", lines="548-550")
 def writing_goes_through_a_focus_that_may_be_written(configuration: Configuration, verdict: Verdict) -> bool:
     """Where wrok holds, the focus is a master, a soft master or a super-root, without error."""
-    return not may_write(verdict) or any(
-        verdict.focus == i and configuration.slots[i].error == 0
-        for kind in (PfsType.MASTER, PfsType.SOFT_MASTER, PfsType.SUPROOT)
-        for i in having(configuration, kind)
+    return (
+        not may_write(verdict)
+        or is_sound_focus(configuration, verdict, PfsType.MASTER)
+        or is_sound_focus(configuration, verdict, PfsType.SOFT_MASTER)
+        or is_sound_focus(configuration, verdict, PfsType.SUPROOT)
     )
 
 
@@ -383,16 +390,6 @@ def the_focus_is_none_or_a_member(configuration: Configuration, verdict: Verdict
 def no_other_flag_changes(configuration: Configuration, verdict: Verdict) -> bool:
     """Only the six flags WRHARD to SSYNCED are set or cleared."""
     return verdict.flags & ~CLUSTER_ZFLAGS == configuration.flags & ~CLUSTER_ZFLAGS
-
-
-def is_focus(configuration: Configuration, verdict: Verdict, pfs_type: int) -> bool:
-    """The focus is a member of this type."""
-    return any(verdict.focus == i for i in having(configuration, pfs_type))
-
-
-def is_sound_focus(configuration: Configuration, verdict: Verdict, pfs_type: int) -> bool:
-    """The focus is a member of this type, without error."""
-    return any(verdict.focus == i and configuration.slots[i].error == 0 for i in having(configuration, pfs_type))
 
 
 @claim("C35", "C37", "C38", "C39", lines="430-452, 458-530")
@@ -435,19 +432,21 @@ def reading_softly_is_for_a_sound_soft_focus(configuration: Configuration, verdi
 
 
 @claim("C34", "C39", "C41", lines="440-446, 463-470, 548-550")
-def reading_hard_is_for_whoever_has_a_quorum(configuration: Configuration, verdict: Verdict) -> bool:
-    """RDHARD is set iff a majority of masters agrees or a super-root is here, and the focus is without error."""
+def reading_hard_is_for_a_sound_master_slave_or_super_root(configuration: Configuration, verdict: Verdict) -> bool:
+    """RDHARD is set iff the focus is a master, a slave or a super-root without error: never through a soft focus."""
     return may_read_hard(verdict) == (
-        (a_majority_agrees(configuration) or bool(having(configuration, PfsType.SUPROOT)))
-        and any(verdict.focus == i and slot.error == 0 for i, slot in enumerate(configuration.slots))
+        is_sound_focus(configuration, verdict, PfsType.MASTER)
+        or is_sound_focus(configuration, verdict, PfsType.SLAVE)
+        or is_sound_focus(configuration, verdict, PfsType.SUPROOT)
     )
 
 
 @claim("C34", "C39", "C41", lines="440-446, 463-470, 548-550")
-def writing_hard_is_reading_hard_but_not_through_a_soft_slave(configuration: Configuration, verdict: Verdict) -> bool:
-    """WRHARD is set iff RDHARD is and the focus is no soft slave."""
+def writing_hard_is_for_a_sound_master_or_super_root(configuration: Configuration, verdict: Verdict) -> bool:
+    """WRHARD is set iff the focus is a master or a super-root without error."""
     return may_write_hard(verdict) == (
-        may_read_hard(verdict) and not is_focus(configuration, verdict, PfsType.SOFT_SLAVE)
+        is_sound_focus(configuration, verdict, PfsType.MASTER)
+        or is_sound_focus(configuration, verdict, PfsType.SUPROOT)
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 
 from hammer2_spec.configuration import Outcome, Quorum, Slot, Verdict
 from hammer2_spec.semantics import Semantics
-from hammer2_spec.vocabulary import CLUSTER_WROK, CLUSTER_ZFLAGS, ClusterFlag, Error, PfsType
+from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, ClusterFlag, Error, PfsType
 
 
 def member_type(slot: Slot, pfs_nmasters: int | None) -> int:
@@ -120,8 +120,8 @@ def choose(
     )
     if semantics.honest_access and (focus is None or error != 0):
         access = 0
-    if semantics.honest_access and soft_slaves and not soft_masters:
-        access = access & ~CLUSTER_WROK
+    if semantics.honest_access and (soft_masters or soft_slaves):
+        access = access & (ClusterFlag.WRSOFT | ClusterFlag.RDSOFT)
 
     synced = (ClusterFlag.MSYNCED if agreed.nmasters == agreed.ttlmasters else 0) | (
         ClusterFlag.SSYNCED if slaves == good_slaves else 0

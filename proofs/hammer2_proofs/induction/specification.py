@@ -16,7 +16,7 @@ from hammer2_proofs.values import Bits, Number, Truth, Value, choose_truth, conj
 from hammer2_spec import resolve as declared
 from hammer2_spec.configuration import Outcome, Quorum, Verdict
 from hammer2_spec.semantics import Semantics
-from hammer2_spec.vocabulary import CLUSTER_WROK, CLUSTER_ZFLAGS, ClusterFlag, Error, PfsType
+from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, ClusterFlag, Error, PfsType
 
 Fields: TypeAlias = Mapping[str, Truth]
 """What is demanded of a result, by the name of the field that it speaks of."""
@@ -242,10 +242,10 @@ def flags_are_right(situation: Situation, quorum: Quorum, verdict: Verdict) -> d
     good_masters = some(n, good(situation, PfsType.MASTER, quorum))
     good_slaves = some(n, good(situation, PfsType.SLAVE, quorum))
     served: Truth = True
-    written: Truth = True
+    hard: Truth = True
     if situation.semantics.honest_access:
         served = conjunction(negation(values.optional(verdict.focus).none), equal(verdict.error, 0))
-        written = negation(conjunction(soft_slaves, negation(soft_masters)))
+        hard = negation(disjunction(soft_masters, soft_slaves))
     set_if = {
         ClusterFlag.WRHARD: disjunction(roots, good_masters),
         ClusterFlag.RDHARD: disjunction(roots, good_masters, good_slaves),
@@ -253,7 +253,7 @@ def flags_are_right(situation: Situation, quorum: Quorum, verdict: Verdict) -> d
         ClusterFlag.RDSOFT: disjunction(soft_masters, soft_slaves),
     }
     granted = {
-        flag: conjunction(condition, served, written if flag & CLUSTER_WROK else True)
+        flag: conjunction(condition, served, hard if flag in (ClusterFlag.WRHARD, ClusterFlag.RDHARD) else True)
         for flag, condition in set_if.items()
     }
     slave, good_slave = situation.a(PfsType.SLAVE), good(situation, PfsType.SLAVE, quorum)
