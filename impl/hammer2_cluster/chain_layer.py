@@ -20,7 +20,10 @@ class Kernel(Protocol):
         """A new zeroed cluster. Guarantees that nothing else refers to it."""
 
     def kfree(self, cluster: Cluster) -> None:
-        """Assumes that the cluster has no references left; nobody touches it afterwards."""
+        """Assumes that the cluster has no references and no focus left, and no members but those on their way out.
+
+        Nobody touches it afterwards.
+        """
 
     def kprintf_already_locked(self, cluster: Cluster) -> None:
         """Lock of a cluster that is locked (L356)."""

@@ -12,7 +12,7 @@ import icontract
 from hammer2_cluster.objects import Cluster
 from hammer2_cluster.runner import Runner
 from hammer2_spec.cluster_rules import ClusterView
-from hammer2_spec.semantics import REPAIRED
+from hammer2_spec.semantics import REPAIRED, SEED
 
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 Rule = Callable[[ClusterView], bool]
@@ -125,6 +125,15 @@ def leaves_a_cluster_that(*rules: Rule) -> Callable[[Operation], Operation]:
         return operation
 
     return decorate
+
+
+def void_in_the_seed(operation: Operation) -> Operation:
+    """The original's function returns nothing: there is no Error to be seen in the seed."""
+
+    def holds(on: Runner, result: int) -> bool:
+        return on.semantics != SEED or (result == 0 and type(result) is int)
+
+    return icontract.ensure(holds, description="0 in the seed, whose function returns nothing", enabled=True)(operation)
 
 
 def always(condition: Callable[..., bool], sentence: str) -> Callable[[Operation], Operation]:

@@ -1,7 +1,13 @@
 """Locking, and the decision that locking ends in (L327-554, L586-618)."""
 
 from hammer2_cluster import confirmed
-from hammer2_cluster.contracts import cluster_must_be, failure_means, leaves_a_cluster_that, success_means
+from hammer2_cluster.contracts import (
+    cluster_must_be,
+    failure_means,
+    leaves_a_cluster_that,
+    success_means,
+    void_in_the_seed,
+)
 from hammer2_cluster.life_cycle import ref
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import KernelAssert, deref, kkassert
@@ -56,9 +62,7 @@ def resolve(on: Runner, cluster: Cluster | None) -> None:
     """
     cluster = deref(cluster)
     nmasters = None if cluster.pmp is None else cluster.pmp.pfs_nmasters
-    prior = None if on.semantics.fresh_focus or cluster.focus is None else cluster.slot_of(cluster.focus)
-    if not on.semantics.fresh_focus and cluster.focus is not None and prior is None:
-        prior = FOREIGN
+    prior = None if on.semantics.fresh_focus or cluster.focus is None else FOREIGN
     verdict = decide(slots_of(on, cluster), nmasters, prior, cluster.flags, on.semantics)
     if verdict.focus is None:
         cluster.focus = None
@@ -76,6 +80,7 @@ def resolve(on: Runner, cluster: Cluster | None) -> None:
     rules.is_locked, rules.what_is_locked_holds_its_chains_locked, rules.without_an_error_there_is_a_focus_without_error
 )
 @failure_means(rules.is_not_locked, rules.an_unlocked_cluster_has_no_focus)
+@void_in_the_seed
 async def lock(on: Runner, cluster: Cluster | None, how: int) -> int:
     """Lock and reference the cluster and its chains, then resolve (L327-377).
 

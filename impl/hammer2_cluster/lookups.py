@@ -246,7 +246,7 @@ async def next(  # noqa: A001 - the original's name
     async def find_next(i: int) -> Answer | None:
         item, above = items[i], parent.array[i]
         was, chain = above.chain, deref(item.chain)
-        if was is None or (semantics.believed_lookups and i not in asked):
+        if was is None or i not in asked:
             (on.chains.drop if flags & Lookup.NOLOCK else on.chains.unlock)(chain)
             if semantics.emptied_slot:  # the original's slot keeps the chain that it released (L920)
                 item.chain = None
@@ -293,8 +293,7 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
     async for _, (chain, above) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
         if child.focus is chain:
             cparent.focus = above
-    if on.semantics.copied_ddflag:
-        cparent.ddflag = 0  # what was found is the child
+    cparent.ddflag = 0  # what was found is the child
     slot = child.slot_of(child.focus)
     resolve(on, cparent)
     follow(on, cparent, slot)

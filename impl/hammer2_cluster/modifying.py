@@ -3,7 +3,14 @@
 from typing import NamedTuple
 
 from hammer2_cluster import confirmed
-from hammer2_cluster.contracts import a_chain_means, always, cluster_must_be, cparent_must_be, success_means
+from hammer2_cluster.contracts import (
+    a_chain_means,
+    always,
+    cluster_must_be,
+    cparent_must_be,
+    success_means,
+    void_in_the_seed,
+)
 from hammer2_cluster.data import wdata
 from hammer2_cluster.locking import resolve
 from hammer2_cluster.objects import Chain, Cluster, Inode
@@ -32,6 +39,7 @@ INODE_U = 0x200
 @cluster_must_be(rules.is_locked)
 @cparent_must_be(rules.is_locked)
 @success_means(rules.can_be_written, rules.the_focus_can_be_written)
+@void_in_the_seed
 async def resize(
     on: Runner, ip: Inode | None, cparent: Cluster | None, cluster: Cluster | None, nradix: int, flags: int
 ) -> int:
@@ -68,6 +76,7 @@ async def resize(
 
 @cluster_must_be(rules.is_locked)
 @success_means(rules.can_be_written, rules.the_focus_can_be_written)
+@void_in_the_seed
 async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
     """Make the chains writable; if the focus errors, resolve again (L668-697). flags: Modify bits.
 
@@ -160,6 +169,7 @@ def copy_edited(semantics: Semantics, edited: Edited, data: bytearray) -> None:
 
 @cluster_must_be(rules.is_locked, rules.the_focus_can_be_written)
 @success_means(rules.can_be_written)
+@void_in_the_seed
 async def modsync(on: Runner, cluster: Cluster | None) -> int:
     """Copy what was edited in the focus to every other chain; block tables are never copied (L699-755).
 
@@ -190,4 +200,4 @@ async def modsync(on: Runner, cluster: Cluster | None) -> int:
     async for i, copied in on.ask(cluster, copy_to_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not copied:
             failed.append(i)
-    return await settle_write(on, failed, cluster) if tolerant and (failed or is_shaken(on, cluster)) else 0
+    return await settle_write(on, failed, cluster) if failed or is_shaken(on, cluster) else 0

@@ -45,7 +45,7 @@ class Ids(NamedTuple):
     clid: bytes
 
 
-def _name_the_snapshot(on: Runner, chain: Chain, ids: Ids | None) -> Ids:
+def _name_the_snapshot(on: Runner, chain: Chain, ids: Ids | None) -> None:
     """Make a new directory the root of a PFS of its own (L1158-1174), with new ids or those of the nodes before."""
     wipdata = deref(chain.data)
     wipdata[INODE_PFS_TYPE] = PfsType.MASTER
@@ -56,25 +56,24 @@ def _name_the_snapshot(on: Runner, chain: Chain, ids: Ids | None) -> Ids:
         on.chains.uuidgen(chain, INODE_PFS_CLID)  # a private cluster, which is never synchronized with the original
     else:
         wipdata[FSID], wipdata[CLID] = ids
-    return Ids(bytes(wipdata[FSID]), bytes(wipdata[CLID]))
 
 
 async def _snapshot_at(
-    on: Runner, ocluster: Cluster, ochain: Chain, name: str, ids: Ids | None
-) -> tuple[int, Ids | None, Made | None]:
-    """The snapshot at the node of one chain: an Error, the ids that it has, and what was made, still locked."""
+    on: Runner, ocluster: Cluster, ochain: Chain, name: str, ids: Ids | None = None
+) -> tuple[int, Made | None]:
+    """The snapshot at the node of one chain: an Error, and what was made, still locked."""
     whole = on.semantics.whole_snapshot
     source, hmp = ochain.data, ochain.hmp
     if whole and (source is None or hmp is None):
-        return Error.IO, ids, None
+        return Error.IO, None
     nip, ncluster, error = await on.chains.inode_create(deref(hmp), name, Insert.PFSROOT)
     if nip is None:
-        return error, ids, None
+        return error, None
     chain = await modify_ip(on, nip, ncluster, 0)
     ncluster = deref(ncluster)
     if whole and chain is None:
-        return ncluster.error, ids, Made(nip, ncluster)
-    ids = _name_the_snapshot(on, deref(chain), ids)
+        return ncluster.error, Made(nip, ncluster)
+    _name_the_snapshot(on, deref(chain), ids)
     for _, nchain in ncluster.members():
         nchain.bref.flags |= BrefFlag.PFSROOT
     kkassert(whole or ocluster.nchains == 1, "L1192")
@@ -87,7 +86,7 @@ async def _snapshot_at(
 
     async for _ in on.ask(ncluster, flush_member):
         pass
-    return error, ids, Made(nip, ncluster)
+    return error, Made(nip, ncluster)
 
 
 async def _take_back(on: Runner, made: Made) -> None:
@@ -121,14 +120,17 @@ async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     focus = rdata(ocluster)
     cluster = deref(ocluster)
     if not on.semantics.whole_snapshot:
-        error, _, made = await _snapshot_at(on, cluster, focus, name, None)
+        error, made = await _snapshot_at(on, cluster, focus, name)
         if made is not None:
             await _release(on, made)
         return error
     ids: Ids | None = None
     everywhere: list[tuple[int, int, Made | None]] = []
     for i in writable(on, cluster):
-        error, ids, made = await _snapshot_at(on, cluster, deref(cluster.array[i].chain), name, ids)
+        error, made = await _snapshot_at(on, cluster, deref(cluster.array[i].chain), name, ids)
+        if made is not None and not error:
+            ripdata = deref(rdata(made.cluster).data)
+            ids = Ids(bytes(ripdata[FSID]), bytes(ripdata[CLID]))
         everywhere.append((i, error, made))
     lost = await settle_write(on, [i for i, error, _ in everywhere if error], cluster)
     for _, error, made in everywhere:

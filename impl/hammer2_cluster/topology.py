@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, success_means
+from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, success_means, void_in_the_seed
 from hammer2_cluster.locking import resolve, unlock
 from hammer2_cluster.objects import Chain, Cluster, Pfs
 from hammer2_cluster.outcomes import deref, kkassert
@@ -62,7 +62,7 @@ async def create(
 
     error: int | None = 0 if repaired else None
     created: list[int] = []
-    slots = writable(on, parent) if supplied is None else writable(on, parent, supplied)
+    slots = writable(on, parent, supplied)
     failed = [] if supplied is None else [i for i in writable(on, supplied) if i not in slots]
     until = on.quorum_of(cluster, failed)
     async for i, (above, answer) in on.ask(
@@ -106,6 +106,7 @@ async def detach(on: Runner, cluster: Cluster, slots: Sequence[int], flags: int)
 @cparent_must_be(rules.is_locked)
 @cluster_must_be(rules.is_locked)
 @success_means(rules.can_be_written)
+@void_in_the_seed
 async def rename(
     on: Runner, cparent: Cluster | None, cluster: Cluster | None, flags: int, key: tuple[int, int] | None
 ) -> int:
@@ -145,6 +146,7 @@ async def rename(
 
 @cluster_must_be(rules.is_locked)
 @success_means(rules.can_be_written)
+@void_in_the_seed
 async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, flags: int) -> int:
     """Delete each chain whose parent is the given one; print the mismatches (L1063-1093). flags: Delete bits.
 

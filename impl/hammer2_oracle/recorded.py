@@ -249,7 +249,11 @@ class Recorded:
         return self.world.new_cluster()
 
     def kfree(self, cluster: Cluster) -> None:
+        at = self._at
         self._next(Kfree(cluster.id))
+        left = [number(item.chain) for item in cluster.array[: cluster.nchains] if item.chain is not None]
+        if cluster.refs or cluster.focus or left:  # the original has cleared them by then (L312, L314-316, L609)
+            raise Diverged(f"calls[{at}] of a cluster that refers to chains", left, [])
         del self.world.clusters[cluster.id]
         self.world.freed.append(cluster.id)
 

@@ -9,11 +9,14 @@ noticed: only what the switches rule out, what the straight runner ignores, and 
 
 import ast
 import copy
+import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
+from hammer2_spec import vocabulary
 from hammer2_spec.semantics import Semantics
 
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
@@ -54,10 +57,14 @@ class Facts:
     """Functions that change nothing."""
     idle: set[str] = field(default_factory=set)
     """Functions of which nothing is left."""
+    arguments: dict[tuple[str, str], ast.Constant] = field(default_factory=dict)
+    """The one value that all who call a function give for a parameter."""
 
     def summary(self) -> object:
         """Something to compare."""
-        return {name: answer.value for name, answer in self.answers.items()}, self.quiet, self.idle
+        answers, arguments = self.answers.items(), self.arguments.items()
+        constants = {name: answer.value for name, answer in answers}, {name: given.value for name, given in arguments}
+        return constants, self.quiet, self.idle
 
     def is_quiet(self, node: ast.AST | None) -> bool:
         """Whether the evaluation of an expression changes nothing."""
@@ -104,6 +111,31 @@ class Facts:
         return None if value is None else bool(value.value)
 
 
+BIT_OPERATORS: Final[dict[type[ast.operator], Callable[[int, int], int]]] = {
+    ast.BitOr: operator.or_,
+    ast.BitAnd: operator.and_,
+    ast.BitXor: operator.xor,
+}
+
+
+def number_in(node: ast.expr) -> int | None:
+    """The number that a constant of the vocabulary, or several combined bit by bit, come to."""
+    match node:
+        case ast.Constant(value=int() as value) if not isinstance(value, bool):
+            return value
+        case ast.Attribute(value=ast.Name(id=owner), attr=name):
+            members = getattr(vocabulary, owner, None)
+            member = getattr(members, name, None) if isinstance(members, type) and issubclass(members, Enum) else None
+            return int(member) if isinstance(member, int) else None
+        case ast.UnaryOp(op=ast.Invert(), operand=operand):
+            number = number_in(operand)
+            return None if number is None else ~number
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in BIT_OPERATORS:
+            one, other = number_in(left), number_in(right)
+            return None if one is None or other is None else BIT_OPERATORS[type(op)](one, other)
+    return None
+
+
 def _name_of(statement: ast.stmt) -> tuple[str, ast.expr] | None:
     """The name that a statement binds and its value, if it does nothing else."""
     match statement:
@@ -112,6 +144,11 @@ def _name_of(statement: ast.stmt) -> tuple[str, ast.expr] | None:
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             return name, value
     return None
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    """Whether an expression is a name, alone or of a module."""
+    return (isinstance(node, ast.Name) and node.id == name) or (isinstance(node, ast.Attribute) and node.attr == name)
 
 
 def returned(function: AnyFunction) -> list[ast.expr | None]:
@@ -145,12 +182,21 @@ class _Specialiser(ast.NodeTransformer):
         self._semantics = semantics
         self._facts = facts
         self._known: dict[str, ast.Constant] = {}
+        self._is_outermost = True
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         match node:
             case ast.Attribute(value=ast.Attribute(attr="semantics") | ast.Name(id="semantics"), attr=name):
                 return ast.copy_location(ast.Constant(getattr(self._semantics, name)), node)
-        return self.generic_visit(node)
+        return self._number(node) or self.generic_visit(node)
+
+    @staticmethod
+    def _number(node: ast.expr) -> ast.AST | None:
+        number = number_in(node)
+        return None if number is None else ast.copy_location(ast.Constant(number), node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        return self._number(node) or self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in self._known:
@@ -175,6 +221,12 @@ class _Specialiser(ast.NodeTransformer):
         stored = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
         stored.update(argument.arg for argument in ast.walk(node) if isinstance(argument, ast.arg))
         self._known = {name: value for name, value in outer.items() if name not in stored}
+        if self._is_outermost:
+            self._is_outermost = False
+            given = [
+                (argument.arg, self._facts.arguments.get((node.name, argument.arg))) for argument in node.args.args
+            ]
+            self._known |= {name: constant for name, constant in given if constant is not None and stored[name] == 1}
         for name, constant in self._bound_once(node, stored):
             self._known[name] = constant
         node.body = self._block(node.body) or [ast.copy_location(ast.Pass(), node)]
@@ -247,10 +299,23 @@ class _Specialiser(ast.NodeTransformer):
         return ast.copy_location(values[0], node) if len(values) == 1 else node
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        if isinstance(node.op, ast.Invert) and (number := self._number(node)):
+            return number
         self.generic_visit(node)
         known = self._facts.truth(node)
         if known is not None and isinstance(node.op, ast.Not) and self._facts.is_quiet(node):
             return ast.copy_location(ast.Constant(known), node)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Compare(
+                left=ast.Constant(value=None),
+                ops=[ast.Is() | ast.IsNot() as op],
+                comparators=[ast.Constant(value=right)],
+            ):
+                return ast.copy_location(ast.Constant((right is None) == isinstance(op, ast.Is)), node)
         return node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
@@ -282,10 +347,49 @@ class _Sweeper(ast.NodeTransformer):
 
     def __init__(self, function: AnyFunction, facts: Facts) -> None:
         self._facts = facts
+        self._step = ""
         names = [n for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
         collected = Counter(name for node in ast.walk(function) if (name := self._appended_to(node)))
         self._read = Counter(n.id for n in names) - collected
         self._function = function
+        self._unheard = {step: parts for node in ast.walk(function) for step, parts in self._what_nobody_hears(node)}
+
+    def _what_nobody_hears(self, node: ast.AST) -> Iterator[tuple[str, frozenset[int] | None]]:
+        """Of a step that is asked once: the parts of its answers that no name that is read is bound to; None: all."""
+        match node:
+            case ast.AsyncFor(target=target, iter=ast.Call(args=[_, ast.Name(id=step), *_])) if self._read[step] == 1:
+                if isinstance(target, ast.Tuple):
+                    target = target.elts[1]
+                parts = target.elts if isinstance(target, ast.Tuple) else [target]
+                unread = [
+                    n for n, part in enumerate(parts) if isinstance(part, ast.Name) and not self._is_read(part.id)
+                ]
+                if unread:
+                    yield step, None if len(unread) == len(parts) else frozenset(unread)
+
+    def _is_read(self, name: str) -> bool:
+        """Whether the function, or a step in it that has no name of its own like that, reads it."""
+
+        def reads(node: ast.AST) -> bool:
+            if isinstance(node, ast.Name) and node.id == name:
+                return isinstance(node.ctx, ast.Load)
+            own = isinstance(node, FUNCTIONS) and node is not self._function and name in _stored_in(node)
+            return not own and any(map(reads, ast.iter_child_nodes(node)))
+
+        return reads(self._function)
+
+    def visit_Return(self, node: ast.Return) -> ast.AST | list[ast.stmt]:
+        if self._step not in self._unheard or node.value is None:
+            return node
+        parts = self._unheard[self._step]
+        if parts is None:
+            bare_return = ast.copy_location(ast.Return(None), node)
+            return bare_return if self._facts.is_quiet(node.value) else [ast.Expr(node.value), bare_return]
+        if isinstance(node.value, ast.Tuple):
+            for n in parts:
+                if self._facts.is_quiet(node.value.elts[n]):
+                    node.value.elts[n] = ast.copy_location(ast.Constant(None), node)
+        return node
 
     @staticmethod
     def _appended_to(statement: ast.AST) -> str | None:
@@ -303,7 +407,10 @@ class _Sweeper(ast.NodeTransformer):
     def _inner(self, node: AnyFunction) -> ast.AST | None:
         if node is not self._function and not self._read[node.name]:
             return None
+        outer, self._step = self._step, "" if node is self._function else node.name
         self.generic_visit(node)
+        self._step = outer
+        drop_last_return(node.body)
         node.body = node.body or [ast.copy_location(ast.Pass(), node)]
         return node
 
@@ -344,9 +451,58 @@ class _Sweeper(ast.NodeTransformer):
         return None if isinstance(node.iter, ast.Tuple) and not node.iter.elts else node
 
     def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST | None:
+        match node:
+            case ast.AsyncFor(target=ast.Tuple(elts=elts), iter=ast.Call(args=[_, ast.Name(id=step), *_])):
+                if step in self._unheard and self._unheard[step] is None:
+                    elts[1] = ast.copy_location(ast.Name("_", ast.Store()), elts[1])
         self.generic_visit(node)
         node.body = node.body or [ast.copy_location(ast.Pass(), node)]
         return node
+
+
+def _stored_in(function: ast.AST) -> set[str]:
+    """The names that a function binds."""
+    names = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    return names | {argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)}
+
+
+class _Emptier(ast.NodeTransformer):
+    """Takes a list to be empty that is bound to an empty one, and else only used where it is found not to be empty."""
+
+    def __init__(self, function: AnyFunction) -> None:
+        bound = Counter(n.id for n in ast.walk(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
+        self._empty: set[str] = set()
+        for node in ast.walk(function):
+            match node:
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=ast.List(elts=[]))
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.List(elts=[]))
+                ) if bound[name] == 1 and not self._unguarded(function, name):
+                    self._empty.add(name)
+
+    def _unguarded(self, node: ast.AST, name: str) -> bool:
+        match node:
+            case ast.Name(id=found, ctx=ast.Load()):
+                return found == name
+            case ast.IfExp(test=ast.Name(id=found), orelse=orelse) if found == name:
+                return self._unguarded(orelse, name)
+        return any(self._unguarded(child, name) for child in ast.iter_child_nodes(node))
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        self.generic_visit(node)
+        return node.orelse if isinstance(node.test, ast.Name) and node.test.id in self._empty else node
+
+
+def drop_last_return(body: list[ast.stmt]) -> None:
+    """Drop a return of nothing where the function would end anyway."""
+    match body:
+        case [*_, ast.Return(value=None)]:
+            body.pop()
+            drop_last_return(body)
+        case [*_, ast.If(body=yes, orelse=no)]:
+            if not isinstance(yes[0], ast.Return):
+                drop_last_return(yes)
+            drop_last_return(no)
 
 
 def bare(text: str) -> ast.Module:
@@ -374,6 +530,7 @@ class Code:
 
     def __init__(self, texts: Mapping[str, str], semantics: Semantics, roots: Sequence[str]) -> None:
         self.semantics = semantics
+        self._roots = frozenset(roots)
         self._facts = Facts()
         while True:  # what is known of one function lets more be known of its callers
             trees = {module: functions_of(bare(text)) for module, text in texts.items()}
@@ -392,7 +549,7 @@ class Code:
         new: AnyFunction = _Specialiser(self.semantics, self._facts).visit(function)
         while True:
             before = ast.dump(new)
-            new = _Sweeper(new, self._facts).visit(new)
+            new = _Emptier(new).visit(_Sweeper(new, self._facts).visit(new))
             if ast.dump(new) == before:
                 return new
 
@@ -408,7 +565,28 @@ class Code:
                     facts.idle.add(name)
                 if self._changes_nothing(function):
                     facts.quiet.add(name.rpartition(".")[2])
+                if "." not in name and name not in self._roots:
+                    facts.arguments |= {(name, argument): given for argument, given in self._always_given(function)}
         return facts
+
+    def _always_given(self, function: AnyFunction) -> Iterator[tuple[str, ast.Constant]]:
+        """The parameters for which all calls of a function give one constant, or none where that is the default."""
+        everything = [node for functions in self._left.values() for f in functions.values() for node in ast.walk(f)]
+        calls = [n for n in everything if isinstance(n, ast.Call) and _is_named(n.func, function.name)]
+        if not calls or len(calls) != sum(_is_named(n, function.name) for n in everything):
+            return
+        arguments, defaults = function.args.args, function.args.defaults
+        for at, argument in enumerate(arguments):
+            default = defaults[at - len(arguments)] if at >= len(arguments) - len(defaults) else None
+            given = [
+                call.args[at]
+                if at < len(call.args)
+                else {k.arg: k.value for k in call.keywords}.get(argument.arg, default)
+                for call in calls
+            ]
+            constants = [value for value in given if isinstance(value, ast.Constant)]
+            if len(constants) == len(calls) and len({(type(c.value), c.value) for c in constants}) == 1:
+                yield argument.arg, constants[0]
 
     def _changes_nothing(self, function: AnyFunction) -> bool:
         harmless = (ast.Return, ast.If, ast.For, ast.Pass, ast.Continue, ast.While)
