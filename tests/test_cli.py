@@ -210,6 +210,14 @@ def test_whatever_a_command_raises_ends_with_a_status_and_a_line(
     assert ("Traceback" in result.stderr) == (status == Status.INTERNAL_ERROR)
 
 
+def test_the_module_is_the_program_too() -> None:
+    module = [sys.executable, "-m", "hammer2_oracle.cli"]
+    shown = subprocess.run([*module, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout == CliRunner().invoke(main, ["--version"], prog_name="python -m hammer2_oracle.cli").stdout
+    ended = subprocess.run([*module, "store", "ls", "/nowhere"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "hammer2-cluster: /nowhere: No such file or directory\n")
+
+
 def test_the_version_is_printed() -> None:
     assert run("--version").stdout.split()[1] == "0.1.0"
 

@@ -509,6 +509,30 @@ def test_a_node_whose_top_is_bad_has_a_row_that_says_so(store: Path, what: str) 
     )
 
 
+def test_a_snapshot_is_made_without_a_node_that_cannot_say_which_ones_it_has(store: Path) -> None:
+    good("put", store, "-", "a", stdin=b"content")
+    good("snapshot", store, "first")
+    with opened(store, REPAIRED, writable=False) as cluster:
+        root = own(deref(cluster.mount(b"first")._root.array[1].chain))  # noqa: SLF001 - where it stands
+        offset = root.entry().offset
+    content = bytearray((store / "1.img").read_bytes())
+    content[offset + 100] ^= 1
+    (store / "1.img").write_bytes(content)
+    result = run("snapshot", store, "second")
+    why = rf"node 1 was not written: inode \w+ at block {offset:#x}: CHECK error"
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert re.fullmatch(f"hammer2-cluster: {why}\n", result.stderr)
+    assert good("get", store, "a", "--snapshot", "second") == b"content"
+
+
+def test_fsck_says_which_header_is_damaged_and_that_it_does_no_harm(store: Path) -> None:
+    content = bytearray((store / "1.img").read_bytes())
+    content[3 * 4096 + 100] ^= 1
+    (store / "1.img").write_bytes(content)
+    assert b"node 1: volume header 3 is not valid; others are, no harm is done\n" in good("fsck", store)
+    assert [node["damaged_headers"] for node in json.loads(good("fsck", store, "--json"))["nodes"]] == [[], [3], [], []]
+
+
 def test_fsck_calls_files_by_their_names(store: Path) -> None:
     good("put", store, "-", b"a\nb", stdin=b"content of the file" * 5000)
     corrupt(store / "1.img", b"content of the file" * 3000)

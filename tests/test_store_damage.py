@@ -11,6 +11,7 @@ from hammer2_cluster.device.device import DeviceError
 from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.outcomes import Fatal, deref
+from hammer2_cluster.promises import write_promise
 from hammer2_cluster.store.block_table import BlockTable
 from hammer2_cluster.store.blockref import pack
 from hammer2_cluster.store.chains import at_once
@@ -20,7 +21,7 @@ from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.flush import sync
 from hammer2_cluster.store.freemap import Freemap
 from hammer2_cluster.store.fsck import Kind as FsckKind
-from hammer2_cluster.store.layout import RESERVED_BYTES
+from hammer2_cluster.store.layout import PROMISE_OFFSET, RESERVED_BYTES
 from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.making import open_volume
 from hammer2_cluster.store.pfs import roots_of
@@ -444,6 +445,14 @@ def test_fsck_sees_leaks_double_use_and_wrong_counts() -> None:
     assert kinds(with_other_counts(device, miscount)) == {FsckKind.COUNT}
     assert kinds(with_other_counts(device, unreserve)) == {FsckKind.COUNT}
     assert kinds(with_other_counts(device, forget)) == {FsckKind.DOUBLE_USE}
+
+
+def test_fsck_sees_a_promise_that_cannot_be_believed() -> None:
+    (device,), _, _ = small_cluster(1)
+    at_once(write_promise(device, 7))
+    assert problems([device]) == []
+    device.content[PROMISE_OFFSET + 9] ^= 1
+    assert [(one.kind, one.offset) for one in problems([device])] == [(FsckKind.UNREADABLE, PROMISE_OFFSET)]
 
 
 def test_fsck_sees_tables_in_disorder_and_blocks_that_overlap() -> None:

@@ -13,6 +13,7 @@ from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
 from hammer2_cluster.device.file import FileDevice
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.outcomes import deref
+from hammer2_cluster.promises import read_promise
 from hammer2_cluster.store.block_table import BlockTable, is_sound
 from hammer2_cluster.store.blockref import Entry, pack, unpack
 from hammer2_cluster.store.chains import at_once, dirhash
@@ -214,6 +215,12 @@ def test_a_bad_second_copy_is_mended_when_the_volume_is_opened(slot: int) -> Non
     at_once(sync(volume, 1))
     assert at_once(generations(device)).is_confirmed
     assert at_once(generations(device)).newest.generation == 1
+
+
+def test_a_new_volume_has_promised_nothing() -> None:
+    device = MemoryDevice(SIZE, b"\xff" * SIZE)
+    at_once(format_volume(device, b"v" * 16, b"c" * 16))
+    assert at_once(read_promise(device)) == 0
 
 
 def test_an_opened_volume_has_nothing_locked_or_loaded() -> None:

@@ -32,11 +32,11 @@ NEAREST = {
     "device": ("device", "device_waiting"),
     "parts": ("store_parts", "media_layout"),
     "chains": ("chain_layer", "stored_beside_model"),
-    "files": ("store_model", "store_damage", "store_crash", "store_command"),
+    "files": ("store_members", "store_model", "store_damage", "store_crash", "store_command"),
 }
 """Which tests look at what, the quick ones first."""
 PARTS = ("block_table", "blockref", "check_codes", "freemap", "inode_data", "layout", "locks", "volume_header")
-FILES = ("directory", "file_data", "filesystem", "fsck", "local", "making", "pfs")
+FILES = ("directory", "file_data", "filesystem", "fsck", "local", "making", "members", "pfs")
 CPU_SECONDS = 200
 FLOOR = 0.9
 ALIVE, KILLED = 0, 1

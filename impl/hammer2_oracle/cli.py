@@ -136,3 +136,7 @@ def main() -> None:
 
     Exit status: 0 agree, 1 differ or refuted, 2 bad usage or unreadable input, 3 undecided.
     """
+
+
+if __name__ == "__main__":
+    import_module("hammer2_oracle.cli").main()  # the module that commands import, and not a second one

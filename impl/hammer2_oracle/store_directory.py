@@ -151,7 +151,7 @@ def _make_room(directory: Path) -> None:
             pass  # cut short: nobody has it open
     if unfinished:
         complain(f"{directory}: an init was interrupted here, what it left is replaced")
-    for name in (*unfinished, *there):
+    for name in (*there, *reversed(unfinished)):  # 0.img.unfinished says what the others are
         (directory / name).unlink()
 
 

@@ -7,6 +7,7 @@ when the filesystem is mounted takes no part in it.
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from hammer2_cluster.device.device import ReadError, WriteError
@@ -27,6 +28,7 @@ from hammer2_cluster.store.directory import (
     NoSpaceError,
     NotFoundError,
     UnavailableError,
+    about,
     check,
     check_name,
     create_inode,
@@ -299,11 +301,12 @@ class Filesystem:
         check_name(label)
         self._must_have_room(file_data.BLOCK_BYTES)
         for chain in self._members():
-            roots = await roots_of(self._on, self._chains, chain.volume)
-            if any(root.inode.name == label for root in roots):
-                raise ExistsError(f"{chain.volume.name} has a PFS {shown(label)}")
-            if len(roots) >= MOST_REFERENCES - 1:
-                raise NoSpaceError(f"{chain.volume.name} has {len(roots)} PFSs, the most there can be")
+            async with self._or_fails(chain.volume):
+                roots = await roots_of(self._on, self._chains, chain.volume)
+                if any(root.inode.name == label for root in roots):
+                    raise ExistsError(f"{chain.volume.name} has a PFS {shown(label)}")
+                if len(roots) >= MOST_REFERENCES - 1:
+                    raise NoSpaceError(f"{chain.volume.name} has {len(roots)} PFSs, the most there can be")
         await self.flush()
         ocluster = await self._lock_root()
         check(await snapshot(self._on, ocluster, label.decode("utf-8", "surrogateescape")), ocluster)
@@ -311,8 +314,17 @@ class Filesystem:
         taken = [own(chain) for i, chain in ocluster.members() if i in asked and own(chain).volume.failed is None]
         await lookup_done(self._on, ocluster)
         for chain in taken:
-            await self._count_as_masters(chain.volume, label, len(taken))
+            async with self._or_fails(chain.volume):
+                await self._count_as_masters(chain.volume, label, len(taken))
         await self._make_durable(self._root)
+
+    @asynccontextmanager
+    async def _or_fails(self, volume: Volume) -> AsyncIterator[None]:
+        """A node whose super-root cannot be read in here is not written any more; the others go on."""
+        try:
+            yield
+        except UnavailableError as error:
+            volume.fail(ReadError(about(volume, error)))
 
     async def _count_as_masters(self, volume: Volume, label: bytes, nmasters: int) -> None:
         """The copies of a snapshot are the masters of a PFS of their own, which has so many of them."""

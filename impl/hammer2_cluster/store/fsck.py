@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from hammer2_cluster.device.device import Device, DeviceError, ReadError
+from hammer2_cluster.promises import read_promise
 from hammer2_cluster.store.block_table import BlockTable, is_sound
 from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chain import table_in
@@ -16,7 +17,7 @@ from hammer2_cluster.store.check_codes import matches
 from hammer2_cluster.store.directory import printable
 from hammer2_cluster.store.freemap import RESERVED, empty_leaf, is_an_extent, leaves, units_of
 from hammer2_cluster.store.inode_data import NAME_MAX, InodeData, is_direct
-from hammer2_cluster.store.layout import LEAF_BYTES, UNIT_BYTES, zones
+from hammer2_cluster.store.layout import LEAF_BYTES, PROMISE_OFFSET, UNIT_BYTES, zones
 from hammer2_cluster.store.volume import entries_in
 from hammer2_cluster.store.volume_header import (
     NOTHING_CONFIRMED,
@@ -227,6 +228,10 @@ async def fsck(device: Device, confirmed: int = NOTHING_CONFIRMED) -> AsyncItera
         problems = _compare(walk, await _counts(device, header))
     except (BadVolumeError, ReadError) as error:
         problems = [Problem(Kind.UNREADABLE, 0, str(error))]
+    try:
+        await read_promise(device)
+    except ReadError as error:
+        problems.append(Problem(Kind.UNREADABLE, PROMISE_OFFSET, f"the promise to a session: {error}"))
     yield Progress(progress.blocks, progress.bytes, problems)
 
 
