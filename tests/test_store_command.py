@@ -319,7 +319,7 @@ def test_a_put_that_is_interrupted_says_so_and_changes_nothing(store: Path, tmp_
 
 
 def test_what_is_interrupted_tells_what_became_of_it(store: Path) -> None:
-    with opened(store, REPAIRED, writable=True) as cluster:
+    with opened(store, REPAIRED, must_write=True) as cluster:
         filesystem = mounted(cluster)
         with pytest.raises(KeyboardInterrupt, match="nothing was changed"), changing(cluster, filesystem):
             raise KeyboardInterrupt
@@ -412,9 +412,9 @@ def test_get_never_overwrites_an_image_of_the_store(store: Path, tmp_path: Path)
 
 
 def test_reading_commands_need_no_more_than_to_read(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even where a crash has left a generation open."""
+    """Not even where a crash has left a generation open, which is settled on the medium where that can be."""
     good("put", store, "-", "a", stdin=b"flushed")
-    with opened(store, REPAIRED, writable=True) as cluster:
+    with opened(store, REPAIRED, must_write=True) as cluster:
         filesystem = cluster.mount()
         cluster.run(filesystem.put(b"a", [b"undone"], 6))
         cluster.chains.flush_tid = filesystem.tid + 1
@@ -436,7 +436,11 @@ def test_reading_commands_need_no_more_than_to_read(store: Path, monkeypatch: py
         assert b"reached: 3 for tid 1" in good("status", store)
         assert good("fsck", store).count(b" 0 problems") == 4
         assert "0.img: Permission denied; " in refused("rm", store, "a")
+    good("fsck", store)
     assert {path.name: path.read_bytes() for path in store.iterdir()} == before
+    assert good("get", store, "a") == b"flushed"
+    changed = {path.name for path in store.iterdir() if path.read_bytes() != before[path.name]}
+    assert changed == {"0.img", "1.img", "2.img"}  # the slave has nothing open
 
 
 @pytest.mark.timeout(60)
@@ -488,7 +492,7 @@ def test_a_node_that_drops_out_on_the_way_is_named_by_every_command(store: Path,
 def test_a_node_whose_top_is_bad_has_a_row_that_says_so(store: Path, what: str) -> None:
     good("put", store, "-", "a", stdin=b"content")
     good("snapshot", store, "then")
-    with opened(store, REPAIRED, writable=False) as cluster:
+    with opened(store, REPAIRED, must_write=False) as cluster:
         top = deref(deref(cluster.volumes[2]).super_root)
         filesystem = cluster.mount()
         at = own(deref(filesystem._root.array[2].chain)) if what == "ROOT" else top  # noqa: SLF001 - where it stands
@@ -512,17 +516,20 @@ def test_a_node_whose_top_is_bad_has_a_row_that_says_so(store: Path, what: str) 
 def test_a_snapshot_is_made_without_a_node_that_cannot_say_which_ones_it_has(store: Path) -> None:
     good("put", store, "-", "a", stdin=b"content")
     good("snapshot", store, "first")
-    with opened(store, REPAIRED, writable=False) as cluster:
-        root = own(deref(cluster.mount(b"first")._root.array[1].chain))  # noqa: SLF001 - where it stands
+    with opened(store, REPAIRED, must_write=False) as cluster:
+        root = own(deref(cluster.mount(b"first")._root.array[0].chain))  # noqa: SLF001 - where it stands
         offset = root.entry().offset
-    content = bytearray((store / "1.img").read_bytes())
+    content = bytearray((store / "0.img").read_bytes())
     content[offset + 100] ^= 1
-    (store / "1.img").write_bytes(content)
+    (store / "0.img").write_bytes(content)
     result = run("snapshot", store, "second")
-    why = rf"node 1 was not written: inode \w+ at block {offset:#x}: CHECK error"
+    why = rf"node 0 was not written: inode \w+ at block {offset:#x}: CHECK error"
     assert (result.exit_code, result.stdout) == (0, "")
     assert re.fullmatch(f"hammer2-cluster: {why}\n", result.stderr)
     assert good("get", store, "a", "--snapshot", "second") == b"content"
+    result = run("snapshot", store, "second")  # what cannot be done names it as well
+    assert result.exit_code == 2
+    assert re.fullmatch(f"hammer2-cluster: {why}\nhammer2-cluster: .*: node 1 has a PFS 'second'\n", result.stderr)
 
 
 def test_fsck_says_which_header_is_damaged_and_that_it_does_no_harm(store: Path) -> None:

@@ -23,7 +23,7 @@ from hammer2_cluster.store import directory as directory_module
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.deletion import delete
-from hammer2_cluster.store.directory import ExistsError, NoSpaceError, NotFoundError
+from hammer2_cluster.store.directory import ExistsError, FilesystemError, NoSpaceError, NotFoundError
 from hammer2_cluster.store.flush import flush, sync
 from hammer2_cluster.store.insertion import NO_SPACE, create, rename
 from hammer2_cluster.store.lookup import lookup, next_entry, stored
@@ -391,6 +391,20 @@ def test_names_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPat
     run_state_machine_as_test(
         FilesAreADictionary, settings=settings(STEPS, max_examples=STEPS.max_examples // 6, stateful_step_count=25)
     )
+
+
+def test_one_name_more_than_a_hash_has_keys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_module, "dirhash", lambda _name: 1 << 63 | 0x8000)
+    monkeypatch.setattr(directory_module, "DIRHASH_LOMASK", 3)
+    store = make(memory(1, 1 << 19))
+    filesystem = store.mount()
+    for n in range(4):
+        put(store, filesystem, b"%d" % n, b"")
+    with pytest.raises(FilesystemError, match="too many names have the hash of '4'"):
+        put(store, filesystem, b"4", b"")
+    store.run(filesystem.remove(b"1"))
+    put(store, filesystem, b"4", b"")
+    assert sorted(content_of(store, filesystem)) == [b"0", b"2", b"3", b"4"]
 
 
 def test_a_large_file_does_not_wait_in_memory() -> None:

@@ -16,7 +16,7 @@ from hammer2_cluster.device.device import BusyError, Device, DeviceError
 from hammer2_cluster.device.file import FileDevice
 from hammer2_cluster.outcomes import Fatal
 from hammer2_cluster.store.chains import at_once
-from hammer2_cluster.store.directory import FilesystemError, NotFoundError, about, shown
+from hammer2_cluster.store.directory import FilesystemError, NotFoundError, UnavailableError, about, shown
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.members import Members, members_of
@@ -55,8 +55,11 @@ def images(directory: Path) -> list[Path | None]:
 
 
 @contextmanager
-def members_in(directory: Path, *, writable: bool) -> Iterator[Members]:
-    """The images of a store, open and locked, and why one takes no part. Raises StoreError if someone has one open."""
+def members_in(directory: Path, *, must_write: bool) -> Iterator[Members]:
+    """The images of a store, open and locked, and why one takes no part. Raises StoreError if someone has one open.
+
+    must_write: False lets images take part that can only be read.
+    """
     with ExitStack() as stack:
         devices: list[Device | None] = []
         why: list[str] = []
@@ -65,7 +68,7 @@ def members_in(directory: Path, *, writable: bool) -> Iterator[Members]:
             why.append("")
             try:
                 if path is not None:
-                    devices[-1] = stack.enter_context(closing(FileDevice(path, writable=writable)))
+                    devices[-1] = stack.enter_context(closing(_device(path, must_write)))
             except BusyError as error:
                 raise StoreError(str(error)) from None
             except DeviceError as error:
@@ -76,28 +79,51 @@ def members_in(directory: Path, *, writable: bool) -> Iterator[Members]:
         yield members
 
 
-@contextmanager
-def opened(directory: Path, semantics: Semantics, *, writable: bool) -> Iterator[Store]:
-    """The store in a directory. A node that cannot be opened, or drops out in the end, is named.
+def _device(path: Path, must_write: bool) -> FileDevice:
+    try:
+        return FileDevice(path)
+    except BusyError:
+        raise
+    except DeviceError:
+        if must_write:
+            raise
+        return FileDevice(path, writable=False)
 
-    Raises StoreError for whatever goes wrong with it, in here and in what the caller does with it.
+
+@contextmanager
+def opened(directory: Path, semantics: Semantics, *, must_write: bool) -> Iterator[Store]:
+    """The store in a directory. A node that cannot be opened, or drops out on the way, is named.
+
+    must_write: as in members_in. Raises StoreError for whatever goes wrong with the store, in here and in what the
+    caller does with it.
     """
-    with members_in(directory, writable=writable) as members:
+    with members_in(directory, must_write=must_write) as members:
         try:
-            store = Store.of(members, unique_id, semantics, settle=writable)
+            store = Store.of(members, unique_id, semantics, must_settle=must_write)
+        except BadVolumeError as error:
+            raise StoreError(f"{directory}: {error}") from None
+        try:
             for node, trouble in enumerate(store.trouble):
                 if trouble:
                     complain(f"node {node} takes no part: {trouble}")
             yield store
-        except (FilesystemError, BadVolumeError, DeviceError, Fatal) as error:
+        except FilesystemError as error:
+            if not isinstance(error, UnavailableError):  # which says itself who is to blame
+                _name_who_dropped_out(store)
             raise StoreError(f"{directory}: {in_words(error)}") from None
-        for node, volume in enumerate(store.volumes):
-            if volume is None or store.trouble[node]:
-                continue
-            if volume.failed:
-                complain(f"node {node} was not written: {about(volume, volume.failed)}")
-            elif volume.unreadable:
-                complain(f"node {node} was not heard on everything: {volume.unreadable}")
+        except (BadVolumeError, DeviceError, Fatal) as error:
+            raise StoreError(f"{directory}: {in_words(error)}") from None
+        _name_who_dropped_out(store)
+
+
+def _name_who_dropped_out(store: Store) -> None:
+    for node, volume in enumerate(store.volumes):
+        if volume is None or store.trouble[node]:
+            continue
+        if volume.failed:
+            complain(f"node {node} was not written: {about(volume, volume.failed)}")
+        elif volume.unreadable:
+            complain(f"node {node} was not heard on everything: {volume.unreadable}")
 
 
 def initialize(directory: Path, types: Sequence[int], size: int, semantics: Semantics) -> None:

@@ -35,7 +35,7 @@ async def _check(node: int, device: Device, confirmed: int, counter: Counter) ->
 
 def check_nodes(directory: Path) -> list[Checked]:
     """Every node of a store. Raises StoreError."""
-    with members_in(directory, writable=False) as members:
+    with members_in(directory, must_write=False) as members:
         confirmed, nodes = members.confirmed_tid, []
         for node, (device, _, trouble) in enumerate(zip(*members, strict=True)):
             if device is None or trouble:

@@ -93,16 +93,16 @@ class Store:
         return cls.of(at_once(members_of(devices)), ids, semantics)
 
     @classmethod
-    def of(cls, members: Members, ids: Ids, semantics: Semantics = REPAIRED, *, settle: bool = True) -> "Store":
-        """As open. settle: as in open_volume."""
+    def of(cls, members: Members, ids: Ids, semantics: Semantics = REPAIRED, *, must_settle: bool = True) -> "Store":
+        """As open. must_settle: as in open_volume."""
         volumes: list[Volume | None] = []
         for hmp, (device, found, _) in enumerate(zip(*members, strict=True)):
             volumes.append(None)
             if device is None or found is None:
                 continue
             try:
-                opening = open_volume(device, hmp, confirmed_tid=members.confirmed_tid, settle=settle)
-                volumes[hmp] = at_once(opening)
+                confirmed = members.confirmed_tid
+                volumes[hmp] = at_once(open_volume(device, hmp, confirmed_tid=confirmed, must_settle=must_settle))
             except (BadVolumeError, DeviceError) as error:
                 members.trouble[hmp] = str(error)
         if not any(volumes):

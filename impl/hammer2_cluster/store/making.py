@@ -1,6 +1,6 @@
 """A volume comes into being, and is opened again."""
 
-from hammer2_cluster.device.device import MIN_BLOCK_BYTES, Device, DeviceError
+from hammer2_cluster.device.device import MIN_BLOCK_BYTES, Device, DeviceError, WriteError
 from hammer2_cluster.objects import Blockref, ClusterItem
 from hammer2_cluster.store.flush import sync
 from hammer2_cluster.store.inode_data import DIRECTORY, InodeData
@@ -87,19 +87,22 @@ async def open_volume(
     waiting: Waiting | None = None,
     confirmed_tid: int = NOTHING_CONFIRMED,
     *,
-    settle: bool = True,
+    must_settle: bool = True,
 ) -> Volume:
     """The volume on a device, as of the newest generation that counts. Raises BadVolumeError, DeviceError.
 
     A generation that a crash left open is confirmed or wiped out on the device.
 
-    confirmed_tid: the highest tid that some node of the cluster has confirmed. settle: False leaves the device as it
-    is, for those who only read.
+    confirmed_tid: the highest tid that some node of the cluster has confirmed. must_settle: False for those who only
+    read, where that cannot be written.
     """
     found = await generations(device)
     header = found.current(confirmed_tid)
-    if settle:
+    try:
         await _settle(device, found, header)
+    except WriteError:
+        if must_settle:
+            raise
     volume = Volume(device, header, hmp, name, waiting)
     volume.highest_tid = found.highest_tid
     await volume.freemap.load(device, header)

@@ -89,7 +89,7 @@ def put(semantics: Semantics, directory: Path, file: str, name: str | None) -> S
 
     if name is None and file == "-":
         raise click.UsageError("expected a NAME for what comes from standard input")
-    with opened(directory, semantics, writable=True) as cluster, source(file) as (content, size):
+    with opened(directory, semantics, must_write=True) as cluster, source(file) as (content, size):
         filesystem = mounted(cluster)
         with byte_progress("put", size) as counter, changing(cluster, filesystem):
             pieces = counted(pieces_of(content, size, file), counter.advance)
@@ -115,7 +115,7 @@ def get(semantics: Semantics, directory: Path, name: str, file: Path | None, lab
     """Write a file of the store to FILE, or to standard output (also -). FILE appears when it is complete."""
     from hammer2_oracle.store_directory import byte_progress, complete, mounted, name_of, opened
 
-    with opened(directory, semantics, writable=False) as cluster:
+    with opened(directory, semantics, must_write=False) as cluster:
         filesystem = mounted(cluster, label)
         size = cluster.run(filesystem.size_of(name_of(name)))
         with byte_progress("get", size) as counter:
@@ -145,7 +145,7 @@ def list_files(semantics: Semantics, directory: Path, label: str | None, as_json
     from hammer2_cluster.store.directory import printable
     from hammer2_oracle.store_directory import mounted, name_in_json, opened
 
-    with opened(directory, semantics, writable=False) as cluster:
+    with opened(directory, semantics, must_write=False) as cluster:
         filesystem = mounted(cluster, label)
 
         async def names() -> list[tuple[bytes, int]]:
@@ -170,7 +170,7 @@ def remove(semantics: Semantics, directory: Path, name: str) -> Status:
     """Remove a file."""
     from hammer2_oracle.store_directory import changing, mounted, name_of, opened
 
-    with opened(directory, semantics, writable=True) as cluster:
+    with opened(directory, semantics, must_write=True) as cluster:
         filesystem = mounted(cluster)
         with changing(cluster, filesystem):
             cluster.run(filesystem.remove(name_of(name)))
@@ -187,7 +187,7 @@ def snapshot(semantics: Semantics, directory: Path, label: str, delete: bool) ->
     """Freeze the contents under a label; get and ls can read from it."""
     from hammer2_oracle.store_directory import WHOLE, interrupted, mounted, name_of, opened
 
-    with opened(directory, semantics, writable=True) as cluster:
+    with opened(directory, semantics, must_write=True) as cluster:
         filesystem = mounted(cluster)
         change = filesystem.remove_snapshot if delete else filesystem.snapshot
         with interrupted(WHOLE):
@@ -205,7 +205,7 @@ def status(semantics: Semantics, directory: Path, as_json: bool) -> Status:
     from hammer2_oracle.store_directory import opened
     from hammer2_oracle.store_status import report
 
-    with opened(directory, semantics, writable=False) as cluster:
+    with opened(directory, semantics, must_write=False) as cluster:
         report(cluster, semantics, as_json)
     return Status.AGREE
 
