@@ -8,6 +8,7 @@ import pty
 import random
 import re
 import signal
+import struct
 import subprocess
 import sys
 from contextlib import suppress
@@ -538,6 +539,31 @@ def test_fsck_says_which_header_is_damaged_and_that_it_does_no_harm(store: Path)
     (store / "1.img").write_bytes(content)
     assert b"node 1: volume header 3 is not valid; others are, no harm is done\n" in good("fsck", store)
     assert [node["damaged_headers"] for node in json.loads(good("fsck", store, "--json"))["nodes"]] == [[], [3], [], []]
+
+
+def test_where_the_newest_header_is_lost_the_one_before_is_read_aloud_and_nothing_is_written(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    good("init", store, "--masters", "1", "--size", "512K")
+    for content in (b"old", b"new"):
+        good("put", store, "-", "a", stdin=content)
+    image = bytearray((store / "0.img").read_bytes())
+    header = struct.Struct("<Q")
+    newest = max(range(4), key=lambda place: header.unpack_from(image, place * 4096 + 0x18))
+    for place in (newest, newest ^ 1):
+        image[place * 4096 + 0x30] ^= 1
+    (store / "0.img").write_bytes(image)
+    doubt = "both copies of a volume header are bad, perhaps of the newest one"
+    result = run("get", store, "a")
+    said = f"hammer2-cluster: node 0 was not heard on everything: {doubt}\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "old", said)
+    assert refused("rm", store, "a") == f"{store}: all nodes: {doubt}"
+    result = run("fsck", store)
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (
+        1,
+        f"node 0: block {(newest & 2) * 4096:#x}: lost: {doubt}",
+    )
+    assert "no harm" not in result.stdout
+    assert (store / "0.img").read_bytes() == image
 
 
 def test_fsck_calls_files_by_their_names(store: Path) -> None:

@@ -17,7 +17,7 @@ from hammer2_cluster.store.check_codes import matches
 from hammer2_cluster.store.directory import printable
 from hammer2_cluster.store.freemap import RESERVED, empty_leaf, is_an_extent, leaves, units_of
 from hammer2_cluster.store.inode_data import NAME_MAX, InodeData, is_direct
-from hammer2_cluster.store.layout import LEAF_BYTES, PROMISE_OFFSET, UNIT_BYTES, zones
+from hammer2_cluster.store.layout import LEAF_BYTES, PROMISE_OFFSET, UNIT_BYTES, header_offset, zones
 from hammer2_cluster.store.volume import entries_in
 from hammer2_cluster.store.volume_header import (
     NOTHING_CONFIRMED,
@@ -36,6 +36,7 @@ class Kind(Enum):
     """What can be wrong."""
 
     NO_VOLUME = "no volume"
+    LOST = "lost"
     UNREADABLE = "unreadable"
     CHECK = "check code is wrong"
     BAD_ENTRY = "bad entry"
@@ -216,12 +217,14 @@ async def fsck(device: Device, confirmed: int = NOTHING_CONFIRMED) -> AsyncItera
     confirmed: the highest tid that some node of the cluster has confirmed.
     """
     try:
-        header = (await generations(device)).current(confirmed)
+        found = await generations(device)
     except (BadVolumeError, DeviceError) as error:
         yield Progress(0, 0, [Problem(Kind.NO_VOLUME, 0, str(error))])
         return
+    header = found.current(confirmed)
     walk = _Walk(header)
-    progress = Progress(0, 0, [])
+    progress = Progress(0, 0, [Problem(Kind.LOST, header_offset(found.bad[0]), found.doubt)] if found.doubt else [])
+    yield progress
     async for progress in _walk(device, walk):
         yield progress
     try:
@@ -250,5 +253,6 @@ async def problems_of(device: Device, confirmed: int = NOTHING_CONFIRMED) -> lis
 
 
 async def damaged_headers(device: Device) -> list[int]:
-    """Which of the four header places hold none that is valid: no fault by itself, each generation has two copies."""
-    return [place for place, header in enumerate((await read_headers(device)).headers) if header is None]
+    """Which of the four header places hold none that is valid: no fault where the other copy is there."""
+    headers = (await read_headers(device)).headers
+    return [place for place, header in enumerate(headers) if header is None and headers[place ^ 1] is not None]

@@ -94,16 +94,20 @@ async def open_volume(
     A generation that a crash left open is confirmed or wiped out on the device.
 
     confirmed_tid: the highest tid that some node of the cluster has confirmed. must_settle: False for those who only
-    read, where that cannot be written.
+    read: then a volume will do which cannot be written, or must not be because newer headers may have been lost.
     """
     found = await generations(device)
     header = found.current(confirmed_tid)
+    if found.doubt and must_settle:
+        raise BadVolumeError(found.doubt)
     try:
-        await _settle(device, found, header)
+        if not found.doubt:
+            await _settle(device, found, header)
     except WriteError:
         if must_settle:
             raise
     volume = Volume(device, header, hmp, name, waiting)
+    volume.unreadable = found.doubt
     volume.highest_tid = found.highest_tid
     await volume.freemap.load(device, header)
     await volume.lock(volume.vchain, Resolve.ALWAYS)

@@ -9,7 +9,8 @@ undone by going on from the one before. Either way this is made plain, by the se
 before anything else is written. A second place that holds no valid header was being written, or has gone bad since;
 either way the generation was confirmed.
 
-No crash leaves both copies of a generation bad. Where they are, it may have been the newest: the volume is refused.
+No crash leaves both copies of a generation bad. Where they are, the newest valid one still wins, but it may be an old
+one, and is only read.
 """
 
 import struct
@@ -165,17 +166,18 @@ class Generations:
         headers, errors = places
         self.bad: Final = [place for place, header in enumerate(headers) if header is None]
         """Places that hold no valid header."""
-        why = f", {len(errors)} cannot be read: {errors[0]}" if errors else ": not a volume, or destroyed"
+        why = f", {len(errors)} cannot be read: {errors[0]}" if errors else ""
         valid = sorted({header.generation: header for header in headers if header is not None}.items())
         if not valid:
-            raise BadVolumeError(f"none of the four volume headers is valid{why}")
-        if {0, 1} <= {*self.bad} or {2, 3} <= {*self.bad}:
-            raise BadVolumeError(f"both copies of a volume header are bad, perhaps of the newest one{why}")
+            raise BadVolumeError(f"none of the four volume headers is valid{why or ': not a volume, or destroyed'}")
         self.newest: Final = valid[-1][1]
         self.before: Final = valid[-2][1] if len(valid) > 1 else None
         """The generation before, unless it is gone."""
         second = headers[(2 * self.newest.generation + 1) % HEADER_COUNT]
         self.is_confirmed: Final = second is None or second.generation == self.newest.generation
+        lost = {0, 1} <= {*self.bad} or {2, 3} <= {*self.bad}
+        self.doubt: Final = f"both copies of a volume header are bad, perhaps of the newest one{why}" if lost else ""
+        """Why a newer generation may have been here, or nothing."""
         self.highest_tid: Final = max(header.mirror_tid for _, header in valid)
         if self.newest.size != size:
             raise BadVolumeError(f"the volume has {self.newest.size} bytes, the device {size}: truncated?")
