@@ -114,7 +114,11 @@ def judge(mutant: Mutant, most: int = len(NEAREST)) -> int:
         os.dup2(devnull, 1)
         os.dup2(devnull, 2)
         os._exit(run_tests(mutant, most))
-    _, status = os.waitpid(child, 0)
+    try:
+        _, status = os.waitpid(child, 0)
+    except KeyboardInterrupt:
+        os.killpg(child, signal.SIGKILL)
+        raise
     return KILLED if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
