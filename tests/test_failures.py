@@ -76,6 +76,7 @@ class Gate:
         self.below.close()
 
 
+@pytest.mark.claims("C82", "C86")
 def test_a_flush_that_is_under_way_when_its_node_is_disabled_writes_no_header() -> None:
     """The worker is in a call that cannot be interrupted; what it does afterwards must not count (C86)."""
     cluster = Cluster()
@@ -156,6 +157,7 @@ def test_who_goes_on_writing_after_its_session_is_over_is_fenced_off_and_costs_n
         cluster.sim.run(1, cluster.get(1, b"c"))
 
 
+@pytest.mark.claims("C06", "C87")
 def test_what_a_client_that_vanished_left_in_memory_is_thrown_away_before_the_node_is_resynchronized() -> None:
     cluster = Cluster(clients=2, watched=True)
     cluster.sim.run(0, cluster.put(0, b"c", BIG))
@@ -196,6 +198,7 @@ def spoil(cluster: Cluster, n: int, kind: BrefType) -> None:
         device.content[block.offset] ^= 1
 
 
+@pytest.mark.claims("C81", "C90")
 @pytest.mark.parametrize("kind", [BrefType.DATA, BrefType.INODE])
 def test_what_cannot_be_read_is_mended_from_the_others_though_its_tid_is_right(kind: BrefType) -> None:
     cluster = Cluster(watched=True)

@@ -26,6 +26,7 @@ async def get(on: Straight, chains: StoredChains, name: bytes) -> bytes:
     return await read_all(Filesystem(on, chains, LABEL, root, why), name)
 
 
+@pytest.mark.claims("C08")
 def test_a_single_node_needs_no_task_and_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_args: object, **_more: object) -> None:
         raise AssertionError("a task or a queue")

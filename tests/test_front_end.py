@@ -76,6 +76,7 @@ def straight_end_of(program: Program, count: int) -> object:
     return world.straight.run(program(world.straight, world.roots[0])), media(world)
 
 
+@pytest.mark.claims("C03", "C04", "C09")
 @pytest.mark.parametrize(
     ("program", "count", "reduced", "schedules"),
     [
@@ -107,6 +108,7 @@ def test_on_three_nodes_schedules_drawn_at_random_end_as_the_straight_runner_doe
         assert end_of(program, World(3, files={b"a": b"x"}), by_seed(seed)) == expected
 
 
+@pytest.mark.claims("C01", "C04")
 @pytest.mark.parametrize("seed", range(12))
 def test_two_clients_on_one_directory_in_any_order_leave_equal_nodes_and_hold_nothing(seed: int) -> None:
     world, pick = World(clients=2), by_seed(seed)
@@ -134,6 +136,7 @@ def test_writes_of_two_clients_to_one_file_have_one_order_on_all_nodes(seed: int
     assert not world.what_is_held()
 
 
+@pytest.mark.claims("C02", "C03")
 @pytest.mark.parametrize("stalled", range(3))
 @pytest.mark.parametrize("seed", range(4))
 def test_a_node_that_stalls_costs_nothing_but_itself_and_harms_nothing_when_it_goes_on(stalled: int, seed: int) -> None:
@@ -164,6 +167,7 @@ def test_without_a_quorum_an_operation_waits_and_says_for_whom() -> None:
     assert world.sim.result(0) == FILES[b"a"]
 
 
+@pytest.mark.claims("C05", "C80", "C84")
 @pytest.mark.parametrize("lost", range(3))
 @pytest.mark.parametrize("seed", range(6))
 def test_a_node_that_is_disconnected_in_the_middle_is_done_without(lost: int, seed: int) -> None:
@@ -196,6 +200,7 @@ def test_without_a_quorum_of_connected_nodes_an_operation_fails_and_holds_nothin
         world.sim.result(0)
 
 
+@pytest.mark.claims("C07")
 def test_a_node_whose_queue_is_full_is_treated_as_disconnected() -> None:
     world = World(limit=20)
     world.sim.stalled.add(2)
@@ -229,6 +234,7 @@ def node_last(n: int) -> Pick:
     return pick
 
 
+@pytest.mark.claims("C63", "C80", "C81")
 @pytest.mark.parametrize("what", ["other size", "error", "other tid"])
 def test_a_late_member_that_found_something_else_leaves_the_cluster_and_is_reported(what: str) -> None:
     world = World()

@@ -41,6 +41,7 @@ def read(world: World) -> Coroutine[Any, Any, object]:
     return read_all(world.filesystem, b"a")
 
 
+@pytest.mark.claims("C05", "C85")
 def test_who_waits_goes_on_when_nodes_come_back() -> None:
     world = World()
     world.sim.start(0, perform(world, read))
@@ -56,6 +57,7 @@ def test_who_waits_goes_on_when_nodes_come_back() -> None:
     assert not world.what_is_held([0, 2])
 
 
+@pytest.mark.claims("C05", "C85")
 def test_who_does_not_wait_fails_at_once() -> None:
     world = World()
     world.sim.disconnect(1)
@@ -67,6 +69,7 @@ def test_who_does_not_wait_fails_at_once() -> None:
     assert not world.what_is_held([0])
 
 
+@pytest.mark.claims("C33", "C85")
 @pytest.mark.parametrize("lost", ["stalled", "disconnected"])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_who_waits_for_a_time_fails_after_it_and_holds_nothing(name: str, lost: str) -> None:
@@ -127,6 +130,7 @@ def test_an_operation_whose_quorum_is_lost_at_any_point_releases_everything(name
     assert failed > 3
 
 
+@pytest.mark.claims("C31", "C32")
 def test_what_was_validated_is_read_from_one_node_whatever_becomes_of_the_quorum() -> None:
     world = World()
     view = world.sim.run(0, narrowed(world.on, world.roots[0], lambda _: True, prefer=1))
@@ -145,6 +149,7 @@ def test_what_was_validated_is_read_from_one_node_whatever_becomes_of_the_quorum
     assert deref(view.array[1].chain).locks == 0
 
 
+@pytest.mark.claims("C31")
 def test_a_read_is_narrowed_only_to_a_member_with_everything_below_it() -> None:
     world = World()
     view = world.sim.run(0, narrowed(world.on, world.roots[0], lambda n: n == 2, prefer=1))
@@ -180,6 +185,7 @@ class Loaded:
         return [device.count.reads - before for device, before in zip(devices, self.reads, strict=True)]
 
 
+@pytest.mark.claims("C71")
 def test_data_that_is_there_is_delivered_at_once_without_reading() -> None:
     loaded = Loaded((0, 2))
     loaded.load()
@@ -188,6 +194,7 @@ def test_data_that_is_there_is_delivered_at_once_without_reading() -> None:
     assert loaded.read_since() == [0, 0, 0]
 
 
+@pytest.mark.claims("C23", "C70")
 def test_the_first_data_wins_and_what_comes_later_is_ignored() -> None:
     loaded = Loaded((0, 1, 2))
     loaded.load(last=0)
@@ -201,6 +208,7 @@ def test_the_first_data_wins_and_what_comes_later_is_ignored() -> None:
     assert not loaded.world.what_is_held()
 
 
+@pytest.mark.claims("C70")
 def test_a_read_that_fails_does_not_win_and_without_any_valid_data_the_callback_says_so() -> None:
     loaded = Loaded((0, 1, 2))
     loaded.world.devices[0].faults.append(Fault(Kind.READ_ERROR))

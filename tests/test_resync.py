@@ -35,6 +35,7 @@ def all_equal(cluster: Cluster) -> bool:
     return len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
 
 
+@pytest.mark.claims("C97")
 @pytest.mark.parametrize("seed", range(6))
 def test_a_node_that_fell_behind_is_in_step_again(seed: int) -> None:
     cluster, pick = fallen_behind(), by_seed(seed)
@@ -50,6 +51,7 @@ def test_a_node_that_fell_behind_is_in_step_again(seed: int) -> None:
     assert not problems(cluster.devices)
 
 
+@pytest.mark.claims("C92")
 def test_what_did_not_change_is_not_copied_again() -> None:
     cluster = fallen_behind(files=1)
     first = cluster.sim.run("task 2", cluster.resync(2).run())
@@ -63,6 +65,7 @@ def test_what_did_not_change_is_not_copied_again() -> None:
     assert all_equal(cluster)
 
 
+@pytest.mark.claims("C95")
 def test_a_pass_copies_what_was_when_it_began_while_others_write_on() -> None:
     for seed in range(10):
         cluster, pick = fallen_behind(), by_seed(seed)
@@ -91,6 +94,7 @@ def test_a_file_that_shrinks_into_its_inode_during_a_pass_takes_its_blocks_along
     assert not problems(cluster.devices)
 
 
+@pytest.mark.claims("C96")
 def test_two_nodes_are_resynchronized_at_once() -> None:
     cluster = Cluster(5, tasks=5)
     for n in (1, 3):
@@ -157,6 +161,7 @@ def test_the_identity_of_a_nodes_pfs_is_never_copied() -> None:
     assert {identity.pfs_type for identity in identities} == {PfsType.MASTER}
 
 
+@pytest.mark.claims("C97")
 def test_random_writes_and_losses_end_with_equal_nodes() -> None:
     for seed in range(12):
         chance, pick = random.Random(seed), by_seed(seed)

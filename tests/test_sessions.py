@@ -44,6 +44,7 @@ def test_two_clients_take_turns_and_every_node_has_every_write(seed: int) -> Non
     assert all(node.eligible for node in cluster.control.state.nodes)
 
 
+@pytest.mark.claims("C06", "C80", "C82", "C83", "C86")
 @pytest.mark.parametrize(("kind", "cause"), [(Kind.WRITE_ERROR, Cause.WRITE), (Kind.FULL, Cause.WRITE)])
 def test_a_node_that_fails_to_write_is_disabled_as_a_whole_and_its_media_stay(kind: Kind, cause: Cause) -> None:
     cluster = Cluster()
@@ -70,6 +71,7 @@ def test_a_node_that_fails_to_write_is_disabled_as_a_whole_and_its_media_stay(ki
     assert equal_nodes(cluster, (0, 2))
 
 
+@pytest.mark.claims("C02", "C85")
 def test_a_node_that_stalls_is_done_without_when_its_grace_is_over() -> None:
     cluster = Cluster()
     cluster.sim.run(0, cluster.put(0, b"c", BIG))
@@ -159,6 +161,7 @@ def test_what_a_node_did_for_a_session_that_has_ended_is_thrown_away() -> None:
     days.teardown()
 
 
+@pytest.mark.claims("C91")
 def test_the_highest_common_point_covers_all_that_failed() -> None:
     assert common((1, 2), (1, 3)) == (1,)
     assert common((1, 2), (1, 2)) == (1, 2)

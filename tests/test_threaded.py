@@ -87,6 +87,7 @@ def running() -> Iterator[Running]:
     sys.setswitchinterval(before)
 
 
+@pytest.mark.claims("C07")
 def test_clients_in_threads_leave_equal_nodes(running: Running) -> None:
     running.load_all(25)
     for node in running.threads.nodes:
@@ -103,6 +104,7 @@ def test_a_node_that_is_slow_is_waited_for_by_nobody(running: Running) -> None:
     running.judge((0, 1, 2))
 
 
+@pytest.mark.claims("C02", "C80")
 def test_a_medium_that_never_answers_again_costs_one_node(running: Running) -> None:
     running.devices[2].faults.append(Fault(Kind.HANG))
     running.load_all(10)
@@ -110,6 +112,7 @@ def test_a_medium_that_never_answers_again_costs_one_node(running: Running) -> N
     running.judge((0, 1))
 
 
+@pytest.mark.claims("C02", "C80", "C84")
 def test_a_disconnect_in_the_middle_of_the_load_stops_nobody(running: Running) -> None:
     timer = threading.Timer(0.05, running.threads.disconnect, (0,))
     timer.start()
