@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 )
 from tests.store_kit import content_of, make, memory, problems, put, read, reopen, tree_of
 
+from hammer2_cluster.device.faults import FaultyDevice
 from hammer2_cluster.objects import Blockref, ClusterItem
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.store import chains as stored_chains
@@ -405,6 +406,27 @@ def test_one_name_more_than_a_hash_has_keys_is_refused(monkeypatch: pytest.Monke
     store.run(filesystem.remove(b"1"))
     put(store, filesystem, b"4", b"")
     assert sorted(content_of(store, filesystem)) == [b"0", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize(("flags", "reads"), [(Lookup.NODATA, 0), (0, 0), (Lookup.ALWAYS, 1)])
+def test_a_lookup_reads_a_data_block_only_if_always_asked_to(flags: int, reads: int) -> None:
+    device = FaultyDevice(memory(1, 1 << 19)[0])
+    put(store := make([device]), filesystem := store.mount(), b"a", b"x" * 3000)
+    store.run(filesystem.flush())
+
+    async def read() -> tuple[int, bool]:
+        volume = await open_volume(device)
+        item = ClusterItem(deref(volume.super_root))
+        await volume.lock(deref(volume.super_root), Resolve.ALWAYS)
+        for _ in ("ROOT", "a"):
+            chain, _ = await lookup(item, 0, 0, KEY_MAX, Lookup.ALWAYS)
+            volume.unlock(stored(item))
+            item = ClusterItem(deref(chain))
+        before = device.count.reads
+        chain, _ = await lookup(item, 0, 0, 0, flags)
+        return device.count.reads - before, deref(chain).data is not None
+
+    assert at_once(read()) == (reads, bool(reads))
 
 
 def test_a_large_file_does_not_wait_in_memory() -> None:
