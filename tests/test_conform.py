@@ -112,7 +112,7 @@ def test_what_is_undefined_in_the_original_may_be_anything() -> None:
         ("wrong-number", "answers another question: run "),
         ("one-less", "answers with what is no answer: 0 results for 1 questions"),
         ("a-float", "answers with what is no answer: Expected `int | str | null`, got `float` - at `$.result[0].F`"),
-        ("two-answers", "answers with what is no answer: Expected exactly one of `result`, `skipped` and `error`"),
+        ("two-answers", "answers with what is no answer: Expected exactly one of `result`, `call`, `skipped` and `error`"),
     ],
 )
 def test_every_misbehaviour_has_a_verdict_of_its_own(how: str, said: str) -> None:
@@ -305,7 +305,7 @@ def test_the_page_shows_messages_that_are_some() -> None:
     page = (ROOT / "docs" / "reference" / "conform.md").read_text()
     schema = json.loads((ROOT / "docs" / "reference" / "conform.schema.json").read_text())
     shown = [line.strip() for line in page.splitlines() if line.startswith('    {"')]
-    assert len(shown) == 7
+    assert len(shown) == 11
     for line in shown:
         jsonschema.validate(json.loads(line), schema)
 

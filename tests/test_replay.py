@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from hammer2_oracle import trace_record
+from hammer2_oracle.recorded import RecordedWorld
 from hammer2_oracle.replay import Divergence, check_trace
 from hammer2_oracle.trace_record import OPERATIONS, Trace, schema
 from hammer2_oracle.traces import decode, draw_before
@@ -176,7 +177,7 @@ def test_the_record_alone_says_what_stands_before_a_step() -> None:
 
     for line in lines()[::40]:
         trace = decode(line)
-        replay = Replay(trace)
+        replay = Replay(RecordedWorld(trace.world))
         for n, step in enumerate(trace.steps):
             named = [getattr(step.args, name, None) for name in ("cparent", "cluster")]
             live = replay.world.clusters

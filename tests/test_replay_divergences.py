@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 
 from hammer2_cluster.resolve import resolve
-from hammer2_oracle.conform.divergence import ENDING, Divergence
+from hammer2_oracle.conform.divergence import ENDING, Divergence, file_name
 from hammer2_oracle.conform.rules import broken, rules
 from hammer2_oracle.status import Status
 from hammer2_oracle.testing import configurations
@@ -59,7 +59,7 @@ def test_every_divergence_is_one_record_of_the_published_form() -> None:
     for file in files:
         jsonschema.validate(json.loads(file.read_text()), schema)
         divergence = msgspec.json.decode(file.read_bytes(), type=Divergence)
-        assert divergence.file_name == file.name
+        assert file_name(divergence) == file.name
         right = resolve(*divergence.question.configuration, SEED)
         assert divergence.expected.verdict == right != (divergence.got and divergence.got.verdict)
         assert divergence.rules

@@ -54,12 +54,46 @@ class Divergence(Struct):
     """What the record says."""
 
 
-class Replay:
-    """One trace, being replayed."""
+def compare_result(recorded: object, ours: object) -> None:
+    """Compare what an operation returned. Raises Diverged."""
+    if isinstance(ours, Struct) and type(ours) is type(recorded):
+        for name in ours.__struct_fields__:
+            if getattr(ours, name) != getattr(recorded, name):
+                raise Diverged(f"result.{name}", getattr(ours, name), getattr(recorded, name))
+    elif ours != recorded:
+        raise Diverged("result", ours, recorded)
 
-    def __init__(self, trace: Trace, semantics: Semantics = SEED) -> None:
-        self.world: Final = RecordedWorld(trace.world)
-        self.chains: Final = Recorded(self.world)
+
+def compare_state(recorded: State, ours: State) -> None:
+    """Compare what an operation has changed. Raises Diverged."""
+    for kind in ("clusters", "chains", "inodes"):
+        _compare(kind, getattr(recorded, kind), getattr(ours, kind))
+    freed = sorted(recorded.freed or ()) or UNSET
+    if ours.freed != freed:
+        raise Diverged("state.freed", ours.freed, recorded.freed)
+
+
+def _compare(kind: str, recorded: Args, ours: Args) -> None:
+    theirs, mine = recorded or {}, ours or {}
+    if theirs == mine:
+        return
+    for n in sorted(theirs.keys() | mine.keys()):
+        expected, got = mine.get(n, UNSET), theirs.get(n, UNSET)
+        if isinstance(expected, Struct) and isinstance(got, Struct):
+            for name in expected.__struct_fields__:
+                if getattr(expected, name) != getattr(got, name):
+                    raise Diverged(f"state.{kind}[{n}].{name}", getattr(expected, name), getattr(got, name))
+        if expected != got:
+            raise Diverged(f"state.{kind}[{n}]", expected, got)
+    raise Diverged(f"state.{kind}", ours, recorded)
+
+
+class Replay:
+    """Operations on a world, performed one after the other over a layer that knows what each call changes."""
+
+    def __init__(self, world: RecordedWorld, semantics: Semantics = SEED, chains: Recorded | None = None) -> None:
+        self.world: Final = world
+        self.chains: Final = chains or Recorded(world)
         self.on: Final = Straight(self.chains, semantics)
         self._clusters = self._see_clusters()
         self._chains = self._see_chains()
@@ -83,8 +117,8 @@ class Replay:
         if outcome != step.outcome:
             raise Diverged("outcome", outcome, step.outcome)
         self.chains.finish()
-        self._compare_result(getattr(step, "result", UNSET), result)
-        self._compare_state(step.state, self.changes())
+        compare_result(getattr(step, "result", UNSET), result)
+        compare_state(step.state, self.changes())
 
     def perform(self, op: str, args: Args, calls: Sequence[AnyCall]) -> tuple[str, object]:
         """The outcome and the result (UNSET if there is none) of an operation whose calls are answered as recorded."""
@@ -99,14 +133,6 @@ class Replay:
         except ViolationError as violation:  # a call that the repaired operations do not allow
             return f"contract: {str(violation).splitlines()[0]}", UNSET
         return "ok", result if op in _RETURNING else UNSET
-
-    def _compare_result(self, recorded: object, ours: object) -> None:
-        if isinstance(ours, Struct) and type(ours) is type(recorded):
-            for name in ours.__struct_fields__:
-                if getattr(ours, name) != getattr(recorded, name):
-                    raise Diverged(f"result.{name}", getattr(ours, name), getattr(recorded, name))
-        elif ours != recorded:
-            raise Diverged("result", ours, recorded)
 
     # ---- the state, and what changed in it
 
@@ -141,27 +167,6 @@ class Replay:
         )
         self._clusters, self._chains, self._inodes = clusters, chains, inodes
         return state
-
-    def _compare_state(self, recorded: State, ours: State) -> None:
-        for kind in ("clusters", "chains", "inodes"):
-            self._compare(kind, getattr(recorded, kind), getattr(ours, kind))
-        freed = sorted(recorded.freed or ()) or UNSET
-        if ours.freed != freed:
-            raise Diverged("state.freed", ours.freed, recorded.freed)
-
-    def _compare(self, kind: str, recorded: Args, ours: Args) -> None:
-        if recorded == ours:
-            return
-        theirs, mine = recorded or {}, ours or {}
-        for n in sorted(theirs.keys() | mine.keys()):
-            expected, got = mine.get(n, UNSET), theirs.get(n, UNSET)
-            if isinstance(expected, Struct) and isinstance(got, Struct):
-                for name in expected.__struct_fields__:
-                    if getattr(expected, name) != getattr(got, name):
-                        raise Diverged(f"state.{kind}[{n}].{name}", getattr(expected, name), getattr(got, name))
-            if expected != got:
-                raise Diverged(f"state.{kind}[{n}]", expected, got)
-        raise Diverged(f"state.{kind}", ours, recorded)
 
     # ---- the environment
 
@@ -323,7 +328,7 @@ def _chain_change(new: tuple[Any, ...], old: tuple[Any, ...] | None) -> ChainCha
 
 def check_trace(trace: Trace, semantics: Semantics = SEED) -> Divergence | None:
     """The first divergence of a trace, as hammer2_oracle.traces.decode reads it, or None if everything agrees."""
-    replay = Replay(trace, semantics)
+    replay = Replay(RecordedWorld(trace.world), semantics)
     for n, step in enumerate(trace.steps):
         try:
             replay.step(step)

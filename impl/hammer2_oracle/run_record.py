@@ -10,7 +10,7 @@ from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.objects import Chain, Cluster, ClusterItem, Inode, Pfs
 from hammer2_cluster.straight import Straight
 from hammer2_oracle import trace_record as records
-from hammer2_oracle.recorded import VDIR, blockref_record, number, pack, unpack
+from hammer2_oracle.recorded import VDIR, RecordedWorld, blockref_record, number, pack, unpack
 from hammer2_oracle.replay import Replay
 from hammer2_proofs.operations.client import Client, Violation
 from hammer2_proofs.operations.search import Case, Script
@@ -261,7 +261,7 @@ class Recording:
         assert self._world is not None  # noqa: S101 - a program performs something
         steps: list[Any] = []
         trace = records.Trace(name, "multi", self._world, steps)
-        replay = Replay(trace, semantics)
+        replay = Replay(RecordedWorld(trace.world), semantics)
         for op, args, calls in self._steps:
             cls = records.STEPS[op]
             passed = next(field.type for field in structs.fields(cls) if field.name == "args")(**args)

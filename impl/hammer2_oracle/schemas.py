@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from hammer2_oracle import trace_record
-from hammer2_oracle.conform.divergence import Divergence
+from hammer2_oracle.conform.divergence import Divergence, OperationDivergence
 from hammer2_oracle.conform.messages import MESSAGES
 from hammer2_oracle.vector_record import Vector
 
@@ -28,7 +28,7 @@ def any_of(types: Sequence[type]) -> dict[str, Any]:
 SCHEMAS: Final[dict[str, tuple[str, Callable[[], dict[str, Any]]]]] = {
     "resolve-vector": ("resolve vector", lambda: msgspec.json.schema(Vector)),
     "operation-trace": ("operation trace", trace_record.schema),
-    "divergence": ("divergence", lambda: msgspec.json.schema(Divergence)),
+    "divergence": ("divergence", lambda: any_of([Divergence, OperationDivergence])),
     "conform": ("message of conform", lambda: any_of(MESSAGES)),
 }
 """For each file its title and its content."""

@@ -36,6 +36,13 @@ FILE: Final = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Then so many random lives of a cluster, of up to 24 calls each; what goes wrong is shrunk.",
 )
+@click.option(
+    "--programs",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Ask for the operations of so many programs in worlds, if it performs operations; there are some 800.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=20150330, show_default=True, help="Of all random choices.")
 @click.option(
     "--timeout",
@@ -62,6 +69,7 @@ def conform(  # noqa: PLR0913 - one for each option
     semantics: str,
     slots: int,
     lives: int,
+    programs: int,
     seed: int,
     timeout: float,
     directory: Path,
@@ -81,5 +89,8 @@ def conform(  # noqa: PLR0913 - one for each option
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--semantics") from None
     return run(
-        command, Plan(given, semantics == "auto", slots, lives, seed, timeout), Outputs(directory, junit, html), as_json
+        command,
+        Plan(given, semantics == "auto", slots, lives, programs, seed, timeout),
+        Outputs(directory, junit, html),
+        as_json,
     )

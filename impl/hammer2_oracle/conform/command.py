@@ -12,7 +12,7 @@ import click
 
 from hammer2_cluster.program import pasted
 from hammer2_oracle.conform import report as reports
-from hammer2_oracle.conform.divergence import Divergence, save
+from hammer2_oracle.conform.divergence import AnyDivergence, save
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import described
 from hammer2_oracle.conform.report import Report
@@ -66,7 +66,7 @@ def run(command: Sequence[str], plan: Plan, outputs: Outputs, as_json: bool) -> 
     return worst(report.status, Status.BAD_INPUT if complaint else Status.AGREE)
 
 
-def _written(report: Report, divergences: Sequence[Divergence], outputs: Outputs) -> tuple[list[Path], str]:
+def _written(report: Report, divergences: Sequence[AnyDivergence], outputs: Outputs) -> tuple[list[Path], str]:
     """Where the divergences are kept, and why something could not be written."""
     kept: list[Path] = []
     try:
@@ -101,7 +101,7 @@ def reproduction(command: Sequence[str], plan: Plan) -> str:
         words += ["--semantics", "auto"]
     elif plan.semantics is not None:
         words += ["--semantics", described(plan.semantics)]
-    for name in ("slots", "lives", "seed", "timeout"):
+    for name in ("slots", "lives", "programs", "seed", "timeout"):
         if getattr(plan, name) != getattr(default, name):
             words += [f"--{name}", f"{getattr(plan, name):g}" if name == "timeout" else str(getattr(plan, name))]
     return pasted(*words, "--", *command)

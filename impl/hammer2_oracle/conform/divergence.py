@@ -3,30 +3,24 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from hammer2_oracle.conform.messages import Answer, Introduction, Message, Question
+from hammer2_oracle.conform.messages import Answer, Done, Introduction, Message, OperationQuestion, Question
 from hammer2_oracle.reading import Unreadable
+from hammer2_oracle.trace_record import AnyCall
 from hammer2_spec.semantics import Semantics, parse
 
 ENDING: Final = ".divergence.json"
 
 
-class Divergence(Message):
-    """One reply that is not good."""
+class Kept(Message, tag_field="part", kw_only=True):
+    """What every one of them has."""
 
-    part: Literal["resolve"]
     standing: Literal["differs", "failed", "misbehaved"]
-    question: Question
-    expected: Answer
-    got: Annotated[Answer | None, Meta(description="null: it gave no answer, detail says what happened")]
-    detail: str | None
-    fields: Annotated[list[str], Meta(description="which fields differ: outcome, focus, error, flags")]
-    like: Annotated[list[str], Meta(description="whose answer it is instead")]
-    rules: Annotated[list[str], Meta(description="why the expected answer is right, and what the other breaks")]
+    detail: Annotated[str | None, Meta(description="what happened instead of an answer")]
     stable: Annotated[bool, Meta(description="asked again, on its own and repeatedly, it went wrong in the same way")]
     semantics: Annotated[str, Meta(description="what it is judged by, as --semantics has it")]
     implementation: Annotated[list[str], Meta(min_length=1, description="the command that starts it")]
@@ -42,30 +36,56 @@ class Divergence(Message):
         """What it is judged by."""
         return parse(self.semantics)
 
-    @property
-    def file_name(self) -> str:
-        """The same for the same question, whoever was asked: a directory keeps one divergence once."""
-        about = msgspec.json.encode([self.part, self.semantics, self.question])
-        return f"{self.part}-{hashlib.sha256(about).hexdigest()[:12]}{ENDING}"
+
+class Divergence(Kept, tag="resolve", kw_only=True):
+    """A decision that is not good."""
+
+    question: Question
+    expected: Answer
+    got: Annotated[Answer | None, Meta(description="null: it gave no answer, detail says what happened")]
+    fields: Annotated[list[str], Meta(description="which fields differ: outcome, focus, error, flags")]
+    like: Annotated[list[str], Meta(description="whose answer it is instead")]
+    rules: Annotated[list[str], Meta(description="why the expected answer is right, and what the other breaks")]
 
 
-def save(divergences: Sequence[Divergence], directory: Path) -> list[Path]:
+class OperationDivergence(Kept, tag="operations", kw_only=True):
+    """An operation that is not good."""
+
+    question: OperationQuestion
+    calls: Annotated[list[AnyCall], Meta(description="the calls that it should make, each with what it is answered")]
+    expected: Done
+    field: Annotated[str, Meta(description="where it differs first: a call, the outcome, the result, the state")]
+    right: Annotated[Any, Meta(description="what is right there; null: nothing")]
+    got: Annotated[Any, Meta(description="what it said there; null: nothing")]
+
+
+AnyDivergence: TypeAlias = Divergence | OperationDivergence
+
+
+def file_name(divergence: AnyDivergence) -> str:
+    """The same for the same question, whoever was asked: a directory keeps one divergence once."""
+    about = msgspec.json.encode([divergence.semantics, divergence.question])
+    part = divergence.__struct_config__.tag
+    return f"{part}-{hashlib.sha256(about).hexdigest()[:12]}{ENDING}"
+
+
+def save(divergences: Sequence[AnyDivergence], directory: Path) -> list[Path]:
     """Write each to a file, which are returned. Raises OSError."""
     if divergences:
         directory.mkdir(parents=True, exist_ok=True)
-    paths = [directory / it.file_name for it in divergences]
+    paths = [directory / file_name(it) for it in divergences]
     for path, it in zip(paths, divergences, strict=True):
         path.write_bytes(msgspec.json.format(msgspec.json.encode(it), indent=1) + b"\n")
     return paths
 
 
-def read(place: Path) -> Iterator[tuple[Path, Divergence]]:
+def read(place: Path) -> Iterator[tuple[Path, AnyDivergence]]:
     """Read a file, or all divergences in a directory, in the order of their names. Raises Unreadable, OSError."""
     paths = sorted(place.glob(f"*{ENDING}")) if place.is_dir() else [place]
     if not paths:
         raise Unreadable(str(place), None, None, f"holds no divergence: expected files named *{ENDING}")
     for path in paths:
         try:
-            yield path, msgspec.json.decode(path.read_bytes(), type=Divergence)
+            yield path, msgspec.json.decode(path.read_bytes(), type=AnyDivergence)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable(str(path), None, None, f"is no divergence: {error}") from None

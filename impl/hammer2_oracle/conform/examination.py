@@ -1,14 +1,27 @@
 """Asking: questions go out in batches, several at a time, and what comes back is a reply to each, whatever happens."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from hammer2_oracle.conform.implementation import Implementation, Misbehaved, Misbehaviour, shown
-from hammer2_oracle.conform.messages import Answer, Answered, Introduction, RunResolve, question
+from hammer2_oracle.conform.messages import (
+    Answer,
+    Answered,
+    AskedCall,
+    Done,
+    Effects,
+    Introduction,
+    OperationQuestion,
+    RunOperation,
+    RunResolve,
+    question,
+)
+from hammer2_oracle.recorded import Diverged
 from hammer2_spec.configuration import Configuration
 
 BATCH: Final = 256
@@ -35,6 +48,8 @@ class Failed(NamedTuple):
 
 Reply: TypeAlias = Answer | Skipped | Failed | Misbehaved
 Batch: TypeAlias = Sequence[Configuration]
+Below: TypeAlias = Callable[[AskedCall], dict[str, Any]]
+"""The layer below: what a call changes and returns. Raises Diverged where that call should not be made."""
 
 
 class GivenUp(Exception):
@@ -99,6 +114,18 @@ class Examination:
         return self._number
 
     def _receive(self, number: int, batch: Batch) -> list[Reply]:
+        answered = self._answered(number)
+        misbehaved = self._implementation.misbehaved
+        if isinstance(answered.skipped, str):
+            return [Skipped(answered.skipped)] * len(batch)
+        if isinstance(answered.error, str):
+            return [Failed(answered.error)] * len(batch)
+        if not isinstance(answered.result, list) or len(answered.result) != len(batch):
+            got = len(answered.result) if isinstance(answered.result, list) else 0
+            raise misbehaved(Misbehaviour.WRONG_ANSWER, f"{got} results for {len(batch)} questions")
+        return list(answered.result)
+
+    def _answered(self, number: int) -> Answered:
         line = self._implementation.receive()
         misbehaved = self._implementation.misbehaved
         try:
@@ -109,14 +136,33 @@ class Examination:
             raise misbehaved(Misbehaviour.GARBLED, shown(line)) from None
         if answered.run != number:
             raise misbehaved(Misbehaviour.WRONG_NUMBER, f"run {answered.run}, expected {number}")
+        return answered
+
+    # ---- operations
+
+    def perform(self, asked: OperationQuestion, below: Below) -> Done | Skipped | Failed | Misbehaved | Diverged:
+        """Have an operation performed, and let a layer below answer its calls.
+
+        A call that is not answered is a Diverged; the implementation, which still waits for an answer, is started anew.
+        Raises GivenUp.
+        """
+        self._number += 1
+        try:
+            self._implementation.send(RunOperation(self._number, asked))
+            while (answered := self._answered(self._number)).call is not UNSET:
+                self._implementation.send(Effects(self._number, below(answered.call)))
+        except (Misbehaved, Diverged) as reply:
+            self._restart()
+            return reply
         if isinstance(answered.skipped, str):
-            return [Skipped(answered.skipped)] * len(batch)
+            return Skipped(answered.skipped)
         if isinstance(answered.error, str):
-            return [Failed(answered.error)] * len(batch)
-        if not isinstance(answered.result, list) or len(answered.result) != len(batch):
-            got = len(answered.result) if isinstance(answered.result, list) else 0
-            raise misbehaved(Misbehaviour.WRONG_ANSWER, f"{got} results for {len(batch)} questions")
-        return list(answered.result)
+            return Failed(answered.error)
+        if not isinstance(answered.result, Done):
+            wrong = self._implementation.misbehaved(Misbehaviour.WRONG_ANSWER, "decisions, expected how it ended")
+            self._restart()
+            return wrong
+        return answered.result
 
     def _restart(self) -> None:
         self.restarts += 1

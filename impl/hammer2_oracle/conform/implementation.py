@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import selectors
+import select
 import signal
 import subprocess
 import time
@@ -21,6 +21,7 @@ PIECE: Final = 2**18
 """Bytes that are read or written at a time."""
 SHOWN: Final = 60
 """Bytes of a strange line that are shown."""
+ENCODE: Final = msgspec.json.Encoder().encode
 LAST_WORDS_SECONDS: Final = 2.0
 """How long an implementation may take to end when it is told to."""
 
@@ -72,6 +73,10 @@ class Implementation:
         self._stdin, self._stdout = (pipe.fileno() for pipe in self._pipes)
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
+        self._answers, self._both = select.poll(), select.poll()
+        self._answers.register(self._stdout, select.POLLIN)
+        self._both.register(self._stdout, select.POLLIN)
+        self._both.register(self._stdin, select.POLLOUT)
         try:
             self.introduction: Introduction = self._introduce()
         except BaseException:
@@ -102,30 +107,29 @@ class Implementation:
     # ---- lines
 
     def send(self, message: msgspec.Struct) -> None:
-        """Send a message; it leaves while answers are waited for."""
-        self._out += msgspec.json.encode(message) + b"\n"
+        """Send a message; what does not fit into the pipe leaves while answers are waited for."""
+        self._out += ENCODE(message)
+        self._out += b"\n"
+        self._write()
 
     def receive(self) -> bytes:
         """The next line that the implementation says, without its end."""
         searched, heard = 0, bool(self._in)
         deadline = time.monotonic() + self.timeout
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._stdout, selectors.EVENT_READ)
-            while (end := self._in.find(b"\n", searched)) < 0:
-                searched = len(self._in)
-                if searched > LINE_LIMIT:
-                    raise self.misbehaved(Misbehaviour.GARBLED, f"a line of more than {LINE_LIMIT:,} bytes")
-                writing = self._stdin in selector.get_map()
-                if self._out and not writing:
-                    selector.register(self._stdin, selectors.EVENT_WRITE)
-                elif writing and not self._out:
-                    selector.unregister(self._stdin)
-                ready = selector.select(max(0.0, deadline - time.monotonic()))
-                if not ready:
-                    kind = Misbehaviour.SLOW if heard else Misbehaviour.SILENT
-                    raise self.misbehaved(kind, f"no line within {self.timeout:g} s")
-                for key, _ in ready:
-                    heard |= self._read() if key.fd == self._stdout else self._write()
+        while (end := self._in.find(b"\n", searched)) < 0:
+            searched = len(self._in)
+            if searched > LINE_LIMIT:
+                raise self.misbehaved(Misbehaviour.GARBLED, f"a line of more than {LINE_LIMIT:,} bytes")
+            waiting = self._both if self._out else self._answers
+            ready = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            if not ready:
+                kind = Misbehaviour.SLOW if heard else Misbehaviour.SILENT
+                raise self.misbehaved(kind, f"no line within {self.timeout:g} s")
+            for pipe, _ in ready:
+                if pipe == self._stdout:
+                    heard |= self._read()
+                else:
+                    self._write()
         line = bytes(self._in[:end])
         del self._in[: end + 1]
         return line
@@ -140,14 +144,13 @@ class Implementation:
         self._in += piece
         return True
 
-    def _write(self) -> bool:
+    def _write(self) -> None:
         try:
             del self._out[: os.write(self._stdin, self._out[:PIECE])]
         except BlockingIOError:
             pass
         except BrokenPipeError:
             self._out.clear()  # it reads no more; what it still says, or its end, is waited for
-        return False
 
     # ---- the end
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from hammer2_cluster.resolve import resolve
 from hammer2_oracle.conform.examination import Failed, Reply, Skipped
@@ -90,8 +90,27 @@ def _standing(expected: Verdict, reply: Reply) -> Standing:
     return Standing.MISBEHAVED if isinstance(reply, Misbehaved) else Standing.DIFFERS
 
 
+class Judged(Protocol):
+    """What came of a question, whatever it was."""
+
+    @property
+    def reply(self) -> object:
+        """What was said, or happened instead."""
+
+    @property
+    def standing(self) -> Standing:
+        """What that is."""
+
+    @property
+    def like(self) -> tuple[str, ...]:
+        """Whose answer it is, if it differs."""
+
+
+J = TypeVar("J", bound=Judged)
+
+
 @dataclass
-class Tally:
+class Tally(Generic[J]):
     """What came of all questions so far."""
 
     campaigns: dict[str, Counter[Standing]] = field(default_factory=dict)
@@ -102,7 +121,7 @@ class Tally:
     """Of what was skipped."""
     like: Counter[str] = field(default_factory=Counter)
     """Whose answers those are that differ."""
-    first: list[Judgement] = field(default_factory=list)
+    first: list[J] = field(default_factory=list)
     """The first that are not good."""
     kept: int = 20
 
@@ -114,7 +133,7 @@ class Tally:
         """Count under this name from now on."""
         self._now = self.campaigns.setdefault(campaign, Counter())
 
-    def note(self, judgement: Judgement) -> None:
+    def note(self, judgement: J) -> None:
         """Count it, and keep it if it is among the first bad ones."""
         self.count(judgement.standing)
         if isinstance(judgement.reply, Skipped):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from hammer2_oracle.conform.divergence import Divergence
+from hammer2_oracle.conform.divergence import AnyDivergence, Divergence
 from hammer2_oracle.conform.judging import Standing, bad
 from hammer2_oracle.conform.page import title
 from hammer2_oracle.conform.report import Report, drawn, in_counts
 
 
-def write(path: Path, report: Report, divergences: Sequence[Divergence]) -> None:
+def write(path: Path, report: Report, divergences: Sequence[AnyDivergence]) -> None:
     """Write a test case for each campaign, then one for each divergence. Raises OSError."""
     who = report.introduction
     suite = TestSuite(printable(f"conform {who.name} {who.version}"))
@@ -20,7 +20,8 @@ def write(path: Path, report: Report, divergences: Sequence[Divergence]) -> None
     suite.add_testcases(_campaigns(report))
     for judgement, divergence in zip(report.tally.first, divergences, strict=True):
         case = TestCase(title(divergence), "conform.divergences")
-        failure = Failure(printable(divergence.detail or f"{', '.join(divergence.fields)} differ"), divergence.standing)
+        fields = divergence.fields if isinstance(divergence, Divergence) else [divergence.field]
+        failure = Failure(printable(divergence.detail or f"{', '.join(fields)} differ"), divergence.standing)
         failure.text = printable("\n".join(drawn(judgement, report.semantics)))
         case.result = [failure]
         suite.add_testcase(case)

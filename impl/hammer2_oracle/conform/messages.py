@@ -4,10 +4,14 @@ The oracle never says what it expects. Each run carries a number that the answer
 one of result, skipped and error. Runs are answered in the order in which they were asked; several may be under way.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias
+import functools
+import operator
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from hammer2_oracle import trace_record as records
 from hammer2_oracle.vector_record import I32, OUTCOMES, U8, U32, Member, SlotIndex
 from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot, Verdict
 from hammer2_spec.vocabulary import MAXCLUSTER, NMASTERS_MAX
@@ -68,6 +72,38 @@ class RunResolve(Message):
     resolve: list[Question]
 
 
+class GivenWorld(Message):
+    """All that there is before an operation, written as in an operation trace, but for clusters that are gone."""
+
+    pmps: list[records.PfsRecord]
+    inodes: list[records.InodeRecord]
+    chains: Annotated[list[records.ChainRecord], Meta(description="a chain's number is its place; new ones follow")]
+    clusters: dict[records.Id, records.ClusterRecord]
+    next_cluster: Annotated[records.Id, Meta(description="the number of the next cluster that is allocated")]
+
+
+class OperationQuestion(Message):
+    """An operation that is to be performed, its name and arguments as in an operation trace."""
+
+    op: Annotated[str, Meta(max_length=100)]
+    args: dict[str, Any]
+    world: GivenWorld
+
+
+class RunOperation(Message):
+    """Perform this, calling the layers below over the wire: answered by Answered, with call until it has ended."""
+
+    run: Number
+    operation: OperationQuestion
+
+
+class Effects(Message):
+    """The answer to a call: what it changes and returns, as the fx of a call in an operation trace."""
+
+    run: Number
+    fx: dict[str, Any]
+
+
 class Stop(Message):
     """End, with exit status 0."""
 
@@ -84,7 +120,7 @@ class Introduction(Message):
     name: Text
     language: Text
     version: Text
-    parts: Annotated[list[Literal["resolve"]], Meta(min_length=1)]
+    parts: Annotated[list[Literal["resolve", "operations"]], Meta(min_length=1)]
     semantics: Annotated[Text, Meta(description="seed, repaired, +NAME,.. or -NAME,..: what of the original is mended")]
 
 
@@ -108,21 +144,58 @@ class Answer(Message):
         return Verdict(OUTCOMES[self.o], focus_read(self.F), self.e, self.g) if self.o in OUTCOMES else None
 
 
+class Done(Message):
+    """How an operation ended, written as in an operation trace."""
+
+    outcome: Annotated[str, Meta(max_length=100, description="ok, kkassert:L359, panic:.., fault")]
+    result: Annotated[Any, Meta(description="of operations that return something; absent unless the outcome is ok")] = (
+        UNSET
+    )
+    state: Annotated[records.State, Meta(description="what has changed")] = msgspec.field(default_factory=records.State)
+
+
+def _asked(call: type[records.Call]) -> Any:  # noqa: ANN401 - a type, to msgspec
+    """A call as it is said: without its effects."""
+    fields: list[Any] = [
+        (it.name, it.type) if it.required else (it.name, it.type, it.default)
+        for it in msgspec.structs.fields(call)
+        if it.name != "fx"
+    ]
+    config = call.__struct_config__
+    return msgspec.defstruct(
+        call.__name__, fields, tag=config.tag, tag_field="f", forbid_unknown_fields=True, omit_defaults=True
+    )
+
+
+ASKED: Final[dict[type[records.AnyCall], Any]] = {call: _asked(call) for call in get_args(records.AnyCall)}
+"""Each call as it is said."""
+if TYPE_CHECKING:
+    AskedCall: TypeAlias = records.AnyCall
+else:
+    AskedCall = functools.reduce(operator.or_, ASKED.values())
+
+
 class Answered(Message):
-    """The answer to a run: exactly one of the last three."""
+    """The answer to a run: exactly one of the last four."""
 
     run: Number
-    result: Annotated[list[Answer] | UnsetType, Meta(description="one for each question, in order")] = UNSET
+    result: Annotated[
+        list[Answer] | Done | UnsetType,
+        Meta(description="of resolve: one for each question, in order; of an operation"),
+    ] = UNSET
+    call: Annotated[AskedCall | UnsetType, Meta(description="a call that an operation makes; answered by Effects")] = (
+        UNSET
+    )
     skipped: Annotated[Text | UnsetType, Meta(description="why the implementation does not do this")] = UNSET
     error: Annotated[Text | UnsetType, Meta(description="why the implementation could not do this")] = UNSET
 
     def __post_init__(self) -> None:
         """Look at what single fields cannot say. Raises ValueError."""
-        if sum(part is not UNSET for part in (self.result, self.skipped, self.error)) != 1:
-            raise ValueError("Expected exactly one of `result`, `skipped` and `error`")
+        if sum(part is not UNSET for part in (self.result, self.call, self.skipped, self.error)) != 1:
+            raise ValueError("Expected exactly one of `result`, `call`, `skipped` and `error`")
 
 
-MESSAGES: Final = (Start, RunResolve, Stop, Started, Answered)
+MESSAGES: Final = (Start, RunResolve, RunOperation, Effects, Stop, Started, Answered)
 """All that is ever said."""
 
 

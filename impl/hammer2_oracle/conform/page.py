@@ -7,11 +7,13 @@ from typing import Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hammer2_cluster.program import from_here, pasted
-from hammer2_oracle.conform.divergence import Divergence
+from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence
 from hammer2_oracle.conform.judging import described
 from hammer2_oracle.conform.messages import Answer, focus_read
+from hammer2_oracle.conform.operations import call_of, in_json, spoken, world_of
 from hammer2_oracle.conform.report import Report, in_counts
 from hammer2_oracle.explanation import explain
+from hammer2_oracle.picture import draw as draw_world
 from hammer2_oracle.vectors import in_words
 from hammer2_spec.configuration import Configuration
 from hammer2_spec.notation import arguments, format_flags, format_nmasters, format_slot, type_name
@@ -61,7 +63,7 @@ class Picture(NamedTuple):
     commands: list[str]
 
 
-def page(report: Report, divergences: Sequence[Divergence], kept: Sequence[Path]) -> str:
+def page(report: Report, divergences: Sequence[AnyDivergence], kept: Sequence[Path]) -> str:
     """The page.
 
     Args:
@@ -77,20 +79,51 @@ def page(report: Report, divergences: Sequence[Divergence], kept: Sequence[Path]
     )
 
 
-def title(divergence: Divergence) -> str:
-    """A divergence in a few words: the cluster."""
+def title(divergence: AnyDivergence) -> str:
+    """A divergence in a few words: the cluster, or the operation."""
+    if isinstance(divergence, OperationDivergence):
+        return call_of(divergence.question)
     configuration = divergence.question.configuration
     members = " ".join("*" * (i == configuration.prior) + format_slot(it) for i, it in enumerate(configuration.slots))
     return f"{members or 'no members'}, {format_nmasters(configuration.pfs_nmasters)}"
 
 
-def picture(divergence: Divergence, path: str) -> Picture:
-    """Draw a divergence: the nodes are columns, the steps of the decision rows."""
+def picture(divergence: AnyDivergence, path: str) -> Picture:
+    """Draw a divergence: the nodes are columns, the steps rows."""
+    commands = [pasted("replay", from_here(path))] if path else []
+    if isinstance(divergence, OperationDivergence):
+        return _operation(divergence, path, commands)
+    return _decision(divergence, path, commands)
+
+
+def _operation(divergence: OperationDivergence, path: str, commands: list[str]) -> Picture:
+    """Draw an operation: the calls that it should make are rows, each in the column of the node that it is for."""
+    world = divergence.question.world
+    numbers = [divergence.question.args.get(name) for name in ("cluster", "cparent")]
+    clusters = [world.clusters[n] for n in numbers if n in world.clusters]
+    count = max((cluster.nchains for cluster in clusters), default=0)
+    homes = {chain: i for cluster in clusters for i, chain in enumerate(cluster.slots[:count]) if chain is not None}
+    steps = []
+    for n, call in enumerate(divergence.calls):
+        said = spoken(call)
+        name, home = said.pop("f"), homes.get(getattr(call, "chain", getattr(call, "parent", -1)), -1)
+        wrong = divergence.field.startswith(f"calls[{n}]")
+        cells = ["●" if i == home else "" for i in range(count)]
+        steps.append(Step(f"{n} {name}", cells, "expected" if wrong else "", in_json(said)))
+    if divergence.field.startswith("calls["):
+        steps.append(Step("got", [""] * count, "got", in_json(divergence.got)))
+    value = Value(divergence.field or "answer", "", in_json(divergence.right), in_json(divergence.got), True)
+    drawn_world = draw_world(world_of(world).clusters.values())
+    what = divergence.detail or f"differs first at {divergence.field}"
+    columns = [f"node {i}" for i in range(count)]
+    return Picture(title(divergence), Path(path).name, what, columns, steps, [value], [], drawn_world, commands)
+
+
+def _decision(divergence: Divergence, path: str, replay: list[str]) -> Picture:
+    """Draw a decision: its steps are rows."""
     configuration, semantics = divergence.question.configuration, divergence.judged_by
     parts = explain(configuration, semantics).parts
-    commands = [pasted("resolve", "--semantics", described(semantics), *arguments(configuration))]
-    if path:
-        commands.append(pasted("replay", from_here(path)))
+    commands = [pasted("resolve", "--semantics", described(semantics), *arguments(configuration)), *replay]
     wrong = f"answers otherwise: {', '.join(divergence.fields)}" if divergence.got else str(divergence.detail)
     like = f"; that is the answer of {' and '.join(divergence.like)}" if divergence.like else ""
     return Picture(

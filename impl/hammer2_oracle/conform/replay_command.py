@@ -13,8 +13,9 @@ from hammer2_cluster.program import from_here, pasted
 from hammer2_oracle.conform.divergence import read
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.messages import Answer
+from hammer2_oracle.conform.operations import OperationJudgement
 from hammer2_oracle.conform.replaying import Fate, Replayed, replay
-from hammer2_oracle.conform.report import drawn
+from hammer2_oracle.conform.report import AnyJudgement, drawn
 from hammer2_oracle.reading import Unreadable
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status, worst
@@ -66,9 +67,7 @@ def _as_json(replayed: Sequence[Replayed], command: Sequence[str], status: Statu
                 "file": str(it.path),
                 "fate": it.fate.name.lower(),
                 "why": it.why or None,
-                "got": msgspec.to_builtins(it.judgement.reply)
-                if it.judgement and isinstance(it.judgement.reply, Answer)
-                else None,
+                "got": _got(it.judgement),
                 "found": msgspec.to_builtins(it.divergence),
             }
             for it in replayed
@@ -76,3 +75,9 @@ def _as_json(replayed: Sequence[Replayed], command: Sequence[str], status: Statu
         "status": status,
         "reproduce": reproduce,
     }
+
+
+def _got(judgement: AnyJudgement | None) -> object:
+    if isinstance(judgement, OperationJudgement):
+        return judgement.got
+    return msgspec.to_builtins(judgement.reply) if judgement and isinstance(judgement.reply, Answer) else None

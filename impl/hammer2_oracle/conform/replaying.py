@@ -6,10 +6,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hammer2_oracle.conform.divergence import Divergence
+from hammer2_oracle.conform.divergence import AnyDivergence, OperationDivergence
 from hammer2_oracle.conform.examination import Examination, Skipped
 from hammer2_oracle.conform.implementation import Misbehaved
-from hammer2_oracle.conform.judging import GOOD, Judgement, judge
+from hammer2_oracle.conform.judging import GOOD, judge
+from hammer2_oracle.conform.operations import OperationJudgement, Performance, judge_performance
+from hammer2_oracle.conform.report import AnyJudgement
 from hammer2_oracle.status import Status
 
 TRIES: Final = 20
@@ -34,14 +36,14 @@ class Replayed(NamedTuple):
     """A divergence, asked again."""
 
     path: Path
-    divergence: Divergence
+    divergence: AnyDivergence
     fate: Fate
-    judgement: Judgement | None
+    judgement: AnyJudgement | None
     """None: it does not start any more."""
     why: str
 
 
-def replay(found: Iterator[tuple[Path, Divergence]], command: Sequence[str], timeout: float) -> Iterator[Replayed]:
+def replay(found: Iterator[tuple[Path, AnyDivergence]], command: Sequence[str], timeout: float) -> Iterator[Replayed]:
     """Ask for each divergence again, in a process of its own.
 
     Args:
@@ -57,21 +59,30 @@ def replay(found: Iterator[tuple[Path, Divergence]], command: Sequence[str], tim
             yield Replayed(path, divergence, *_again(divergence, examination))
 
 
-def _again(divergence: Divergence, examination: Examination) -> tuple[Fate, Judgement | None, str]:
-    judgement = None
+def _again(divergence: AnyDivergence, examination: Examination) -> tuple[Fate, AnyJudgement | None, str]:
+    judgement: AnyJudgement | None = None
     for _ in range(1 if divergence.stable else TRIES):
-        [reply] = examination.ask([divergence.question.configuration])
-        judgement = judge(divergence.question.configuration, reply, divergence.judged_by)
+        judgement = _asked(divergence, examination)
         if judgement.standing not in GOOD:
             return Fate.FAILS, judgement, _what(judgement)
-        if isinstance(reply, Skipped):
-            return Fate.OPEN, judgement, f"it skips this: {reply.reason}"
+        if isinstance(judgement.reply, Skipped):
+            return Fate.OPEN, judgement, f"it skips this: {judgement.reply.reason}"
     if not divergence.stable:
         return Fate.OPEN, judgement, f"it went wrong only now and then, and not in {TRIES} tries"
     return Fate.FIXED, judgement, ""
 
 
-def _what(judgement: Judgement) -> str:
+def _asked(divergence: AnyDivergence, examination: Examination) -> AnyJudgement:
+    if isinstance(divergence, OperationDivergence):
+        performance = Performance(divergence.question, divergence.calls, divergence.expected)
+        return judge_performance(performance, examination)
+    [reply] = examination.ask([divergence.question.configuration])
+    return judge(divergence.question.configuration, reply, divergence.judged_by)
+
+
+def _what(judgement: AnyJudgement) -> str:
     if isinstance(judgement.reply, Misbehaved):
         return str(judgement.reply)
+    if isinstance(judgement, OperationJudgement):
+        return judgement.field or judgement.standing.value
     return ", ".join(name for name, _, _ in judgement.fields) or judgement.standing.value

@@ -5,19 +5,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from hammer2_cluster.program import from_here, pasted
-from hammer2_oracle.conform.divergence import Divergence
+from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence
+from hammer2_oracle.conform.examination import Failed
+from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Judgement, Standing, Tally, described
 from hammer2_oracle.conform.messages import Answer, Introduction, answer, focus_read, question
+from hammer2_oracle.conform.operations import OperationJudgement, call_of, in_json, spoken, world_of
 from hammer2_oracle.explanation import explain
+from hammer2_oracle.picture import draw as draw_world
 from hammer2_oracle.status import Status
 from hammer2_oracle.vectors import in_words
 from hammer2_spec.notation import arguments, draw, format_flags, format_nmasters
 from hammer2_spec.semantics import Semantics
+
+AnyJudgement: TypeAlias = Judgement | OperationJudgement
 
 
 @dataclass
@@ -29,8 +35,8 @@ class Report:
     """What it is judged by."""
     unexplained: int | None = None
     """How many answers the inferred semantics does not explain; None: the semantics was not inferred."""
-    tally: Tally = field(default_factory=Tally)
-    unstable: list[Judgement] = field(default_factory=list)
+    tally: Tally[AnyJudgement] = field(default_factory=Tally)
+    unstable: list[AnyJudgement] = field(default_factory=list)
     """Those that were answered in another way when the same was asked again."""
     stopped: str = ""
     """Why not everything was asked."""
@@ -54,7 +60,9 @@ class Report:
         parts = [in_counts(counts)] if counts else []
         if self.tally.not_asked:
             parts.append(f"{self.tally.not_asked:,} not asked, because the original asserts there")
-        return f"{counts.total():,} decisions: {', '.join(parts) or 'nothing was asked'}"
+        operations = any(name.startswith("operations") for name in self.tally.campaigns)
+        what = "questions" if operations else "decisions"
+        return f"{counts.total():,} {what}: {', '.join(parts) or 'nothing was asked'}"
 
 
 def in_counts(counts: Counter[Standing]) -> str:
@@ -92,15 +100,36 @@ def lines(report: Report, kept: Sequence[Path]) -> Iterator[str]:
         yield f"stopped: {report.stopped}"
 
 
-def drawn(judgement: Judgement, semantics: Semantics) -> Iterator[str]:
-    """A reply that is not good: the slots in a row, expected beside got, and the rules that decide."""
+def drawn(judgement: AnyJudgement, semantics: Semantics) -> Iterator[str]:
+    """A reply that is not good, in lines of text."""
+    if isinstance(judgement, OperationJudgement):
+        return _drawn_operation(judgement)
+    return _drawn_decision(judgement, semantics)
+
+
+def _drawn_operation(judgement: OperationJudgement) -> Iterator[str]:
+    """The world, what should be done, and where something else was."""
+    performance, reply, standing = judgement[:3]
+    question = performance.question
+    said = {Misbehaved: f": {reply}", Failed: f": {getattr(reply, 'reason', '')}"}.get(type(reply), "")
+    yield f"{call_of(question)}: {standing.value}{said}"
+    yield from (f"    {line}" for line in draw_world(world_of(question.world).clusters.values()))
+    for n, call in enumerate(performance.calls):
+        wrong = judgement.field.startswith(f"calls[{n}]")
+        yield f"    {'>' if wrong else ' '} calls[{n}]: {in_json(spoken(call))}"
+    if judgement.field:
+        yield f"    {judgement.field}: expected {in_json(judgement.expected)}, got {in_json(judgement.got)}"
+
+
+def _drawn_decision(judgement: Judgement, semantics: Semantics) -> Iterator[str]:
+    """The slots in a row, expected beside got, and the rules that decide."""
     configuration, expected, reply, standing = judgement
     marks: dict[str, int | None] = {"focus before": configuration.prior, "expected focus": expected.focus}
     if isinstance(reply, Answer):
         marks["got focus"] = focus_read(reply.F)
         yield "differs from what it claims"
     else:
-        yield f"{standing.value}: {reply if isinstance(reply, Exception) else reply.reason}"
+        yield f"{standing.value}: {reply if isinstance(reply, Misbehaved) else reply.reason}"
     yield from (f"    {line}" for line in draw(configuration.slots, marks))
     yield f"    {format_nmasters(configuration.pfs_nmasters)}, flags before {format_flags(configuration.flags)}"
     for name, right, got in judgement.fields:
@@ -145,27 +174,39 @@ def as_json(report: Report, command: Sequence[str], reproduce: str) -> dict[str,
     }
 
 
-def record(judgement: Judgement, report: Report, command: Sequence[str], reproduce: str) -> Divergence:
+def record(judgement: AnyJudgement, report: Report, command: Sequence[str], reproduce: str) -> AnyDivergence:
     """One reply that is not good."""
     reply = judgement.reply
+    common: dict[str, Any] = {
+        "standing": judgement.standing.name.lower(),
+        "stable": judgement not in report.unstable,
+        "semantics": report.described,
+        "implementation": [*command],
+        "introduction": report.introduction,
+        "reproduce": reproduce,
+        "detail": reply.reason if isinstance(reply, Failed) else str(reply) if isinstance(reply, Misbehaved) else None,
+    }
+    if isinstance(judgement, OperationJudgement):
+        return OperationDivergence(
+            question=judgement.performance.question,
+            calls=[*judgement.performance.calls],
+            expected=judgement.performance.expected,
+            field=judgement.field,
+            right=judgement.expected,
+            got=judgement.got,
+            **common,
+        )
     return Divergence(
-        "resolve",
-        judgement.standing.name.lower(),  # type: ignore[arg-type]  # those that are not good are the literal's
-        question(judgement.configuration),
-        answer(judgement.expected),
-        reply if isinstance(reply, Answer) else None,
-        None if isinstance(reply, Answer) else str(reply if isinstance(reply, Exception) else reply.reason),
-        [name for name, _, _ in judgement.fields],
-        [*judgement.like],
-        [*judgement.rules(report.semantics)],
-        judgement not in report.unstable,
-        report.described,
-        [*command],
-        report.introduction,
-        reproduce,
+        question=question(judgement.configuration),
+        expected=answer(judgement.expected),
+        got=reply if isinstance(reply, Answer) else None,
+        fields=[name for name, _, _ in judgement.fields],
+        like=[*judgement.like],
+        rules=[*judgement.rules(report.semantics)],
+        **common,
     )
 
 
-def records(report: Report, command: Sequence[str], reproduce: str) -> list[Divergence]:
+def records(report: Report, command: Sequence[str], reproduce: str) -> list[AnyDivergence]:
     """The first replies that are not good."""
     return [record(it, report, command, reproduce) for it in report.tally.first]

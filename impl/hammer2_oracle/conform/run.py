@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 from hammer2_oracle.conform import campaigns
 from hammer2_oracle.conform.examination import Examination, GivenUp
 from hammer2_oracle.conform.implementation import Misbehaved
-from hammer2_oracle.conform.judging import Judgement, Standing, asserts, inferred, judge
+from hammer2_oracle.conform.judging import Standing, asserts, inferred, judge
 from hammer2_oracle.conform.messages import Answer
-from hammer2_oracle.conform.report import Report
+from hammer2_oracle.conform.operations import OperationJudgement, judge_performance
+from hammer2_oracle.conform.report import AnyJudgement, Report
 from hammer2_oracle.words import counted
 from hammer2_spec.configuration import Configuration
 from hammer2_spec.semantics import Semantics, parse
@@ -33,6 +34,8 @@ class Plan(NamedTuple):
     """All small clusters of so many slots are asked, 0 to 8; every slot more takes about 25 times as long."""
     lives: int = 200
     """Random lives of a cluster, of up to 24 calls each."""
+    programs: int = 1_000
+    """Of operations: the runs of so many programs in worlds, if there are as many."""
     seed: int = 20150330
     timeout: float = 10.0
     """Seconds of silence."""
@@ -79,6 +82,15 @@ def _stopping(report: Report) -> Iterator[None]:
 
 
 def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
+    parts = report.introduction.parts
+    if "resolve" in parts:
+        _ask_decisions(examination, report, plan, tell)
+    if "operations" in parts and plan.programs:
+        _ask_operations(examination, report, plan, tell)
+    tell(report)
+
+
+def _ask_decisions(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
     spare = _ask_smoke(examination, report, plan.infer)
     report.tally.begin(f"all clusters of at most {counted(plan.slots, 'member')}")
     questions: Iterable[Configuration] = campaigns.small(plan.slots)
@@ -95,7 +107,27 @@ def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[R
         found = search(examination, report.semantics, plan.lives, plan.seed, spare, report.tally.note)
         if found is not None:
             report.tally.note(found)
-    tell(report)
+
+
+def _ask_operations(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
+    from hammer2_oracle.conform.operation_questions import good_days, search
+
+    report.tally.begin("operations on good days")
+    spare, before = False, report.tally.bad
+    for n, performance in enumerate(good_days(report.semantics, plan.programs)):
+        if spare and performance.asserts:
+            report.tally.not_asked += 1
+            continue
+        judgement = judge_performance(performance, examination)
+        spare |= performance.asserts and isinstance(judgement.reply, Misbehaved)
+        report.tally.note(judgement)
+        if n % 100 == 0:
+            tell(report)
+    if plan.lives and report.tally.bad == before:
+        report.tally.begin(f"operations on {plan.lives:,} random days")
+        found = search(examination, report.semantics, plan.lives, plan.seed, spare, report.tally.note)
+        if found is not None:
+            report.tally.note(found)
 
 
 def _ask_smoke(examination: Examination, report: Report, infer: bool) -> bool:
@@ -123,14 +155,20 @@ def _ask_again(examination: Examination, report: Report) -> None:
     if report.tally.first:
         examination.renew()
     for bad in report.tally.first:
-        again = [
-            judge(bad.configuration, examination.ask([bad.configuration])[0], report.semantics) for _ in range(AGAIN)
-        ]
+        again = [_once_more(bad, examination, report.semantics) for _ in range(AGAIN)]
         if any(_differently(bad, it) for it in again):
             report.unstable.append(bad)
 
 
-def _differently(one: Judgement, other: Judgement) -> bool:
+def _once_more(bad: AnyJudgement, examination: Examination, semantics: Semantics) -> AnyJudgement:
+    if isinstance(bad, OperationJudgement):
+        return judge_performance(bad.performance, examination)
+    return judge(bad.configuration, examination.ask([bad.configuration])[0], semantics)
+
+
+def _differently(one: AnyJudgement, other: AnyJudgement) -> bool:
+    if isinstance(one, OperationJudgement) and isinstance(other, OperationJudgement):
+        return (one.standing, one.field, one.got) != (other.standing, other.field, other.got)
     if isinstance(one.reply, Answer) or isinstance(other.reply, Answer):
         return one.reply != other.reply
     return one.standing is not other.standing

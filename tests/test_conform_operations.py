@@ -1,0 +1,194 @@
+"""Operations over the wire: a right implementation is green, and a wrong one is told at which call it parts."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from hammer2_oracle.conform import junit
+from hammer2_oracle.conform.divergence import AnyDivergence, OperationDivergence, read, save
+from hammer2_oracle.conform.judging import Standing
+from hammer2_oracle.conform.messages import (
+    Answered,
+    Done,
+    Effects,
+    RunOperation,
+)
+from hammer2_oracle.conform.operation_questions import good_days
+from hammer2_oracle.conform.operations import OperationJudgement, Performance, performances, world_of
+from hammer2_oracle.conform.page import page, picture
+from hammer2_oracle.conform.replaying import Fate, replay
+from hammer2_oracle.conform.report import Report, drawn, records
+from hammer2_oracle.conform.run import Plan, examine
+from hammer2_oracle.recorded import RecordedWorld
+from hammer2_oracle.run_record import chain_record, cluster_record
+from hammer2_oracle.status import Status
+from hammer2_oracle.traces import decode
+from hammer2_spec.semantics import REPAIRED, SEED
+
+ROOT = Path(__file__).resolve().parent.parent
+PORT = [sys.executable, str(Path(__file__).with_name("ports") / "operations_port.py")]
+PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
+QUICK = Plan(programs=28, lives=10, timeout=5)
+SCHEMA = json.loads((ROOT / "docs" / "reference" / "conform.schema.json").read_text())
+
+
+@cache
+def examined(*words: str, plan: Plan = QUICK) -> Report:
+    return examine([*PORT, *words], plan)
+
+
+def first(report: Report) -> OperationJudgement:
+    judgement = report.tally.first[0]
+    assert isinstance(judgement, OperationJudgement)
+    return judgement
+
+
+@pytest.mark.parametrize("semantics", ["seed", "repaired"])
+def test_a_right_implementation_is_green(semantics: str) -> None:
+    report = examined(semantics)
+    assert report.status == Status.AGREE, list(drawn(report.tally.first[0], report.semantics))
+    assert report.tally.counts[Standing.AGREES] == report.tally.counts.total() > 100
+    assert list(report.tally.campaigns) == [
+        "introduction", "operations on good days", "operations on 10 random days", "told to stop",
+    ]  # fmt: skip
+    assert all(report.tally.campaigns[name] for name in list(report.tally.campaigns)[1:3])
+
+
+@pytest.mark.parametrize(
+    ("how", "field"),
+    [
+        ("wrong-argument", "calls[0].how"),
+        ("twice", "calls["),
+        ("forever", "calls["),
+        ("wrong-outcome", "outcome"),
+        ("wrong-result", "result"),
+        ("wrong-state", "state.clusters["),
+    ],
+)
+def test_where_a_wrong_implementation_parts_first_is_said(how: str, field: str) -> None:
+    report = examined("repaired", "repaired", how)
+    judgement = first(report)
+    assert report.status == Status.DIFFER
+    assert judgement.standing is Standing.DIFFERS
+    assert judgement.field.startswith(field)
+    assert judgement.expected != judgement.got
+    assert judgement not in report.unstable
+
+
+def test_after_a_wrong_call_the_operation_may_come_to_its_end() -> None:
+    report = examined("repaired", "repaired", "wrong-argument")
+    assert not report.stopped  # as it would be if it had to be started anew each time
+    assert report.tally.counts[Standing.DIFFERS] > 10
+
+
+def test_one_that_lies_about_what_it_has_mended_is_found() -> None:
+    report = examined("seed", "repaired")
+    assert report.status == Status.DIFFER
+    assert report.tally.counts[Standing.DIFFERS] > 0
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("silent", "does not answer: no line within 1 s"),
+        ("decisions", "answers with what is no answer: decisions, expected how it ended"),
+        ("no-call", "answers with what is no answer: Invalid value 'chain_eat'"),
+    ],
+)
+def test_what_breaks_the_protocol_is_told_from_what_differs(how: str, said: str) -> None:
+    report = examined("repaired", "repaired", how, plan=QUICK._replace(programs=3, timeout=1))
+    assert report.status == Status.DIFFER
+    assert {it.standing for it in report.tally.first} == {Standing.MISBEHAVED}
+    assert str(first(report).reply).startswith(said)
+
+
+def test_one_that_dies_where_the_original_does_is_spared_that() -> None:
+    report = examined("seed", "seed", "dies", plan=QUICK._replace(programs=60))
+    assert report.status == Status.AGREE
+    assert report.tally.counts[Standing.UNDEFINED] == 1
+    assert report.tally.not_asked > 0
+
+
+def test_what_is_skipped_is_counted_with_its_reason() -> None:
+    report = examined("repaired", "repaired", "skip")
+    assert report.status == Status.AGREE
+    assert dict(report.tally.reasons) == {"lookups are not ported yet": report.tally.counts[Standing.SKIPPED]}
+
+
+def test_what_only_random_days_find_is_shrunk() -> None:
+    plan = QUICK._replace(programs=1, lives=60, seed=1)
+    report = examined("repaired", "repaired", "wrong-state", plan=plan)
+    assert report.tally.counts[Standing.DIFFERS] == 1
+    assert first(report).performance.question.op == "ref"
+
+
+def test_every_operation_is_asked_on_the_world_that_a_replay_has_before_it() -> None:
+    lines = (ROOT / "data" / "findings" / "operations.jsonl").read_bytes().splitlines()
+    for trace in map(decode, lines[:8]):
+        asked = iter(performances(trace))
+        world = RecordedWorld(trace.world)
+        for step in trace.steps:
+            if type(step).__struct_config__.tag != "env":
+                given = world_of(next(asked).question.world)
+                assert [chain_record(it) for it in given.chains] == [chain_record(it) for it in world.chains]
+                assert {n: cluster_record(it) for n, it in given.clusters.items()} == {
+                    n: cluster_record(it) for n, it in world.clusters.items()
+                }
+                assert [it.flags for it in given.inodes] == [it.flags for it in world.inodes]
+            world.become(step.state)
+            world.replace_pfss(step.args)
+        assert next(asked, None) is None
+
+
+def test_nothing_is_asked_twice_and_good_days_have_every_operation_that_they_can() -> None:
+    asked = list(good_days(REPAIRED, 60))
+    assert len({msgspec.json.encode([it.question, it.calls]) for it in asked}) == len(asked)
+    assert len({it.question.op for it in asked}) >= 28
+    assert any(it.asserts for it in good_days(SEED, 60))
+
+
+def kept(*words: str) -> tuple[Report, list[AnyDivergence]]:
+    report = examined(*words)
+    return report, records(report, [*PORT, *words], "conform ...")
+
+
+def test_divergences_are_kept_drawn_and_replayed(tmp_path: Path) -> None:
+    report, divergences = kept("repaired", "repaired", "wrong-argument")
+    schema = json.loads((ROOT / "docs" / "reference" / "divergence.schema.json").read_text())
+    paths = save(divergences[:2], tmp_path)
+    for path, again in read(tmp_path):
+        assert path in paths
+        jsonschema.validate(json.loads(path.read_text()), schema)
+        assert isinstance(again, OperationDivergence)
+        drawing = picture(again, str(path))
+        assert all(len(step.cells) == len(drawing.columns) for step in drawing.steps)
+        assert len(drawing.steps) == len(again.calls) + 1
+    fates = [it.fate for it in replay(read(tmp_path), [], 5)]
+    assert fates == [Fate.FAILS] * len(paths)
+    assert [it.fate for it in replay(read(tmp_path), [*PORT, "repaired"], 5)] == [Fate.FIXED] * len(paths)
+    junit.write(tmp_path / "junit.xml", report, divergences)
+    assert page(report, divergences, []).count("<section>") == len(divergences)
+
+
+def test_all_that_is_said_has_the_published_form() -> None:
+    performance: Performance = next(it for it in good_days(REPAIRED, 20) if it.calls)
+    run = RunOperation(1, performance.question)
+    effects = Effects(1, msgspec.to_builtins(getattr(performance.calls[0], "fx", {}) or {}))
+    for message in (run, effects, Answered(1, result=performance.expected), Answered(1, result=Done("fault"))):
+        jsonschema.validate(json.loads(msgspec.json.encode(message)), SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"run": 1, "call": {"f": "chain_eat", "chain": 1}}, SCHEMA)
+
+
+def test_the_command_line_draws_the_call(tmp_path: Path) -> None:
+    words = ["conform", "--programs", "3", "--lives", "0", "--", *PORT, "repaired", "repaired", "wrong-argument"]
+    finished = subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == Status.DIFFER
+    assert '    > calls[0]: {"f":"chain_lock"' in finished.stdout
+    assert "    calls[0].how: expected 3, got 2" in finished.stdout
