@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from hammer2_oracle import ledger
+
 # Time says more about the machine than about the code: no deadlines, no health check that reads the clock.
 # Where CI is set, Hypothesis would draw the same examples whatever the seed.
 settings.register_profile(
@@ -22,6 +24,10 @@ settings.register_profile(
 settings.load_profile("test")
 
 
+SOURCES = pytest.StashKey[str]()
+OUTCOMES: dict[str, str] = {}
+
+
 def seed_of(config: pytest.Config) -> str:
     """Return the seed of every random choice in this run."""
     return str(config.getoption("--hypothesis-seed"))
@@ -29,6 +35,35 @@ def seed_of(config: pytest.Config) -> str:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"seed: {seed_of(config)} (another one: --hypothesis-seed=N)"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[SOURCES] = "" if is_worker(session.config) else ledger.digest()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the reports of tests that check claims be told from others, in whatever process they run."""
+    for item in items:
+        if item.get_closest_marker("claims"):
+            item.user_properties.append(("claims", True))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if ("claims", True) in map(tuple, report.user_properties) and (report.when == "call" or not report.passed):
+        OUTCOMES[report.nodeid] = report.outcome
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep what came of the tests that check claims, for the ledger."""
+    sources = session.config.stash[SOURCES]
+    if OUTCOMES and sources and ledger.digest() == sources:
+        ledger.keep(ledger.TESTED, OUTCOMES, sources)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this is a process that runs tests for another one, which is told of all."""
+    return hasattr(config, "workerinput")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

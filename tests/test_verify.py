@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 import verify
+from hammer2_oracle import ledger
 from verify import BROKEN, FAILED, PASSED, UNDECIDED, Step, Stopper
 
 HOLDS = Step("holds", ("python", "-c", "print('working'); print('3 of 3 proved'); print()"), 60)
@@ -23,6 +24,13 @@ REFUTED = Step("refuted", ("python", "-c", "print('F01 [found]\\nReproduce with:
 UNREADABLE = Step("unreadable", ("python", "-c", "raise SystemExit(2)"), 60)
 GAVE_UP = Step("gave up", ("python", "-c", "raise SystemExit(3)"), 60)
 SPINS = Step("spins", ("python", "-c", "import time\nwhile time.process_time() < 0.3: pass"), 0)
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where these runs are kept, apart from real ones."""
+    monkeypatch.setattr(ledger, "VERIFIED", tmp_path / "verify.json")
+    return tmp_path / "verify.json"
 
 
 def run(*steps: Step, report: TextIO | None = None) -> tuple[int, str]:
@@ -45,6 +53,22 @@ def test_a_step_that_holds_passes_and_its_last_line_is_what_it_said() -> None:
     assert "3 of 3 proved" in row(screen, "holds")
     assert "Reproduce with:" not in screen
     assert screen.splitlines()[-1].startswith("verify: 1 passed in ")
+
+
+def test_what_came_of_each_step_is_kept_with_the_sources_that_it_speaks_of(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "digest", lambda: "these")
+    run(HOLDS)
+    run(GAVE_UP)
+    assert json.loads(kept.read_text()) == {
+        "sources": "these",
+        "outcomes": {"holds": "passed", "gave up": "undecided"},
+    }
+    sources = iter(["before", "after"])
+    monkeypatch.setattr(ledger, "digest", lambda: next(sources))
+    run(REFUTED)
+    assert "refuted" not in kept.read_text(), "the sources have changed in between"
 
 
 @pytest.mark.parametrize(

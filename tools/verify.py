@@ -24,6 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hammer2_oracle import ledger
+
 ROOT = Path(__file__).resolve().parent.parent
 
 PASSED, FAILED, BROKEN, UNDECIDED = 0, 1, 2, 3
@@ -263,8 +265,10 @@ def selected(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
 
 def verify(steps: Sequence[Step], report: TextIO | None, console: Console) -> int:
     """Run the steps, sum them up, write the report if one is wanted, and return the worst exit status."""
-    started = time.monotonic()
+    started, sources = time.monotonic(), ledger.digest()
     results = run_all(steps, console)
+    if ledger.digest() == sources:  # else nobody knows what they speak of
+        ledger.keep(ledger.VERIFIED, {result.name: WORDS[result.status] for result in results}, sources)
     not_run = steps[len(results) :]
     late = [result for result in results if result.over_budget]
     status = worst([result.status for result in results] + [UNDECIDED] * len(not_run))

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "resolve": "Decide one configuration, and say why.",
     "check": "Judge recorded calls of another implementation.",
     "prove": "Ask the solvers for the proof obligations.",
+    "claims": "Show what the original promises, and what checks it.",
     "findings": "Show what is wrong with the original, and what mends it.",
     "explore": "Visit every reachable state of a model.",
     "conform": "Examine an implementation that answers over a pipe.",
