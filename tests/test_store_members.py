@@ -80,6 +80,14 @@ def test_a_copy_does_not_vote() -> None:
     assert [volume is not None for volume in store.volumes] == [True, False, False]
 
 
+def test_copies_of_a_foreign_image_do_not_outvote_the_store() -> None:
+    ours, theirs = store_with(b"ours", 5), another_store()
+    copies: list[MemoryDevice | None] = [MemoryDevice(SIZE, theirs[0].content) for _ in range(4)]
+    files, trouble = files_of([*ours[:3], *copies])
+    assert files == {b"a": b"ours"}
+    assert trouble == ["", "", "", *["it was made for another store"] * 4]
+
+
 def test_images_that_changed_places_take_no_part() -> None:
     ours = store_with(b"ours", 5)
     files, trouble = files_of([ours[1], ours[0], *ours[2:]])

@@ -13,6 +13,7 @@
     chains         all nodes together, as the Protocol that the cluster operations call
     directory, file_data, pfs, filesystem     names, files, snapshots on 1 to 8 nodes, by cluster operations alone
     making         a volume comes into being, and is opened again
+    members        which devices hold the volumes of one store
     local          all nodes in one process, run straight
     fsck           is an image what it should be?
 

@@ -28,7 +28,7 @@ LABEL: Final = b"ROOT"
 """The PFS that a new store has."""
 
 
-def in_one_line(trouble: Sequence[str]) -> str:
+def _in_one_line(trouble: Sequence[str]) -> str:
     """Why none of the nodes takes part."""
     if len({*trouble}) == 1:
         return f"all nodes: {trouble[0]}"
@@ -106,7 +106,7 @@ class Store:
             except (BadVolumeError, DeviceError) as error:
                 members.trouble[hmp] = str(error)
         if not any(volumes):
-            raise BadVolumeError(in_one_line(members.trouble))
+            raise BadVolumeError(_in_one_line(members.trouble))
         return cls(volumes, members.trouble, ids, semantics)
 
     def run(self, operation: Coroutine[Any, Any, Result]) -> Result:

@@ -28,8 +28,8 @@ class Members(NamedTuple):
 async def members_of(devices: Sequence[Device | None]) -> Members:
     """Look at the headers on devices, given by slot.
 
-    The store is the one that most of them were made for; what was made for another one takes no part, nor does a volume
-    that stands in another one's place: a copy would vote twice.
+    The store is the one that most of those were made for that stand in their own place. What was made for another one
+    takes no part, nor does what stands in another one's place: a copy would vote twice.
     """
     members = Members(list(devices), [], [])
     for device in devices:
@@ -49,16 +49,18 @@ async def members_of(devices: Sequence[Device | None]) -> Members:
 
 
 def _leave_out_strangers(members: Members) -> None:
-    votes = Counter(one.newest.clid for one in members.found if one is not None).most_common(2)
-    for slot, one in enumerate(members.found):
-        if one is None:
+    headers = [None if one is None else one.newest for one in members.found]
+    votes = Counter(header.clid for slot, header in enumerate(headers) if header is not None and header.slot == slot)
+    (store, most), (_, second) = [*votes.most_common(2), (b"", 0), (b"", 0)][:2]
+    for slot, header in enumerate(headers):
+        if header is None:
             continue
-        if len(votes) > 1 and votes[0][1] == votes[1][1]:
-            why = "it was not made together with the others, and no store has more images here than another"
-        elif one.newest.clid != votes[0][0]:
+        if most > second and header.clid != store:
             why = "it was made for another store"
-        elif one.newest.slot != slot:
-            why = f"it is node {one.newest.slot}, or a copy of it"
+        elif header.slot != slot:
+            why = f"it is node {header.slot}, or a copy of it"
+        elif most == second:
+            why = "it was not made together with the others, and no store has more images here than another"
         else:
             continue
         members.found[slot], members.trouble[slot] = None, why
