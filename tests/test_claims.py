@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import claims
 from hammer2_oracle import ledger
 from hammer2_oracle.claims_report import Standing, standings, status_of
 from hammer2_oracle.cli import main
@@ -122,6 +123,10 @@ def test_where_all_has_passed_the_claims_stand_and_say_how() -> None:
     assert told["C36"] == "broken by the original (F01); repaired proved for all inputs"
     assert told["C96"] == "explored to bounds and tested"
     assert told["C94"] == f"not checked: {NOT_CHECKED['C94']}"
+
+
+def test_the_page_of_claims_is_current() -> None:
+    assert claims.PAGE.read_text() == claims.page(), "python tools/claims.py"
 
 
 def test_a_claim_is_shown_with_all_that_checks_it() -> None:
