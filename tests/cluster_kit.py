@@ -12,7 +12,7 @@ from hammer2_cluster.device.faults import FaultyDevice
 from hammer2_cluster.failures import Failures
 from hammer2_cluster.journal import Journal
 from hammer2_cluster.resync import Resync
-from hammer2_cluster.sessions import Session
+from hammer2_cluster.sessions import RECOVERIES, Session
 from hammer2_cluster.simulated import Simulation
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.filesystem import Filesystem
@@ -40,7 +40,7 @@ class Cluster:
         tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in root.array[:masters]]
         self.control = Control(tids, masters, clients, writes=writes, judged=True)
         self.journals = [Journal(cast("ChainLayer", self.chains)) for _ in range(clients)]
-        self.failures = Failures(self.control, self.sim.shared, self.chains, root, LABEL, self._spoil)
+        self.failures = Failures(self.control, self.sim.shared, self.chains, root, LABEL, self._spoil, self.devices)
         self.ons, self.sessions, self.filesystems = [], [], []
         self.sim.shared.promises = lambda: tuple(node.promised for node in self.control.state.nodes)
         for c, journal in enumerate(self.journals):
@@ -64,13 +64,14 @@ class Cluster:
         return read_all(self.filesystems[c], name)
 
     def resync(self, n: int) -> Resync:
-        return Resync(self.tasks[n], n, self.filesystems[0].pmp, self.chains, self.control, self.failures)
+        pmp = self.filesystems[0].pmp
+        return Resync(self.tasks[n], n, pmp, self.chains, self.control, self.failures, RECOVERIES * GRACE)
 
     def watch(self, n: int) -> SynchronizationThread:
         """Start the synchronization thread of a node."""
         on = self.sim.client(f"synchronization of {n}", self.chains)
         pmp = self.filesystems[0].pmp
-        thread = SynchronizationThread(on, n, pmp, self.chains, self.control, self.failures)
+        thread = SynchronizationThread(on, n, pmp, self.chains, self.control, self.failures, RECOVERIES * GRACE)
         self.sim.serve(f"synchronization of {n}", thread.run())
         return thread
 

@@ -112,7 +112,10 @@ def test_what_is_undefined_in_the_original_may_be_anything() -> None:
         ("wrong-number", "answers another question: run "),
         ("one-less", "answers with what is no answer: 0 results for 1 questions"),
         ("a-float", "answers with what is no answer: Expected `int | str | null`, got `float` - at `$.result[0].F`"),
-        ("two-answers", "answers with what is no answer: Expected exactly one of `result`, `call`, `skipped` and `error`"),
+        (
+            "two-answers",
+            "answers with what is no answer: Expected exactly one of `result`, `call`, `skipped` and `error`",
+        ),
     ],
 )
 def test_every_misbehaviour_has_a_verdict_of_its_own(how: str, said: str) -> None:

@@ -14,10 +14,12 @@ from hammer2_cluster.device.device import Device
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.node import Suspended, suspended
 from hammer2_cluster.patience import Patience
+from hammer2_cluster.sessions import Unwritten
 from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.directory import NotFoundError, UnavailableError
 from hammer2_cluster.store.fsck import Kind as ProblemKind
+from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT
 from hammer2_cluster.store.volume_header import generations
 from hammer2_spec.vocabulary import BrefType
 
@@ -51,8 +53,8 @@ def test_what_a_pass_reads_is_not_overwritten_while_it_reads() -> None:
 class Gate:
     """A device that is in the middle of a write for as long as somebody wants it to be."""
 
-    def __init__(self, below: Device) -> None:
-        self.below = below
+    def __init__(self, below: Device, places: range = range(1 << 20)) -> None:
+        self.below, self.places = below, places
         self.entered, self.opened = threading.Event(), threading.Event()
         self.opened.set()
 
@@ -64,7 +66,7 @@ class Gate:
         return await self.below.read(offset, length)
 
     async def write(self, offset: int, data: bytes | bytearray) -> None:
-        if not self.opened.is_set():
+        if not self.opened.is_set() and offset in self.places:
             self.entered.set()
             assert self.opened.wait(60)
         await self.below.write(offset, data)
@@ -76,18 +78,15 @@ class Gate:
         self.below.close()
 
 
-@pytest.mark.claims("C82", "C86")
-def test_a_flush_that_is_under_way_when_its_node_is_disabled_writes_no_header() -> None:
-    """The worker is in a call that cannot be interrupted; what it does afterwards must not count (C86)."""
+def given_up_in_the_middle(places: range) -> tuple[Cluster, int]:
+    """Node 1 is given up while its worker writes there, in a call that cannot be interrupted; and its tid before."""
     cluster = Cluster()
     cluster.sim.run(0, cluster.put(0, b"c", BIG))
     cluster.sim.settle()
     volume = cluster.chains.volumes[1]
     assert volume is not None
-    device = cluster.devices[1]
-    gate = Gate(device.below)
-    device.below = gate
-    before = volume.header.mirror_tid
+    gate = Gate(cluster.devices[1].below, places)
+    cluster.devices[1].below = gate
     cluster.sim.stalled.add(1)
     cluster.sim.run(0, cluster.put(0, b"d", BIG))
     while cluster.sim.events():
@@ -107,8 +106,32 @@ def test_a_flush_that_is_under_way_when_its_node_is_disabled_writes_no_header() 
     assert not worker.is_alive()
     cluster.sim.stalled.clear()
     cluster.sim.settle()
-    newest = at_once(generations(device)).newest
-    assert newest.mirror_tid == before == cluster.control.media_tid(cluster.control.state.nodes[1].durable_tid)
+    return cluster, cluster.control.media_tid(cluster.control.state.nodes[1].durable_tid)
+
+
+@pytest.mark.claims("C82", "C86")
+def test_a_flush_that_is_under_way_when_its_node_is_disabled_writes_no_header() -> None:
+    """What is written after a failure must not count (C86)."""
+    cluster, tid = given_up_in_the_middle(range(HEADER_COUNT * HEADER_BYTES, 1 << 20))
+    assert at_once(generations(cluster.devices[1])).newest.mirror_tid == tid
+
+
+@pytest.mark.claims("C86")
+def test_a_flush_that_was_done_when_its_node_had_been_given_up_is_undone_when_it_is_mounted() -> None:
+    """Nobody counted it; the node must be what the others believe that it is."""
+    cluster, tid = given_up_in_the_middle(range(HEADER_COUNT * HEADER_BYTES))
+    newest = at_once(generations(cluster.devices[1])).newest
+    assert newest.mirror_tid > tid, "too late to be stopped"
+    cluster.mount_again(1)
+    cluster.media_agree_with_the_control_state()
+    found = at_once(generations(cluster.devices[1]))
+    assert (found.newest.mirror_tid, found.is_confirmed) == (tid, True)
+    cluster.sim.run(0, cluster.put(0, b"e", BIG))
+    cluster.watch(1)
+    cluster.sim.settle()
+    assert all(node.eligible for node in cluster.control.state.nodes)
+    assert len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
+    assert not problems(cluster.devices)
 
 
 def test_what_another_session_left_half_done_is_not_stamped() -> None:
@@ -122,7 +145,7 @@ def test_what_another_session_left_half_done_is_not_stamped() -> None:
             if not cluster.sim.has_ended(0):
                 cluster.sim.happen(pick)
         other = partial(cluster.put, 1, b"d", b"other")
-        with suppress(UnavailableError):
+        with suppress(UnavailableError, Unwritten):
             cluster.sim.run(1, cluster.ons[1].perform(other, UnavailableError, FAST), pick)
         cluster.sim.settle(pick)
         cluster.media_agree_with_the_control_state()

@@ -11,6 +11,7 @@ from hammer2_cluster.as_of import narrowed
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.loading import load_first
 from hammer2_cluster.locking import lock, unlock
+from hammer2_cluster.node import TooLate, within
 from hammer2_cluster.objects import Iocb
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.patience import FAIL, WAIT, Cancelled, Patience, fail_after
@@ -219,3 +220,23 @@ def test_a_read_that_fails_does_not_win_and_without_any_valid_data_the_callback_
         device.faults.append(Fault(Kind.CORRUPTION))
     loaded.load()
     assert [(iocb.chain, iocb.error != 0) for iocb in loaded.delivered] == [(None, True)]
+
+
+def test_whatever_takes_too_long_is_abandoned_where_it_waits() -> None:
+    world = World()
+    ended: list[str] = []
+
+    async def long() -> None:
+        try:
+            await world.sim.nodes[0].ticks(30)
+        finally:
+            ended.append("here")
+
+    async def short() -> str:
+        await world.sim.nodes[0].ticks(3)
+        return "done"
+
+    assert world.sim.run(0, within(world.on.clock, 20, short())) == "done"
+    with pytest.raises(TooLate, match="tick 33"):
+        world.sim.run(0, within(world.on.clock, 20, long()))
+    assert (world.sim.now, ended) == (23, ["here"])

@@ -204,7 +204,7 @@ class Days(RuleBasedStateMachine):
 
     @rule(c=st.integers(0, 1), name=st.sampled_from([b"a", b"b", b"c"]))
     def get(self, c: int, name: bytes) -> None:
-        with suppress(UnavailableError):
+        with suppress(UnavailableError, Unwritten):
             self.judge(c, name)
 
     def judge(self, c: int, name: bytes) -> None:
@@ -251,7 +251,7 @@ class Days(RuleBasedStateMachine):
             device.faults.clear()
             cluster.failures.returned(n)
         for _ in range(ROUNDS):
-            with suppress(UnavailableError):
+            with suppress(UnavailableError, Unwritten):
                 self.client(0, lambda: cluster.sessions[0].write(nothing))
             cluster.sim.settle(self.pick)
         assert not any(is_out_of_step(cluster.control, n) for n in range(3))

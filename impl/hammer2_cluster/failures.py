@@ -6,12 +6,12 @@ whole: it is flushed no more, what is dirty in its memory is thrown away, and it
 they are; it is mounted anew as of its media, and its root is queued.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from enum import Enum
 from typing import Final
 
 from hammer2_cluster.control import Control
-from hammer2_cluster.device.device import DisconnectedError, FullError, WriteError
+from hammer2_cluster.device.device import Device, DisconnectedError, FullError, WriteError
 from hammer2_cluster.nodes import Nodes
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
@@ -37,7 +37,7 @@ class Cause(Enum):
     FULL = "no space was left"
     DISCONNECT = "it was disconnected"
     STALL = "it did not answer"
-    BEHIND = "it was behind when it was mounted"
+    BEHIND = "it has not the last version"
 
 
 def point_above(chain: Chain) -> Point:
@@ -72,6 +72,7 @@ class Failures:
         root: Cluster,
         label: bytes,
         spoil: Callable[[Hashable, int], None],
+        devices: Sequence[Device | None],
     ) -> None:
         """What failures act on.
 
@@ -82,6 +83,7 @@ class Failures:
             root: that of the PFS which is mounted, on the nodes that have it.
             label: its label.
             spoil: what a client has written at a node is not complete.
+            devices: of each node, if it has one.
         """
         self._control: Final = control
         self._shared: Final = shared
@@ -89,6 +91,7 @@ class Failures:
         self._pmp: Final = deref(root.pmp)
         self._label: Final = label
         self._spoil: Final = spoil
+        self._devices: Final = devices
         self._roots: Final = dict(root.members())
         self.queue: Final[dict[int, Point]] = {}
         """Work for resynchronization: for each node the highest point."""
@@ -124,6 +127,11 @@ class Failures:
         if self._control.attempt(action, c, n) or self._control.attempt("Disconnect", n):
             self._disable(n, Cause.FULL if full else Cause.WRITE)
 
+    def left_behind(self, c: int, n: int) -> None:
+        """A slave is never written: what a client writes is brought to it by resynchronization alone."""
+        if self._control.attempt("WriteFail", c, n):
+            self._enqueue(n, Cause.BEHIND, ROOT)
+
     def flush_failed(self, n: int) -> None:
         """A flush came to an error: nothing of it counts (L1409-1414)."""
         if self._control.attempt("FlushFail", n):
@@ -149,14 +157,17 @@ class Failures:
     async def mount_again(self, n: int) -> None:
         """A node that is there takes part again, as of its media; it is not in step until a session says so.
 
+        A flush that came to its end after the node had been given up counts for nobody: it is undone.
+
         Raises BadVolumeError, DeviceError, UnavailableError.
         """
-        before = self._chains.volumes[n]
-        if before is None:
+        device, node = self._devices[n], self._shared.nodes[n]
+        if device is None:
             raise UnavailableError(f"node {n} is not there")
-        while self._shared.nodes[n].is_busy:  # with what it began before it was given up
-            await before.waiting.ticks(1)
-        volume = await open_volume(before.device, n, before.name, before.waiting)
+        while node.is_busy:  # with what it began before it was given up
+            await node.ticks(1)
+        tid = self._control.media_tid(self._control.state.nodes[n].durable_tid)
+        volume = await open_volume(device, n, waiting=node, confirmed_tid=tid, latest_tid=tid)
         straight = Straight(self._chains, REPAIRED)
         root = await find_root(straight, self._chains, volume, self._label)
         if root is None:

@@ -34,6 +34,9 @@ from hammer2_spec.vocabulary import BrefFlag, BrefType, ChainFlag, ClusterFlag, 
 
 Result = TypeVar("Result")
 
+LONGEST_PAUSE: Final = 64
+"""Ticks between two attempts of an operation, while nodes come and go and sessions begin all the time."""
+
 _TELLING: Final = ChainFlag.DELETED | ChainFlag.MODIFIED
 """Flags that all members of a locked cluster have in common."""
 
@@ -55,6 +58,7 @@ class _Question(Generic[Answer]):
     async def __anext__(self) -> tuple[int, Answer]:
         while not self.arrived:
             if self._is_over():
+                self.client.no_longer_asks(self)
                 raise StopAsyncIteration
             late = ", ".join(str(node) for node in sorted(self.outstanding.values()))
             await self.client.wait(lambda: bool(self.arrived) or self._is_over(), f"answers of nodes {late}")
@@ -114,11 +118,19 @@ class FrontEnd:
         until: Until | None = None,
     ) -> AsyncIterator[tuple[int, Answer]]:
         """As Runner.ask: sent to all at once, answered in whatever order."""
+        self.no_longer_asks(self._question)
         question: _Question[Answer] = _Question(self, until)
         self._question = question
         uncertain = (cluster,) if fills is None else (cluster, fills)
         self._send(cluster, step, range(cluster.nchains) if slots is None else slots, even_empty, uncertain, question)
         return question
+
+    def no_longer_asks(self, question: _Question[Any] | None) -> None:
+        """A question is over: what else is heard of it, such as that a node is fenced, is of no interest."""
+        if question is self._question:
+            self._question = None
+            if isinstance(self._raised, Fenced):
+                self._raised = None
 
     async def tell(
         self,
@@ -207,6 +219,7 @@ class FrontEnd:
             Exception: what the operation raises; of type ``lost`` only if it is not performed again.
         """
         self._deadline = None if patience.ticks is None else self._nodes.clock() + patience.ticks
+        pause = 1
         try:
             while True:
                 self.join(range(len(self._nodes.nodes)))
@@ -221,6 +234,9 @@ class FrontEnd:
                     self._release_since(before)
                     raise
                 await self.wait(partial(self._nodes.differ_from, seen), "a quorum")
+                with self.at_most(pause):
+                    await self.wait(bool, "its turn")
+                pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             self._deadline, self._cancelled = None, False
 
@@ -230,6 +246,7 @@ class FrontEnd:
 
     def _release_since(self, before: dict[int, tuple[int, bool]]) -> None:
         """Release what was not held before. It queues behind all that was sent, so it meets what that has locked."""
+        self.no_longer_asks(self._question)
         for cluster in list(self._known.values()):
             refs, was_locked = before.get(cluster.id, (0, False))
             unlocks = int(is_locked(cluster) and not was_locked)
@@ -258,6 +275,10 @@ class FrontEnd:
             self.chains.kfree(cluster)
 
     # ---- sending and receiving
+
+    def clock(self) -> int:
+        """The ticks that have passed."""
+        return self._nodes.clock()
 
     def is_out_of_patience(self) -> bool:
         """Whether the operation has taken as long as it may."""

@@ -13,10 +13,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Hashable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from hammer2_cluster.objects import Cluster
 from hammer2_cluster.runner import Step
+
+Result = TypeVar("Result")
 
 QUEUE_LIMIT: Final = 1024
 """Steps that a node may owe. One that owes more does not answer, and is treated as disconnected."""
@@ -40,6 +42,29 @@ class Suspended(NamedTuple):
 def suspended(why: Suspended) -> Generator[Suspended, None, None]:
     """Give up control until somebody finds that it is ready."""
     yield why
+
+
+class TooLate(Exception):
+    """Something was waited for as long as it may take."""
+
+
+@types.coroutine
+def within(
+    clock: Callable[[], int], ticks: int, operation: Coroutine[Suspended, None, Result]
+) -> Generator[Suspended, None, Result]:
+    """The operation's result. Raises TooLate, and abandons it where it waits, when so many ticks have passed."""
+    end = clock() + ticks
+    while True:
+        try:
+            why = operation.send(None)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        while not why.ready() and (why.wakes is None or clock() < why.wakes):
+            if clock() >= end:
+                operation.close()
+                raise TooLate(f"no end of {why.why}")
+            yield Suspended(why.ready, why.why, end if why.wakes is None else min(end, why.wakes))
 
 
 @dataclass(slots=True, eq=False)

@@ -73,7 +73,14 @@ class Resync:
     """The task of one node."""
 
     def __init__(
-        self, on: FrontEnd, target: int, pmp: Pfs, chains: StoredChains, control: Control, failures: Failures
+        self,
+        on: FrontEnd,
+        target: int,
+        pmp: Pfs,
+        chains: StoredChains,
+        control: Control,
+        failures: Failures,
+        patience: int,
     ) -> None:
         """A task that has not begun.
 
@@ -84,6 +91,7 @@ class Resync:
             chains: all nodes' volumes.
             control: the cluster's control state.
             failures: who knows the roots, and is told.
+            patience: the ticks that a node may take for one step; a target that takes longer is given up.
         """
         self.progress: Final = Progress()
         self._on: Final = on
@@ -92,6 +100,7 @@ class Resync:
         self._chains: Final = chains
         self._control: Final = control
         self._failures: Final = failures
+        self._patience: Final = patience
 
     async def run(self) -> Progress:
         """Passes, as part of whatever session there is, until the node is in step. Raises Interrupted."""
@@ -121,11 +130,14 @@ class Resync:
             except DeviceError as error:
                 return None, error
 
-        async for _, (result, error) in self._on.ask(handle, perform, slots=[n], even_empty=True):
-            if error is not None:
-                raise Interrupted(f"node {n}: {error}")
-            return result  # type: ignore[return-value]  # what the call gave
-        raise Interrupted(f"node {n} is gone")
+        with self._on.at_most(self._patience):
+            async for _, (result, error) in self._on.ask(handle, perform, slots=[n], even_empty=True):
+                if error is not None:
+                    raise Interrupted(f"node {n}: {error}")
+                return result  # type: ignore[return-value]  # what the call gave
+        if n == self._target:
+            self._failures.disconnected(n, Cause.STALL)
+        raise Interrupted(f"node {n} does not answer")
 
     def _sources(self) -> Iterator[tuple[int, int]]:
         """Sessions, and nodes whose media have their version, with nothing newer in memory."""
@@ -246,6 +258,8 @@ class Resync:
             await flush.sync(root.volume, tid)
             if root.volume.failed is not None:
                 raise root.volume.failed
-            control.take("SyncFinish", n)
+            if not control.attempt("SyncFinish", n):
+                self._failures.disconnected(n, Cause.STALL)  # what was flushed is undone when it is mounted
+                raise _Overtaken("a session came in between")
 
         await self._at(n, flush_all)

@@ -21,7 +21,7 @@ from hammer2_cluster.patience import Cancelled
 from hammer2_cluster.promises import write_promise
 from hammer2_cluster.store import flush
 from hammer2_cluster.store.chains import own
-from hammer2_cluster.store.directory import UnavailableError
+from hammer2_cluster.store.directory import FilesystemError, UnavailableError
 from hammer2_cluster.store.modification import modify
 from hammer2_spec.protocol.state import Client, Node, Phase
 from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, Resolve
@@ -33,8 +33,8 @@ RECOVERIES: Final = 10
 """How many times the grace of one step a session has for its recovery, which may have to copy."""
 
 
-class Unwritten(UnavailableError):
-    """A write ended without being acknowledged: perhaps it will be seen, perhaps not."""
+class Unwritten(FilesystemError):
+    """A write ended without being acknowledged: perhaps it will be seen, perhaps not. Nobody repeats it unasked."""
 
 
 class Session:
@@ -87,6 +87,8 @@ class Session:
         control, c, on, root = self._control, self._c, self._on, self._root
         on.join(range(root.nchains))
         with on.at_most(self._grace):
+            await on.wait(self._nobody_else_is_busy, "another session")
+        with on.at_most(self._grace):
             await on.wait(self._enough_are_there, "a quorum")
         if control.take_first(("Elect", c), ("Preempt", c)) is None:
             raise UnavailableError("too few masters are connected")
@@ -101,8 +103,12 @@ class Session:
                 else:
                     control.attempt("Promise", c, i)
 
-        async for _ in on.ask(root, promise, until=self._may("Win")):
-            pass
+        with on.at_most(self._grace):
+            async for _ in on.ask(root, promise, until=self._may("Win")):
+                pass
+        if not control.may("Win", c):
+            for i in root.late():
+                self._failures.disconnected(i, Cause.STALL)  # it may answer when it has been mounted anew
         self._go_on_with("Win", "too few masters promise")
 
         async def restamp(i: int) -> None:
@@ -126,6 +132,11 @@ class Session:
         with on.at_most(self._patience):
             await on.wait(lambda: control.may("Ready", c) or control.may("GiveUp", c), "a resynchronization")
         self._go_on_with("Ready", "too few masters have the last version")
+
+    def _nobody_else_is_busy(self) -> bool:
+        """Whether no other session would be cut off in the middle of something."""
+        others = (client for c, client in enumerate(self._control.state.clients) if c != self._c)
+        return all(client.phase in (Phase.IDLE, Phase.READY) for client in others)
 
     def _enough_are_there(self) -> bool:
         masters = self._control.setup.masters
@@ -201,6 +212,7 @@ class Session:
         if self._control.take_first(("Begin", self._c), ("BeginAgain", self._c)) is None:
             self.end()
             raise UnavailableError("too few masters are in step")
+        self._leave_slaves_behind()
         prior, epoch = self.client.prior_tid, self.client.epoch
 
         async def begin(i: int) -> None:
@@ -214,12 +226,17 @@ class Session:
 
     async def _wait_for_the_last_write(self) -> None:
         """Let all nodes that are in step take it. One that does not within its grace is done without."""
+        self._leave_slaves_behind()
         with self._on.at_most(self._grace):
             await self._on.wait(self._may_begin, "the last write to reach all nodes")
         if not self._may_begin():
             for i in self._root.late():
                 if self._node(i).eligible and self._node(i).volatile_tid != self.client.tid:
                     self._failures.disconnected(i, Cause.STALL)
+
+    def _leave_slaves_behind(self) -> None:
+        for i in range(self._control.setup.masters, self._root.nchains):
+            self._failures.left_behind(self._c, i)
 
     def _may_begin(self) -> bool:
         return self._control.may("Begin", self._c) or self._control.may("BeginAgain", self._c)
@@ -260,7 +277,7 @@ class Session:
         await flush.flush(chain, tid)
         volume.unlock(chain)
         await flush.sync(volume, tid)
-        if volume.failed is None:
-            self._control.attempt("Flush", i)
-        else:
+        if volume.failed is not None:
             self._failures.flush_failed(i)
+        elif not self._control.attempt("Flush", i):
+            self._failures.disconnected(i, Cause.STALL)  # given up meanwhile

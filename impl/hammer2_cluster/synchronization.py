@@ -11,6 +11,7 @@ from hammer2_cluster.control import Control
 from hammer2_cluster.device.device import DeviceError
 from hammer2_cluster.failures import Cause, Failures
 from hammer2_cluster.front_end import FrontEnd
+from hammer2_cluster.node import TooLate, within
 from hammer2_cluster.objects import Pfs
 from hammer2_cluster.resync import Progress, Resync, is_out_of_step
 from hammer2_cluster.store.chains import StoredChains
@@ -26,7 +27,14 @@ class SynchronizationThread:
     """That of one node."""
 
     def __init__(
-        self, on: FrontEnd, target: int, pmp: Pfs, chains: StoredChains, control: Control, failures: Failures
+        self,
+        on: FrontEnd,
+        target: int,
+        pmp: Pfs,
+        chains: StoredChains,
+        control: Control,
+        failures: Failures,
+        patience: int,
     ) -> None:
         """As Resync. Begins with ``run``."""
         self.trouble = ""
@@ -39,6 +47,7 @@ class SynchronizationThread:
         self._chains: Final = chains
         self._control: Final = control
         self._failures: Final = failures
+        self._patience: Final = patience
         self._is_over = False
 
     def end(self) -> None:
@@ -56,7 +65,7 @@ class SynchronizationThread:
             try:
                 await self._synchronize()
                 self.trouble, failed = "", 0
-            except (DeviceError, BadVolumeError, UnavailableError) as error:
+            except (DeviceError, BadVolumeError, UnavailableError, TooLate) as error:
                 self.trouble, failed = str(error), failed + 1
                 if failed >= ATTEMPTS:
                     before = self._what_happened()
@@ -86,14 +95,14 @@ class SynchronizationThread:
         return sum(self._failures.is_mounted(n) and state.nodes[n].eligible for n in others) >= majority(setup)
 
     async def _synchronize(self) -> None:
-        """Mount it if need be, and bring it into step. Raises DeviceError, BadVolumeError, UnavailableError."""
+        """Mount it if need be, and bring it into step. Raises as mount_again; Interrupted, TooLate."""
         n = self._target
         if self._failures.is_mounted(n) and not is_out_of_step(
             self._control, n
         ):  # in step, but for elements that cannot be read (L1388-1393)
             self._failures.disconnected(n, Cause.READ)
         if not self._failures.is_mounted(n):
-            await self._failures.mount_again(n)
-        resync = Resync(self._on, n, self._pmp, self._chains, self._control, self._failures)
+            await within(self._on.clock, self._patience, self._failures.mount_again(n))
+        resync = Resync(self._on, n, self._pmp, self._chains, self._control, self._failures, self._patience)
         self.progress = resync.progress
         await resync.run()

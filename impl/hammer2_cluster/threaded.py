@@ -57,6 +57,8 @@ class Threads:
         self._start: Final = time.monotonic()
         self._boxes: Final[dict[Hashable, queue.SimpleQueue[Mail | None]]] = {}
         self._ons: Final[dict[Hashable, FrontEnd]] = {}
+        self._waits: Final[dict[Hashable, Suspended]] = {}
+        """What each client waits for, besides its mail."""
         self._workers: Final = [_Worker(self, n, limit) for n in range(count)]
         self.nodes: Final = [worker.node for worker in self._workers]
         self.shared: Final = Nodes(self.nodes, self.disconnect, self.reconnect, self.clock, threading.Lock())
@@ -87,6 +89,7 @@ class Threads:
             except StopIteration as stop:
                 result: Result = stop.value
                 return result
+            self._waits[me] = why  # before it looks whether it is ready: who changes something looks here afterwards
             while not why.ready() and (why.wakes is None or self.clock() < why.wakes):
                 try:
                     mail = box.get(timeout=self.seconds_until([why]))
@@ -94,6 +97,19 @@ class Threads:
                     continue
                 if mail is not None:
                     on.receive(mail)
+            del self._waits[me]
+
+    def serve(self, me: Hashable, operation: Coroutine[Any, Any, None]) -> threading.Thread:
+        """Let a client do what has no end, in a thread of its own."""
+        thread = threading.Thread(target=self.run, args=(me, operation), name=str(me), daemon=True)
+        thread.start()
+        return thread
+
+    def wake(self) -> None:
+        """Something has changed that clients may be waiting for: who can go on is told."""
+        for me, why in list(self._waits.items()):
+            if why.ready():
+                self._boxes[me].put(None)
 
     def drain(self, me: Hashable) -> None:
         """Take the answers that have come since the client's last operation."""

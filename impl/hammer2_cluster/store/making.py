@@ -9,6 +9,7 @@ from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT, INDIRECT_RA
 from hammer2_cluster.store.lookup import first_entry
 from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.store.volume_header import (
+    ANY_TID,
     NOTHING_CONFIRMED,
     SECOND_COPIES,
     BadVolumeError,
@@ -72,6 +73,8 @@ async def _settle(device: Device, found: Generations, header: VolumeHeader) -> N
     first, second = found.newest.offsets()
     if header is not found.newest:
         blocks[first] = bytes(HEADER_BYTES)
+        if found.is_confirmed:
+            blocks[second] = header.pack()
     elif not found.is_confirmed:
         blocks[second] = header.pack()
     for offset, block in blocks.items():
@@ -87,17 +90,19 @@ async def open_volume(
     waiting: Waiting | None = None,
     confirmed_tid: int = NOTHING_CONFIRMED,
     *,
+    latest_tid: int = ANY_TID,
     must_settle: bool = True,
 ) -> Volume:
     """The volume on a device, as of the newest generation that counts. Raises BadVolumeError, DeviceError.
 
     A generation that a crash left open is confirmed or wiped out on the device.
 
-    confirmed_tid: the highest tid that some node of the cluster has confirmed. must_settle: False for those who only
-    read: then a volume will do which cannot be written, or must not be because newer headers may have been lost.
+    confirmed_tid: the highest tid that some node of the cluster has confirmed. latest_tid: the highest one that anybody
+    knows this node to have; what is later never counts. must_settle: False for those who only read: then a volume
+    will do which cannot be written, or must not be because newer headers may have been lost.
     """
     found = await generations(device)
-    header = found.current(confirmed_tid)
+    header = found.current(confirmed_tid, latest_tid)
     if found.doubt and must_settle:
         raise BadVolumeError(found.doubt)
     try:

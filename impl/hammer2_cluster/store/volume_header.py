@@ -155,6 +155,7 @@ async def read_headers(device: Device) -> Places:
     return places
 
 
+ANY_TID: Final = 2**64
 SECOND_COPIES: Final = (1, 3)
 """The places of copies that confirm."""
 
@@ -186,8 +187,10 @@ class Generations:
         except ValueError as error:
             raise BadVolumeError(str(error)) from None
 
-    def current(self, confirmed_tid: int) -> VolumeHeader:
-        """The header that counts, if some node of the cluster has confirmed this tid."""
+    def current(self, confirmed_tid: int, latest_tid: int = ANY_TID) -> VolumeHeader:
+        """The header that counts, if some node of the cluster has confirmed this tid, and nothing later is known of."""
+        if self.newest.mirror_tid > latest_tid and self.before is not None:
+            return self.before
         if self.is_confirmed or self.newest.mirror_tid <= confirmed_tid or self.before is None:
             return self.newest
         return self.before
