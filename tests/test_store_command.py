@@ -573,36 +573,50 @@ def test_fsck_calls_files_by_their_names(store: Path) -> None:
     assert r": check code is wrong: /ROOT/a\x0ab from byte 0 on: the content is not what was written" in problem
 
 
-@pytest.mark.parametrize("images", [1, 2])
-def test_an_init_that_is_killed_leaves_what_another_one_can_deal_with(tmp_path: Path, images: int) -> None:
-    """It is stopped when it has made so many of its images, and after them, when it has renamed so many."""
-    for moment in ("make", "rename"):
-        directory = tmp_path / moment
-        script = """
+INIT_THAT_IS_KILLED = """
 import os, pathlib, sys
 from hammer2_cluster.device.file import FileDevice
 from hammer2_oracle.cli import main
-moment, images, directory = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-place, name = (FileDevice, "make") if moment == "make" else (pathlib.Path, "replace")
+name, most, directory = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+place = FileDevice if name == "make" else pathlib.Path
 before, calls = getattr(place, name), []
 def counted(*arguments, **more):
     calls.append(1)
-    if len(calls) > images:
+    if len(calls) > most:
         os.kill(os.getpid(), 9)
     return before(*arguments, **more)
 setattr(place, name, counted)
 main(["store", "init", directory, "--masters", "3", "--size", "1M"])
 """
-        subprocess.run([sys.executable, "-c", script, moment, str(images), directory], check=False)
-        left = {path.name for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize("moments", [["make"], ["replace"], ["replace", "unlink"]], ids=" ".join)
+def test_an_init_that_is_killed_leaves_what_another_one_can_deal_with(tmp_path: Path, moments: list[str]) -> None:
+    """It is stopped when it has made two images, or given two their names, or taken away two that another one left."""
+    for moment in moments:
+        subprocess.run([sys.executable, "-c", INIT_THAT_IS_KILLED, moment, "2", tmp_path / "s"], check=False)
+        left = {path.name for path in (tmp_path / "s").iterdir()}
         assert "0.img.unfinished" in left
         assert "0.img" not in left
-        assert "init was interrupted here, or is at work; run it again" in refused("ls", directory)
-        result = run("init", directory, "--masters", "1", "--slaves", "1", "--size", "512K")
-        assert (result.exit_code, result.stdout) == (0, "")
-        assert "an init was interrupted here, what it left is replaced" in result.stderr
-        assert sorted(path.name for path in directory.iterdir()) == ["0.img", "1.img"]
-        assert good("ls", directory) == b""
+        assert "init was interrupted here, or is at work; run it again" in refused("ls", tmp_path / "s")
+    result = run("init", tmp_path / "s", "--masters", "1", "--slaves", "1", "--size", "512K")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "an init was interrupted here, what it left is replaced" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["0.img", "1.img"]
+    assert good("ls", tmp_path / "s") == b""
+
+
+def test_the_names_of_new_images_are_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the medium keeps cannot be seen from here: that the system is asked to, when all have theirs, can."""
+    synced: list[set[str]] = []
+
+    def fsync(file: int) -> None:
+        assert os.path.samestat(os.fstat(file), (tmp_path / "s").stat())
+        synced.append({path.name for path in (tmp_path / "s").iterdir()})
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    good("init", tmp_path / "s", "--masters", "2", "--size", "512K")
+    assert synced == [{"0.img", "1.img"}]
 
 
 def test_an_init_at_work_is_not_disturbed_by_another(tmp_path: Path) -> None:

@@ -225,6 +225,17 @@ def test_a_bad_second_copy_is_mended_when_the_volume_is_opened(slot: int) -> Non
     assert at_once(generations(device)).newest.generation == 1
 
 
+def test_a_volume_that_has_to_be_settled_and_cannot_is_only_read() -> None:
+    below = MemoryDevice(SIZE)
+    at_once(format_volume(below, b"v" * 16, b"c" * 16))
+    below.content[HEADER_BYTES + 9] ^= 1
+    device = FaultyDevice(below, faults=[Fault(Kind.WRITE_ERROR)])
+    with pytest.raises(WriteError, match="block 0x1000: write error"):
+        at_once(open_volume(device))
+    volume = at_once(open_volume(device, must_settle=False))
+    assert (volume.header.generation, volume.unreadable) == (1, "")
+
+
 def test_a_new_volume_has_promised_nothing() -> None:
     device = MemoryDevice(SIZE, b"\xff" * SIZE)
     at_once(format_volume(device, b"v" * 16, b"c" * 16))
