@@ -45,6 +45,7 @@ def test_every_kind_of_check_is_found_where_it_stands() -> None:
     assert {"a_slave_is_the_focus_only_where_no_master_will_do"} <= found["C36"]
     assert {"the_focus_is_none_or_a_member", "what_is_locked_holds_its_chains_locked"} <= found["C30"]
     assert {"accessors.set_chainflags", "accessors.clr_chainflags"} == found["C14"]
+    assert {"F36 zero_filled"} == found["C72"]
     assert {"two_resynchronizations_at_once", "test_two_nodes_are_resynchronized_at_once"} == found["C96"]
     assert {"a_write_disabled_node_has_nothing_dirty"} <= found["C86"]
 
