@@ -235,6 +235,21 @@ def test_a_snapshot_holds_its_blocks_until_it_goes() -> None:
     assert problems(devices) == []
 
 
+def test_a_snapshot_is_removed_from_a_node_that_is_behind_too() -> None:
+    devices, _, then = small_cluster(3)
+    put(store := reopen([*devices[:2], None]), filesystem := store.mount(), b"new", b"without node 2")
+    store.run(filesystem.flush())
+    store = reopen(devices)
+    filesystem = store.mount()
+    assert filesystem.left_out[2]
+    assert content_of(store, store.mount(b"then")) == then
+    store.run(filesystem.remove_snapshot(b"then"))
+    store = reopen(devices)
+    for volume in store.volumes:
+        assert [root.inode.name for root in store.run(roots_of(store.on, store.chains, deref(volume)))] == [b"ROOT"]
+    assert problems(devices) == []
+
+
 @pytest.mark.parametrize("kind", [Kind.WRITE_ERROR, Kind.FULL])
 def test_a_write_that_fails_at_any_moment_leaves_the_last_flush(kind: Kind) -> None:
     for after in range(0, 40, 1 if THOROUGH else 3):
@@ -445,6 +460,16 @@ def test_fsck_sees_leaks_double_use_and_wrong_counts() -> None:
     assert kinds(with_other_counts(device, miscount)) == {FsckKind.COUNT}
     assert kinds(with_other_counts(device, unreserve)) == {FsckKind.COUNT}
     assert kinds(with_other_counts(device, forget)) == {FsckKind.DOUBLE_USE}
+
+
+def test_fsck_knows_zones_in_which_nothing_was_ever_written() -> None:
+    devices = memory(1, 3 << 24)
+    put(store := make(devices), filesystem := store.mount(), b"a", b"x" * 3000)
+    store.run(filesystem.flush())
+    assert problems(devices) == []
+    counts = at_once(open_volume(devices[0])).freemap.counts
+    assert len(counts) == 3 << 14
+    assert counts[1 << 14 :].count(255) == 2 * 64  # what is reserved at the start of two more zones
 
 
 def test_fsck_sees_a_promise_that_cannot_be_believed() -> None:
