@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "conform": "Examine an implementation that answers over a pipe.",
     "harness": "Write what a port in C, Perl or Python needs to be examined.",
     "replay": "Ask an implementation again where it once went wrong.",
+    "vectors": "Write vectors and traces for an implementation to consume.",
     "store": "Run a real cluster on file-backed nodes.",
 }
 """Each is a function of the same name in a module of the same name under hammer2_oracle.commands."""

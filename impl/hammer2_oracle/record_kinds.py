@@ -54,6 +54,7 @@ KINDS: Final = {
     # name: the keys that tell it from other kinds, and its module
     "resolve vector": (frozenset("kmfpsoFeg"), "hammer2_oracle.vectors"),
     "operation trace": (frozenset({"id", "kind", "world", "steps"}), "hammer2_oracle.traces"),
+    "receipt": (frozenset({"implementation", "manifest", "sha256", "executed"}), "hammer2_oracle.manifest"),
 }
 
 
@@ -100,7 +101,7 @@ def recognise(line: bytes) -> RecordKind:
     shared = {name: len(keys & marks) for name, (marks, _) in KINDS.items()}
     best = max(shared, key=shared.__getitem__)
     if not shared[best]:
-        raise msgspec.ValidationError(f"Expected the fields of the {' or the '.join(KINDS)}")
+        raise msgspec.ValidationError(f"Expected the fields of a {' or '.join(KINDS)}")
     return kind_named(best)
 
 

@@ -54,14 +54,15 @@ def compiled_suspects(vectors: Sequence[Vector], decision: Decision, semantics: 
 
     answers = kernel.decide_all([vector.configuration for vector in vectors], semantics, decision.implementation)
     recorded = np.array(
-        [(OUTCOMES.get(v.o, NO_OUTCOME), kernel.focus_number(v.F), v.e, v.g) for v in vectors], dtype=kernel.ANSWER
+        [(OUTCOMES.get(v.o, NO_OUTCOME), kernel.focus_number(v.answer[1]), v.e, v.g) for v in vectors],
+        dtype=kernel.ANSWER,
     )
     return {int(i): kernel.verdict_of(answers[i]) for i in np.flatnonzero(answers != recorded)}
 
 
 def draw(vector: Vector, differences: Sequence[Difference]) -> list[str]:
     """The slots in a row, expected beside got."""
-    marks: dict[str, int | None] = {"focus before": vector.p}
+    marks: dict[str, int | None] = {"focus before": vector.configuration.prior}
     focus = {difference.field: difference for difference in differences}.get("focus")
     if focus:
         marks |= {"expected focus": focus.expected, "got focus": focus.got}

@@ -1,7 +1,8 @@
 """The protocol of ``conform``: one JSON object a line, asked on standard input, answered on standard output.
 
 The oracle never says what it expects. Each run carries a number that the answer repeats, and each answer has exactly
-one of result, skipped and error. Runs are answered in the order in which they were asked; several may be under way.
+one of result, call, skipped and error. Runs are answered in the order in which they were asked; several may be under
+way.
 """
 
 import functools
@@ -12,22 +13,25 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from hammer2_oracle import trace_record as records
-from hammer2_oracle.vector_record import I32, OUTCOMES, U8, U32, Member, SlotIndex
-from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot, Verdict
+from hammer2_oracle.vector_record import (
+    I32,
+    OUTCOMES,
+    U8,
+    U32,
+    Foreign,
+    Member,
+    SlotIndex,
+    focus_read,
+    focus_written,
+)
+from hammer2_spec.configuration import ABSENT, Configuration, Slot, Verdict
 from hammer2_spec.vocabulary import MAXCLUSTER, NMASTERS_MAX
 
 PROTOCOL: Final = 1
 """The version; another one is refused at the start."""
 
-Foreign: TypeAlias = Literal["foreign"]
-"""A focus that is a chain, but no member of the cluster any more."""
 Text: TypeAlias = Annotated[str, Meta(max_length=1_000)]
 Number: TypeAlias = Annotated[int, Meta(ge=0)]
-
-
-def focus_read(said: int | Foreign | None) -> int | None:
-    """A focus as the decision has it."""
-    return FOREIGN if said == "foreign" else said
 
 
 class Message(Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -203,10 +207,9 @@ def question(configuration: Configuration) -> Question:
     """A configuration as it is asked."""
     slots, pfs_nmasters, prior, flags = configuration
     members: list[Member | None] = [(slot.type, slot.tid, slot.error) if slot.present else None for slot in slots]
-    return Question(pfs_nmasters, flags, "foreign" if prior == FOREIGN else prior, members)
+    return Question(pfs_nmasters, flags, focus_written(prior), members)
 
 
 def answer(verdict: Verdict) -> Answer:
     """A verdict as it is answered."""
-    focus = "foreign" if verdict.focus == FOREIGN else verdict.focus
-    return Answer(verdict.outcome.text, focus, verdict.error, verdict.flags)  # type: ignore[arg-type]  # the literal
+    return Answer(verdict.outcome.text, focus_written(verdict.focus), verdict.error, verdict.flags)

@@ -9,11 +9,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hammer2_cluster.program import from_here, pasted
 from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence
 from hammer2_oracle.conform.judging import described
-from hammer2_oracle.conform.messages import Answer, focus_read
+from hammer2_oracle.conform.messages import Answer
 from hammer2_oracle.conform.operations import call_of, in_json, spoken, world_of
 from hammer2_oracle.conform.report import Report, in_counts
 from hammer2_oracle.explanation import explain
 from hammer2_oracle.picture import draw as draw_world
+from hammer2_oracle.vector_record import focus_read
 from hammer2_oracle.vectors import in_words
 from hammer2_spec.configuration import Configuration
 from hammer2_spec.notation import arguments, format_flags, format_nmasters, format_slot, type_name

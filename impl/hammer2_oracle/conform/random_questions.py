@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from hammer2_oracle.conform.examination import Examination, Skipped
 from hammer2_oracle.conform.judging import GOOD, Judgement, asserts, judge
-from hammer2_oracle.conform.messages import Answer, focus_read
+from hammer2_oracle.conform.messages import Answer
 from hammer2_oracle.testing import configurations
+from hammer2_oracle.vector_record import focus_read
 from hammer2_spec.configuration import FOREIGN, Configuration, Outcome
 from hammer2_spec.semantics import Semantics
 

@@ -14,11 +14,12 @@ from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, Operati
 from hammer2_oracle.conform.examination import Failed
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Judgement, Standing, Tally, described
-from hammer2_oracle.conform.messages import Answer, Introduction, answer, focus_read, question
+from hammer2_oracle.conform.messages import Answer, Introduction, answer, question
 from hammer2_oracle.conform.operations import OperationJudgement, call_of, in_json, spoken, world_of
 from hammer2_oracle.explanation import explain
 from hammer2_oracle.picture import draw as draw_world
 from hammer2_oracle.status import Status
+from hammer2_oracle.vector_record import focus_read
 from hammer2_oracle.vectors import in_words
 from hammer2_spec.notation import arguments, draw, format_flags, format_nmasters
 from hammer2_spec.semantics import Semantics

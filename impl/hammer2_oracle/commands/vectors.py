@@ -1,0 +1,43 @@
+"""``hammer2-cluster vectors``: questions and right answers for implementations that cannot be asked."""
+
+from pathlib import Path
+
+import click
+
+from hammer2_oracle.options import json_option, semantics_option
+from hammer2_oracle.status import Status
+from hammer2_spec.semantics import Semantics
+
+
+@click.command("vectors")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory to write.")
+@semantics_option("seed")
+@click.option(
+    "--size",
+    type=click.Choice(["quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="Some seconds and 5 MB, or some minutes and 60 MB.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=20150330, show_default=True, help="Of all random choices.")
+@json_option
+def vectors(out: Path, semantics: Semantics, size: str, seed: int, as_json: bool) -> Status:
+    """Write vectors of decisions and traces of operations, right ones, and wrong ones that must be rejected.
+
+    docs/reference/vectors.md describes the files, the manifest, and the receipt of a run over them.
+    """
+    from hammer2_oracle.manifest import FILE, manifest, text_of
+    from hammer2_oracle.vector_set import parts
+
+    out.mkdir(parents=True, exist_ok=True)
+    made = []
+    for part in parts(semantics, size, seed):  # type: ignore[arg-type]  # one of the choices
+        (out / part.name).write_bytes(text_of(part))
+        made.append(part)
+        if not as_json:
+            verdict = "accepted" if part.accept else "rejected"
+            click.echo(f"{out / part.name}: {len(part.lines):,} records, each to be {verdict}")
+    text = manifest(made, semantics, seed, size)  # type: ignore[arg-type]  # one of the choices
+    (out / FILE).write_bytes(text)
+    click.echo(text.decode() if as_json else f"{out / FILE}: what they hold, with their hashes", nl=not as_json)
+    return Status.AGREE

@@ -1,0 +1,187 @@
+"""`hammer2-cluster vectors`: what it writes is right or shown wrong, none twice, and the same when written again."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from hammer2_oracle import vector_set
+from hammer2_oracle.conform import campaigns
+from hammer2_oracle.manifest import Executed, Receipt
+from hammer2_oracle.record_kinds import kind_named
+from hammer2_oracle.schemas import text_of
+from hammer2_oracle.status import Status
+from hammer2_oracle.vector_record import vector
+from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot
+from hammer2_spec.semantics import REPAIRED, SEED
+from hammer2_spec.vocabulary import PfsType
+
+PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
+FILES = ("resolve-accept.jsonl", "resolve-reject.jsonl", "traces-accept.jsonl", "traces-reject.jsonl")
+
+
+def called(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    words = (PROGRAM, *words)
+    return subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+def checked(*words: str | Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(called("check", "--json", *words).stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("vectors")
+    made = called("vectors", "--out", directory, PYTHONHASHSEED="1")
+    assert (made.returncode, made.stderr) == (Status.AGREE, "")
+    return directory
+
+
+def manifest_of(directory: Path) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads((directory / "manifest.json").read_text())
+    return made
+
+
+def test_what_must_be_accepted_is_right_and_what_must_be_rejected_is_not(directory: Path) -> None:
+    for file in manifest_of(directory)["files"]:
+        found = checked(directory / file["name"])
+        assert found["records"] == file["records"] > 20
+        assert found["agreed" if file["verdict"] == "accept" else "diverged"] == file["records"]
+
+
+def test_the_manifest_says_what_the_files_hold(directory: Path) -> None:
+    made = manifest_of(directory)
+    jsonschema.validate(made, json.loads(text_of("manifest")))
+    assert [file["name"] for file in made["files"]] == list(FILES)
+    assert {path.name for path in directory.iterdir()} == {*FILES, "manifest.json"}
+    for file in made["files"]:
+        text = (directory / file["name"]).read_bytes()
+        assert hashlib.sha256(text).hexdigest() == file["sha256"]
+        lines = text.splitlines()
+        assert len(lines) == len(set(lines)) == file["records"]
+
+
+def test_it_is_the_same_to_the_byte_when_it_is_made_again(directory: Path, tmp_path: Path) -> None:
+    called("vectors", "--out", tmp_path, PYTHONHASHSEED="2")
+    for name in (*FILES, "manifest.json"):
+        assert (tmp_path / name).read_bytes() == (directory / name).read_bytes()
+
+
+def test_every_operation_and_every_outcome_of_a_decision_is_there(directory: Path) -> None:
+    files = {file["name"]: file["coverage"] for file in manifest_of(directory)["files"]}
+    traces, decisions = files["traces-accept.jsonl"], files["resolve-accept.jsonl"]
+    assert traces["operations never performed"] == []
+    assert {"ok", "fault", "kkassert:L408", "kkassert:L863", "kkassert:L1192"} <= set(traces["outcomes"])
+    assert set(decisions["outcomes"]) == {"ok", "kkassert:L408", "kkassert:L510", "kkassert:L520"}
+    assert decisions["without a PFS"] > 100
+    assert decisions["foreign focus before"] > 100
+    assert len(files["traces-reject.jsonl"]["edits"]) >= 5
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_every_two_slots_hold_every_two_kinds_of_members(count: int) -> None:
+    rows = [configuration.slots for configuration in vector_set.covering(count)]
+    assert len(rows) == vector_set.PRIME**2
+    every = set(product(campaigns.MEMBERS, repeat=2))
+    for i in range(count):
+        for j in range(i):
+            assert {(row[i], row[j]) for row in rows} == every
+
+
+def test_the_full_set_holds_all_that_the_quick_one_holds_of_decisions() -> None:
+    quick, full = (vector_set.encoded(vector_set.resolve_vectors(REPAIRED, size)) for size in ("quick", "full"))
+    assert set(quick) < set(full)
+    assert len(full) == len(set(full)) > 11_000
+
+
+def test_a_vector_without_a_pfs_or_with_a_foreign_focus_is_judged_alone_and_in_bulk(tmp_path: Path) -> None:
+    master = Slot(True, PfsType.MASTER, 7, 0)
+    strange = [
+        Configuration((master, ABSENT), None, None, 4),
+        Configuration((master, master), 2, FOREIGN, 4),
+        Configuration((), None, FOREIGN, 0),
+    ]
+    from hammer2_cluster.resolve import resolve
+
+    lines = [msgspec.json.encode(vector(it, resolve(*it, SEED))) for it in strange]
+    assert b'"p":"foreign"' in lines[1]
+    assert b'"F":"foreign"' in lines[2]
+    wrong = lines[2].replace(b'"F":"foreign"', b'"F":null')
+    file = tmp_path / "vectors.jsonl"
+    for times in (1, 300):
+        file.write_bytes(b"\n".join([*lines * times, wrong]) + b"\n")
+        found = checked(file)
+        assert (found["agreed"], found["diverged"]) == (3 * times, 1)
+        assert found["divergences"][0]["field"] == "focus"
+    assert "a chain that is no member" in called("check", file).stdout
+
+
+# ---- receipts
+
+
+def receipt_of(directory: Path) -> Receipt:
+    files = manifest_of(directory)["files"]
+    text = (directory / "manifest.json").read_bytes()
+    done = {file["name"]: Executed(file["records"] - 3, 0, {"more than 4 slots": 3}) for file in files}
+    return Receipt("my port 0.1", str(directory / "manifest.json"), hashlib.sha256(text).hexdigest(), done)
+
+
+def judged(receipt: Receipt, tmp_path: Path) -> dict[str, Any]:
+    file = tmp_path / "receipt.jsonl"
+    file.write_bytes(msgspec.json.encode(receipt) + b"\n")
+    jsonschema.validate(json.loads(file.read_text()), json.loads(text_of("receipt")))
+    return checked(file)
+
+
+def test_a_receipt_of_a_whole_run_agrees(directory: Path, tmp_path: Path) -> None:
+    assert judged(receipt_of(directory), tmp_path)["agreed"] == 1
+
+
+def test_nothing_is_green_with_something_missing_wrong_or_unexplained(directory: Path, tmp_path: Path) -> None:
+    name = FILES[2]
+    right = receipt_of(directory).executed[name].right
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"right": right - 1}, f"executed.{name}"),
+        ({"wrong": 1, "right": right - 1}, f"executed.{name}.wrong"),
+        ({"right": 0, "skipped": {"all": right + 3}}, f"executed.{name}.right"),
+        ({"skipped": {" ": 3}}, f"executed.{name}.skipped"),
+    ]
+    for changes, field in wrong:
+        receipt = receipt_of(directory)
+        receipt.executed[name] = msgspec.structs.replace(receipt.executed[name], **changes)
+        assert [it["field"] for it in judged(receipt, tmp_path)["divergences"]] == [field]
+    missing = receipt_of(directory)
+    del missing.executed[name]
+    assert judged(missing, tmp_path)["diverged"] == 1
+    extra = receipt_of(directory)
+    extra.executed["more.jsonl"] = Executed(1, 0, {})
+    assert judged(extra, tmp_path)["diverged"] == 1
+
+
+def test_a_receipt_against_another_manifest_differs(directory: Path, tmp_path: Path) -> None:
+    other = msgspec.structs.replace(receipt_of(directory), sha256="0" * 64)
+    assert [it["field"] for it in judged(other, tmp_path)["divergences"]] == ["sha256"]
+    nowhere = msgspec.structs.replace(receipt_of(directory), manifest="nowhere.json")
+    assert [it["field"] for it in judged(nowhere, tmp_path)["divergences"]] == ["manifest"]
+    assert "expected a manifest, got nowhere.json: No such file" in called("check", tmp_path / "receipt.jsonl").stdout
+
+
+def test_a_receipt_names_itself() -> None:
+    kind = kind_named("receipt")
+    assert kind.identify(Receipt("my port 0.1", "m", "0" * 64, {})) == "my port 0.1"
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    finished = called("vectors", "--out", tmp_path / "file" / "below")
+    assert finished.returncode == Status.BAD_INPUT
+    assert len(finished.stderr.splitlines()) == 1
