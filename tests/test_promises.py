@@ -7,7 +7,7 @@ from hammer2_cluster.control import Control
 from hammer2_cluster.device.device import ReadError
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.device.memory import MemoryDevice
-from hammer2_cluster.promises import read_promise, write_promise
+from hammer2_cluster.promises import begin_epoch, read_promise, write_promise
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.layout import PROMISE_OFFSET
 
@@ -59,3 +59,19 @@ def test_a_node_that_cannot_write_its_promise_has_not_promised() -> None:
     cluster.sim.settle()
     assert cluster.control.taken["Promise"] == 2
     assert set(cluster.failures.queue) == {1}
+
+
+def test_a_new_epoch_is_above_all_that_anybody_there_has_heard_of() -> None:
+    cluster = Cluster()
+    at_once(write_promise(cluster.devices[1], 7))
+    volumes = cluster.chains.volumes
+    assert at_once(begin_epoch([None, *volumes[1:]])) == 8 << 32
+    assert [at_once(read_promise(device)) for device in cluster.devices] == [0, 8, 8]
+    assert at_once(begin_epoch([volumes[0], None, volumes[2]])) == 9 << 32
+
+
+def test_who_cannot_promise_is_not_written() -> None:
+    cluster = Cluster()
+    cluster.devices[0].faults.append(Fault(Kind.WRITE_ERROR))
+    at_once(begin_epoch(cluster.chains.volumes))
+    assert [volume is not None and volume.failed is None for volume in cluster.chains.volumes] == [False, True, True]

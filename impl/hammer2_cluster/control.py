@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
+from hammer2_cluster.promises import EPOCH_BITS
 from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, INVARIANTS, SPACE
 from hammer2_spec.protocol.ranks import ranked
 from hammer2_spec.protocol.sessions import EPOCHS
@@ -28,8 +29,6 @@ from hammer2_spec.protocol.state import (
 )
 from hammer2_spec.transition_system import sentence
 
-EPOCH_BITS: Final = 32
-"""A tid on media is its session's epoch, and so many bits of sequence number."""
 STEPS: Final[dict[str, Callable[..., State | None]]] = {
     action.name: action.step for action in (*ACTIONS, BEGIN_AGAIN, *SPACE)
 }

@@ -49,6 +49,8 @@ class SynchronizationThread:
         self._failures: Final = failures
         self._patience: Final = patience
         self._is_over = False
+        self.has_given_up = False
+        """Whether it does nothing before something happens elsewhere."""
 
     def end(self) -> None:
         """Do nothing more once what is under way has come to an end."""
@@ -68,8 +70,9 @@ class SynchronizationThread:
             except (DeviceError, BadVolumeError, UnavailableError, TooLate) as error:
                 self.trouble, failed = str(error), failed + 1
                 if failed >= ATTEMPTS:
-                    before = self._what_happened()
+                    before, self.has_given_up = self._what_happened(), True
                     await self._on.wait(partial(self._is_news, before), f"another chance for node {self._target}")
+                    self.has_given_up = False
 
     def _what_happened(self) -> tuple[object, ...]:
         """What changes when there are new writes or sessions, or a node is there again."""

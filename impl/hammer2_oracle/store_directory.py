@@ -15,12 +15,14 @@ from typing import IO, Final
 from hammer2_cluster.device.device import BusyError, Device, DeviceError
 from hammer2_cluster.device.file import FileDevice
 from hammer2_cluster.outcomes import Fatal
+from hammer2_cluster.promises import begin_epoch
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.directory import FilesystemError, NotFoundError, UnavailableError, about, shown
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.members import Members, members_of
 from hammer2_cluster.store.volume_header import BadVolumeError
+from hammer2_oracle import store_failures
 from hammer2_oracle.options import complain
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER, PfsType
@@ -60,15 +62,21 @@ def members_in(directory: Path, *, must_write: bool) -> Iterator[Members]:
 
     must_write: False lets images take part that can only be read.
     """
+    paths = images(directory)
+    try:
+        failing = store_failures.kept(directory)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
     with ExitStack() as stack:
         devices: list[Device | None] = []
         why: list[str] = []
-        for path in images(directory):
+        for slot, path in enumerate(paths):
             devices.append(None)
             why.append("")
             try:
                 if path is not None:
-                    devices[-1] = stack.enter_context(closing(_device(path, must_write)))
+                    device = stack.enter_context(closing(_device(path, must_write)))
+                    devices[-1], why[-1] = store_failures.struck(device, failing.get(slot))
             except BusyError as error:
                 raise StoreError(str(error)) from None
             except DeviceError as error:
@@ -240,6 +248,8 @@ def changing(store: Store, filesystem: Filesystem) -> Iterator[None]:
     with interrupted("nothing was changed"):
         yield
     with interrupted(WHOLE):
+        if None in store.volumes:  # who knows what it has
+            filesystem.tid = max(filesystem.tid, store.run(begin_epoch(store.volumes)))
         store.run(filesystem.flush())
 
 

@@ -10,6 +10,7 @@ from hammer2_oracle.explanation import explain, quorum_tid
 from hammer2_oracle.resolve_report import access_in_words
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.store_directory import name_in_json
+from hammer2_oracle.store_failures import How
 from hammer2_spec.configuration import ABSENT, Configuration, Slot
 from hammer2_spec.notation import format_focus
 from hammer2_spec.semantics import Semantics
@@ -26,8 +27,8 @@ def configuration_of(nodes: list[NodeStatus]) -> Configuration:
     return Configuration(slots, newest.inode.pfs_nmasters if newest else 0, None, 0)
 
 
-def report(store: Store, semantics: Semantics, as_json: bool) -> None:
-    """Print the state of all nodes and the verdict about the root."""
+def report(store: Store, semantics: Semantics, as_json: bool, failing: dict[int, How]) -> None:
+    """Print the state of all nodes and the verdict about the root. failing: the nodes that were told to fail."""
     nodes, snapshots = store.status(), store.snapshots()
     configuration = configuration_of(nodes)
     explanation = explain(configuration, semantics)
@@ -39,11 +40,17 @@ def report(store: Store, semantics: Semantics, as_json: bool) -> None:
             "tid": node.root.mirror_tid if node.root else None,
             "counted": parts[n].counted,
             "state": node.trouble or parts[n].why,
+            "failing": failing[n].value if n in failing else None,
             "generation": node.generation,
             "size": node.size,
             "free": node.free,
         }
         for n, node in enumerate(nodes)
+    ]
+    queue = [
+        {"node": n, "point": "/", "why": row["state"]}
+        for n, row in enumerate(rows)
+        if nodes[n].root is None or (agreed.reached and row["tid"] != agreed.tid)
     ]
     if as_json:
         report = {
@@ -59,19 +66,24 @@ def report(store: Store, semantics: Semantics, as_json: bool) -> None:
             "focus": verdict.focus,
             "focus_why": focus_why,
             "error": verdict.error,
+            "queue": queue,
             "readable": bool(verdict.flags & CLUSTER_RDOK),
             "writable": bool(verdict.flags & CLUSTER_WROK),
         }
         click.echo(json.dumps(report))
         return
     screen = Screen()
+    width = max(6, *(len(str(row["tid"])) for row in rows))
     for n, node in enumerate(nodes):
         kind, tid = (rows[n]["type"] or "-", "-" if node.root is None else str(node.root.mirror_tid))
         space = f"{node.free / 2**20:.1f} of {node.size / 2**20:.1f} MiB free" if node.size else ""
-        line = f"node {n}  {kind:<8} tid {tid:<6} {space:<24} {rows[n]['state']}"
+        told = f" (told to fail: {failing[n].value})" if n in failing else ""
+        line = f"node {n}  {kind:<8} tid {tid:<{width}} {space:<24} {rows[n]['state']}{told}"
         screen.line(line, "" if parts[n].counted else "dim")
     screen.line(f"quorum    {explanation.quorum_why}")
     screen.line(f"focus     {format_focus(verdict.focus)}: {focus_why}", "bold")
     screen.line(f"access    {access_in_words(explanation)}")
+    waiting = ", ".join(f"node {entry['node']}" for entry in queue)
+    screen.line(f"queue     {f'{waiting}, from the root' if waiting else 'nothing to resynchronize'}")
     if snapshots:
         screen.line(f"snapshots {', '.join(printable(label) for label in snapshots)}")

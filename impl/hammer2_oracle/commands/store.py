@@ -201,12 +201,13 @@ def snapshot(semantics: Semantics, directory: Path, label: str, delete: bool) ->
 @click.pass_obj
 @a_store_command
 def status(semantics: Semantics, directory: Path, as_json: bool) -> Status:
-    """Show each node, and what they decide together: the quorum, the focus, and why."""
+    """Show each node, what they decide together: the quorum, the focus, and why; and who waits for resync."""
     from hammer2_oracle.store_directory import opened
+    from hammer2_oracle.store_failures import kept
     from hammer2_oracle.store_status import report
 
     with opened(directory, semantics, must_write=False) as cluster:
-        report(cluster, semantics, as_json)
+        report(cluster, semantics, as_json, kept(directory))
     return Status.AGREE
 
 
@@ -224,3 +225,6 @@ def fsck(directory: Path, as_json: bool) -> Status:
     else:
         show(nodes)
     return Status.DIFFER if any(node.problems for node in nodes) else Status.AGREE
+
+
+from hammer2_oracle import store_failure_commands  # noqa: E402, F401 - they are commands of the group above
