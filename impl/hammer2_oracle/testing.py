@@ -1,12 +1,19 @@
-"""Hypothesis strategies for whoever tests an implementation of the decision from Python.
+"""Hypothesis strategies and a state machine for whoever tests an implementation of the decision from Python.
 
 Small tids, few errors, types that mean something: wide ranges hide the interesting cases.
 """
 
-from hypothesis import strategies as st
+from typing import ClassVar
 
-from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot
-from hammer2_spec.semantics import Semantics
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from hammer2_cluster.resolve import resolve
+from hammer2_oracle.conform.rules import rules
+from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Outcome, Slot, Verdict
+from hammer2_spec.notation import draw as draw_slots
+from hammer2_spec.notation import format_nmasters
+from hammer2_spec.semantics import SEED, Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER, NMASTERS_MAX, TID_MAX, PfsType
 
 NEAR_TIDS = st.integers(0, 3)
@@ -40,6 +47,94 @@ def configurations(draw: st.DrawFn, max_slots: int = MAXCLUSTER) -> Configuratio
     prior = draw(st.sampled_from([None, FOREIGN, *(i for i, slot in enumerate(slots) if slot.present)]))
     flags = draw(st.one_of(st.sampled_from([0, 4, 0x3F04]), st.integers(0, 2**32 - 1)))
     return Configuration(slots, pfs_nmasters, prior, flags)
+
+
+def members() -> st.SearchStrategy[Slot]:
+    """Members of a cluster: mostly masters and slaves, at tids near each other."""
+    parts = st.one_of(st.sampled_from(MASTERS_AND_SLAVES), st.sampled_from(WITH_A_PART))
+    return st.builds(Slot, st.just(True), parts, st.one_of(NEAR_TIDS, NEAR_TIDS, EDGE_TIDS), errors())
+
+
+class DecisionMachine(RuleBasedStateMachine):
+    """The life of a cluster, whose members come, change and go, and which is resolved in between.
+
+    Subclass it with an adapter to your implementation, and give its ``TestCase`` to pytest or unittest:
+
+        class MyMachine(DecisionMachine):
+            def decide(self, configuration):
+                return Verdict(...)  # what your implementation answers
+
+        TestMine = MyMachine.TestCase
+    """
+
+    semantics: ClassVar[Semantics] = SEED
+    """What the implementation is judged by."""
+    where_it_asserts: ClassVar[bool] = True
+    """Whether it is asked there, too; False for one that ends its process as a kernel does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slots = [ABSENT] * MAXCLUSTER
+        self.pfs_nmasters: int | None = None
+        self.focus: int | None = None
+        self.flags = 0
+
+    def decide(self, configuration: Configuration) -> Verdict:
+        """What your implementation answers: to be written."""
+        raise NotImplementedError("a subclass answers here, with its implementation")
+
+    @initialize(configuration=configurations())
+    def begins(self, configuration: Configuration) -> None:
+        """Any cluster, with room for more members."""
+        slots, self.pfs_nmasters, self.focus, self.flags = configuration
+        self.slots = [*slots, *[ABSENT] * (MAXCLUSTER - len(slots))]
+
+    @rule(i=st.integers(0, MAXCLUSTER - 1), member=members(), resolved=st.booleans())
+    def comes(self, i: int, member: Slot, resolved: bool) -> None:
+        """A member comes, in the place of another if there is one."""
+        self.goes(i, resolved=False)
+        self.slots[i] = member
+        if resolved:
+            self.is_resolved()
+
+    @rule(i=st.integers(0, MAXCLUSTER - 1), resolved=st.booleans())
+    def goes(self, i: int, resolved: bool) -> None:
+        """A member goes; the focus may be left a chain that is no member."""
+        self.slots[i] = ABSENT
+        if self.focus == i:
+            self.focus = FOREIGN
+        if resolved:
+            self.is_resolved()
+
+    @rule(i=st.integers(0, MAXCLUSTER - 1), tid=NEAR_TIDS, error=errors(), resolved=st.booleans())
+    def changes(self, i: int, tid: int, error: int, resolved: bool) -> None:
+        """A member that is there is flushed, or gets an error, or loses it."""
+        if self.slots[i].present:
+            self.slots[i] = self.slots[i]._replace(tid=tid, error=error)
+        if resolved:
+            self.is_resolved()
+
+    @rule()
+    def is_resolved(self) -> None:
+        """The implementation decides as it should, and the cluster lives on with what it decided."""
+        configuration = Configuration(tuple(self.slots), self.pfs_nmasters, self.focus, self.flags)
+        expected = resolve(*configuration, self.semantics)
+        if expected.outcome != Outcome.OK and not self.where_it_asserts:
+            return
+        got = self.decide(configuration)
+        assert got == expected, differing(configuration, self.semantics, expected, got)  # noqa: S101 - what a test is
+        if got.outcome == Outcome.OK:
+            self.focus, self.flags = got.focus, got.flags
+
+
+def differing(configuration: Configuration, chosen: Semantics, expected: Verdict, got: Verdict) -> str:
+    """In what two verdicts differ, and which rules decide it."""
+    pairs = zip(Verdict._fields, expected, got, strict=True)
+    fields = [name for name, right, wrong in pairs if right != wrong]
+    marks = {"focus before": configuration.prior, "expected focus": expected.focus, "got focus": got.focus}
+    lines = [*draw_slots(configuration.slots, marks), format_nmasters(configuration.pfs_nmasters)]
+    lines += [f"{name}: expected {getattr(expected, name)}, got {getattr(got, name)}" for name in fields]
+    return "\n".join(["", *lines, *rules(configuration, chosen, fields, got)])
 
 
 def semantics() -> st.SearchStrategy[Semantics]:
