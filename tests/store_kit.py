@@ -1,6 +1,7 @@
 """What the tests of the store share: small clusters in memory, and what can be seen of one."""
 
 import itertools
+import random
 from collections.abc import Sequence
 
 from hammer2_cluster.device.device import Device
@@ -20,6 +21,11 @@ from hammer2_spec.vocabulary import KEY_MAX, BrefType, Lookup, PfsType, Resolve
 
 Tree = tuple[tuple[int, int, int, bytes, "Tree"], ...]
 """Below a block: key, keybits, type, what is in it but its table, and what is below it, without any indirect block."""
+
+
+Files = dict[bytes, bytes]
+SIZE = 1 << 19
+"""Of the devices of a small cluster, in bytes: the smallest there are."""
 
 
 class Ids:
@@ -111,3 +117,21 @@ def tree_of(volume: Volume, label: bytes = LABEL) -> Tree:
 
     tops = at_once(below(volume.super_root))
     return next(rows for _, _, _, data, rows in tops if InodeData.read(data.ljust(1024, b"\0")).name == label)
+
+
+def small_cluster(nodes: int) -> tuple[list[MemoryDevice], Files, Files]:
+    """Devices with a few files of every kind and a snapshot: what is in the filesystem, and in the snapshot."""
+    devices = memory(nodes, SIZE)
+    store = make(devices, radixes=[10] * nodes)
+    filesystem, chance, files = store.mount(), random.Random(7), Files()
+    for n in range(14):
+        files[b"f%d" % n] = chance.randbytes(chance.choice([5, 513, 3000, 20_000]))
+        put(store, filesystem, b"f%d" % n, files[b"f%d" % n])
+    store.run(filesystem.snapshot(b"then"))
+    then = dict(files)
+    for n in range(0, 14, 3):
+        files[b"f%d" % n] = chance.randbytes(1000)
+        put(store, filesystem, b"f%d" % n, files[b"f%d" % n])
+    store.run(filesystem.flush())
+    store.close()
+    return devices, files, then

@@ -104,6 +104,17 @@ def test_a_file_has_one_user_at_a_time(tmp_path: Path) -> None:
     FileDevice(tmp_path / "image").close()
 
 
+def test_a_file_that_cannot_be_locked_is_not_said_to_be_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(_file: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    FileDevice.make(tmp_path / "image", SIZE).close()
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(DeviceError, match="image: cannot be locked: No locks available") as caught:
+        FileDevice(tmp_path / "image")
+    assert not isinstance(caught.value, BusyError)
+
+
 def test_a_file_is_refused_in_one_line_when_it_is_missing_truncated_or_there_already(tmp_path: Path) -> None:
     path = tmp_path / "image"
     with pytest.raises(DeviceError, match="image: No such file or directory"):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from fastcrc import crc64
 from hypothesis import settings
-from tests.store_kit import content_of, make, memory, problems, put, reopen
+from tests.store_kit import SIZE, Files, content_of, make, memory, problems, put, reopen
 
 from hammer2_cluster.device.crash import (
     JournalingDevice,
@@ -30,14 +30,11 @@ from hammer2_cluster.store.flush import prepare
 from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.pfs import roots_of
 
-SIZE = 1 << 19
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
 """Under the profile ``fuzz``: more of everything."""
 SUBSETS_UP_TO = 6 if THOROUGH else 4
 """So many writes after a sync are lost in all combinations, more at random."""
 RANDOM_LOSSES = 16 if THOROUGH else 4
-
-Files = dict[bytes, bytes]
 
 
 class Workload(NamedTuple):

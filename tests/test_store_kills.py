@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from hypothesis import settings
+from tests.store_command_kit import COMMAND, good
 from tests.store_kit import content_of, problems, reopen
-from tests.test_store_command import COMMAND, good
 
 from hammer2_cluster.device.file import FileDevice
 

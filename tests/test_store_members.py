@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.store_kit import Ids, content_of, make, memory, put, reopen
-from tests.test_store_command import good, run
+from tests.store_command_kit import good, run
+from tests.store_kit import SIZE, Ids, content_of, make, memory, put, reopen
 
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.store.chains import at_once
@@ -13,8 +13,6 @@ from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.members import members_of
 from hammer2_cluster.store.volume_header import BadVolumeError
 from hammer2_spec.vocabulary import PfsType
-
-SIZE = 1 << 19
 
 
 def store_with(content: bytes, nodes: int = 3, ids: Ids | None = None) -> list[MemoryDevice]:

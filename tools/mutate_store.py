@@ -32,7 +32,15 @@ NEAREST = {
     "device": ("device", "device_waiting"),
     "parts": ("store_parts", "media_layout"),
     "chains": ("chain_layer", "stored_beside_model"),
-    "files": ("store_members", "store_model", "store_damage", "store_crash", "store_command"),
+    "files": (
+        "store_members",
+        "store_fsck",
+        "store_model",
+        "store_trouble",
+        "store_damage",
+        "store_command",
+        "store_crash",
+    ),
 }
 """Which tests look at what, the quick ones first."""
 PARTS = ("block_table", "blockref", "check_codes", "freemap", "inode_data", "layout", "locks", "volume_header")
