@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.test_store_command import good, refused, run
+from tests.store_command_kit import good, refused, run
 
 from hammer2_oracle.store_failures import FILE
 
