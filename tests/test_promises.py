@@ -75,3 +75,17 @@ def test_who_cannot_promise_is_not_written() -> None:
     cluster.devices[0].faults.append(Fault(Kind.WRITE_ERROR))
     at_once(begin_epoch(cluster.chains.volumes))
     assert [volume is not None and volume.failed is None for volume in cluster.chains.volumes] == [False, True, True]
+
+
+def test_a_node_whose_promise_cannot_be_read_does_not_stop_the_others() -> None:
+    cluster = Cluster(5)
+    at_once(write_promise(cluster.devices[1].below, 7))
+    content = bytearray(at_once(cluster.devices[1].below.read(PROMISE_OFFSET, 1024)))
+    content[9] ^= 1
+    at_once(cluster.devices[1].below.write(PROMISE_OFFSET, content))
+    volumes = list(cluster.chains.volumes)
+    begun = at_once(begin_epoch([None, *volumes[1:]]))
+    assert [volume is not None and bool(volume.failed) for volume in volumes] == [False, True, False, False, False]
+    promised = [at_once(read_promise(device.below)) << 32 for device in cluster.devices[2:]]
+    assert promised == [begun] * 3
+    assert at_once(cluster.devices[1].below.read(PROMISE_OFFSET, 1024)) == content

@@ -40,16 +40,20 @@ async def write_promise(device: Device, epoch: int) -> None:
 async def begin_epoch(volumes: Sequence[Volume | None]) -> int:
     """Let all volumes that are there promise an epoch that none of them has heard of; the tid that it begins with.
 
-    So whoever is not there may have any tid of an earlier session, and none of it is used again. A volume that cannot
-    be written has failed.
+    So whoever is not there may have any tid of an earlier session, and none of it is used again. A volume whose promise
+    cannot be read or written has failed.
     """
     there = [volume for volume in volumes if volume is not None and volume.failed is None]
     highest = 0
     for volume in there:
-        highest = max(highest, await read_promise(volume.device), volume.highest_tid >> EPOCH_BITS)
+        try:
+            highest = max(highest, await read_promise(volume.device), volume.highest_tid >> EPOCH_BITS)
+        except ReadError as error:
+            volume.fail(error)
     for volume in there:
         try:
-            await write_promise(volume.device, highest + 1)
+            if volume.failed is None:
+                await write_promise(volume.device, highest + 1)
         except WriteError as error:
             volume.fail(error)
     return highest + 1 << EPOCH_BITS
