@@ -213,18 +213,18 @@ class Filesystem:
                 self._journal.begin(i, 0)
 
     def _fail_who_missed_something(self) -> None:
-        """A member that has not done what a majority of the masters did is not written: its tid would be a lie.
+        """A member that has not done what most of the masters did is not written: its tid would be a lie.
 
-        Raises UnavailableError if there is no such majority.
+        Raises UnavailableError if those are no majority.
         """
         if self._journal is None:
             return
         did = {i: self._journal.digest(i) for i, chain in self._root.members() if own(chain).volume.failed is None}
         votes = Counter(digest for i, digest in did.items() if self.pmp.pfs_types[i] == PfsType.MASTER)
-        decided, agree = votes.most_common(1)[0] if votes else (NOTHING, 0)
+        decided = max(votes, key=votes.__getitem__, default=NOTHING)
         for i, digest in did.items():
             waits = digest == NOTHING and self.pmp.pfs_types[i] not in WRITABLE_TYPES  # to be resynchronized
-            if agree < self._needed() or (digest != decided and not waits):
+            if digest != decided and not waits:
                 volume = own(deref(self._root.array[i].chain)).volume
                 volume.fail(ReadError(volume.unreadable or "it has not done the same as the other nodes"))
         self._must_be_written(self._root)
