@@ -11,6 +11,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from tests.store_command_kit import COMMAND, good
 from tests.store_kit import content_of, problems, reopen
@@ -26,6 +27,7 @@ PROCESSES.set_forkserver_preload([__name__])
 """Each process begins with everything imported."""
 
 
+@pytest.mark.timeout(KILLS * 5)
 def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     """A process puts files one by one and says so on a pipe around each flush; SIGKILL comes at a random moment."""
     chance = random.Random(20150330)
