@@ -5,11 +5,12 @@ import inspect
 
 import pytest
 
-from hammer2_proofs.explorer import teeth
+from hammer2_proofs.explorer import equivalents, folding, teeth
+from hammer2_proofs.explorer.dialect.terms import NotInDialect
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.search import search
-from hammer2_proofs.mutants import mutate
-from hammer2_spec.protocol import failures, resynchronization, state, writing
+from hammer2_proofs.mutants import Mutant, mutate
+from hammer2_spec.protocol import failures, resynchronization, sessions, state, writing
 
 MEDIA = "every majority of intact media yields what was acknowledged"
 
@@ -48,11 +49,68 @@ def test_a_mutant_of_what_sentences_use_too_does_not_change_the_sentences() -> N
 
 
 def test_what_only_the_lack_of_an_ingredient_runs_is_left_out() -> None:
-    text = inspect.getsource(resynchronization)
-    whole = ast.unparse(teeth.folded(text, "sync_begin"))
+    whole = ast.unparse(folding.folded(inspect.getsource(resynchronization.sync_begin)))
     for absent in ("torn", "m.promise", "m.never_lower", "m.keep_old_version"):
         assert absent not in whole
     assert "tid < node.durable_tid" in whole
+
+
+@pytest.mark.parametrize(
+    ("function", "old", "new", "same"),
+    [
+        (writing.write_fail, " or not fault_possible(m, s)", "", True),
+        (sessions.may_elect, "s.elections >= m.elections", "s.elections > m.elections", True),
+        (resynchronization.sync_begin, "m.promise and ", "", True),
+        (writing.can_begin, "m.exclusive_pass and ", "", True),
+        (writing.write_fail, "not deliverable", "deliverable", False),
+        (writing.can_begin, "client.phase != Phase.READY", "False", False),
+    ],
+)
+def test_bounds_and_absent_ingredients_make_no_mutant(function: object, old: str, new: str, same: bool) -> None:
+    text = inspect.getsource(function)  # type: ignore[arg-type]  # a function
+    assert text.count(old) == 1
+    assert (folding.shape(text) == folding.shape(text.replace(old, new))) == same
+
+
+def test_a_variant_that_reaches_its_end_does_not_go_on_in_another() -> None:
+    model = teeth.EXPLORATIONS[0].model
+    endless = changed(writing.acknowledge, "return s._replace(known=s.known | client.content)", "pass")
+    with pytest.raises(NotInDialect, match="a guard after a change"):
+        Kernels(model, {writing.acknowledge: {1: endless}})
+    silent = changed(failures.reconnect, "if node.connected:\n        return None", "return None")
+    del silent.body[2:]
+    kernels = Kernels(model, {failures.reconnect: {1: silent}})
+    kernels.load(keep=False).choose(1)
+    assert search(model, symmetry=True, kernels=kernels).actions["Reconnect"] == 0
+
+
+@pytest.fixture(scope="module")
+def mutants() -> tuple[Mutant, ...]:
+    return mutate(failures).mutants
+
+
+@pytest.mark.parametrize(
+    ("became", "proved"),
+    [
+        ("`node.cut >> c & 1 == 0` became `node.cut >> c & 1 <= 0`", True),
+        ("`node.cut >> c & 1 == 0` became `node.cut >> c & 1 != 0`", False),
+    ],
+)
+def test_a_mutant_is_equivalent_only_if_that_is_proved(mutants: tuple[Mutant, ...], became: str, proved: bool) -> None:
+    [found] = [mutant for mutant in mutants if mutant.function == "heal" and mutant.description.endswith(became)]
+    assert equivalents.proved_equivalent(found, failures.heal) == proved
+
+
+def fate(mutants: tuple[Mutant, ...], verdict: str) -> teeth.Fate:
+    return teeth.Fate(mutants[0], failures.crash, changed(failures.crash, "i: int", "i: int"), verdict)
+
+
+def test_only_what_a_sentence_notices_raises_the_score(mutants: tuple[Mutant, ...]) -> None:
+    tally = teeth.Tally()
+    for verdict in ("invariant: x", "never: x", "counts: x", "", "equivalent: proved", "refused: x"):
+        tally.add(fate(mutants, verdict))
+    assert (tally.noticed, tally.judged, tally.percent) == (2, 5, 40.0)
+    assert teeth.LEAST_PERCENT >= 70
 
 
 @pytest.mark.parametrize(
@@ -63,8 +121,10 @@ def test_what_only_the_lack_of_an_ingredient_runs_is_left_out() -> None:
         ("", "overflow: a field left its range", "overflow: a field left its range"),
     ],
 )
-def test_a_mutant_keeps_the_best_that_was_said_of_it(first: str, second: str, kept: str) -> None:
-    fate = teeth.Fate(next(iter(mutate(failures).mutants)), failures.crash, changed(failures.crash, "i: int", "i: int"))
-    fate.learn(first)
-    fate.learn(second)
-    assert fate.verdict == kept
+def test_a_mutant_keeps_the_best_that_was_said_of_it(
+    mutants: tuple[Mutant, ...], first: str, second: str, kept: str
+) -> None:
+    one = fate(mutants, "")
+    one.learn(first)
+    one.learn(second)
+    assert one.verdict == kept

@@ -82,7 +82,7 @@ DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol-decisions", ("python", "-m", "hammer2_proofs.protocol_decisions"), 300),
     Step("protocol-proofs", ("hammer2-cluster", "prove", "protocol"), 150),
     Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 1800),
-    Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "400", "--seed", "1"), 1200),
+    Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "120", "--seed", "1"), 300),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),

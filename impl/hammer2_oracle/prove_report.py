@@ -17,7 +17,7 @@ from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status, worst
 from hammer2_proofs.obligations import Obligation, Result, Solver, script
 from hammer2_proofs.obligations import Status as Answer
-from hammer2_proofs.proving import Question, Tally, questions
+from hammer2_proofs.proving import NOT_PROVED, Question, Tally, questions
 from hammer2_proofs.values import negation
 from hammer2_spec.semantics import REPAIRED, Semantics, describe
 
@@ -61,6 +61,9 @@ def prove(
     if as_json:
         click.echo(json.dumps(_as_json(tally, semantics, decision, status) | {"reproduce": again}))
         return status
+    for family, rest in NOT_PROVED.items():
+        if any(it.name.startswith(f"{family}: ") for it in asked):
+            screen.line(f"{family}: {rest}")
     screen.line(tally.sentence, "bold red" if status else "bold green")
     if again:
         screen.line(f"Reproduce with: {again}")

@@ -16,12 +16,7 @@ from hammer2_proofs.lift import Lifter
 from hammer2_proofs.obligations import NotReproduced, Obligation, Read
 from hammer2_proofs.values import Bits, Optional, Truth, conjunction, disjunction, negation
 from hammer2_spec.protocol import invariants, model
-from hammer2_spec.protocol.inductive import (
-    CONSEQUENCES,
-    INDUCTIVE,
-    no_promise_is_taken_back,
-    the_tid_on_media_never_falls,
-)
+from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
 from hammer2_spec.protocol.state import UNLIMITED, Client, Node, Phase, Setup, State, Sync
 from hammer2_spec.transition_system import Action, StepInvariant, sentence
 
@@ -51,10 +46,22 @@ ACTIONS: Final = tuple(
     if action.name != "BeginReplacement"  # nothing is lost, so nothing is replaced
 )
 STEPS: Final = (
-    StepInvariant(the_tid_on_media_never_falls),
-    StepInvariant(no_promise_is_taken_back),
+    *model.STRENGTHENING_STEPS,
     StepInvariant(invariants.the_media_of_a_write_disabled_node_stays, exempt=("Restamp", "SyncBegin", "SyncFinish")),
 )
+PROVED: Final = {*INDUCTIVE, *CONSEQUENCES, *(step.holds for step in STEPS)}
+CHECKED: Final[tuple[Callable[..., bool], ...]] = (
+    *model.INVARIANTS,
+    *model.TWO_CLIENTS,
+    *model.IN_PARTS,
+    *(s.holds for s in model.STEP_INVARIANTS),
+)
+ONLY_EXPLORED: Final = (
+    *(sentence(judged) for judged in CHECKED if judged not in PROVED),
+    "progress",
+    "and all of it where media is lost",
+)
+"""What of the protocol rests on exploration, within bounds, and on no proof."""
 CONTENT_BITS: Final = WRITES + 2
 
 # ---------------------------------------------------------------- any state

@@ -52,6 +52,7 @@ PROTOCOL_SWITCHES = {
     "stay-away": "disconnected nodes may stay away; then the others are to be synchronized, if they are a majority",
     "history": "remember that there was no quorum",
     "operations": "the goal of progress is that operations complete",
+    "strengthened": "check, too, the sentences that make the invariants inductive (`prove protocol`)",
     "split-views": "of two clients, one does not reach the last master, the other not the first: a partition",
     **{f"without-{name}": f"take away: {why}" for name, why in WHY.items()},
 }
@@ -87,6 +88,7 @@ def _protocol(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[Any,
         warm="cold" not in switches,
         soft_masters=bounds["soft_masters"],
         operations="operations" in switches,
+        strengthened="strengthened" in switches,
     )
 
 

@@ -1,10 +1,12 @@
 """The protocol's guards and updates, changed mechanically: does an invariant, a progress property or a witness notice?
 
-    python -m hammer2_proofs.explorer.teeth [--sample N] [--seed S]
+    python -m hammer2_proofs.explorer.teeth [--sample N] [--seed S] [--least PERCENT]
 
 A mutant that is only refused by a field's range, or only changes the counts, is reported apart: pinned counts would
-notice it, but they do not say what is wrong. A mutant that leaves all counts and the hash as they are has survived.
-A mutant of what only a protocol without some ingredient runs is none: it is the same text once the ingredients are in.
+notice it, but they do not say what is wrong. A mutant that leaves all counts and the hash as they are has survived,
+unless z3 proves it to be no other protocol (three masters, two clients, where no media is lost). What is no mutant of
+the protocol is left out before: a change of what only a protocol without some ingredient runs, or of what only keeps
+the exploration within its bounds. A text outside the dialect never runs.
 
 Compiling takes longer than exploring, so many mutants share their kernels; a switch there says which of them runs.
 """
@@ -15,13 +17,18 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
+from inspect import isfunction
 from itertools import islice
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from hammer2_proofs.explorer.dialect.terms import NotInDialect
+from hammer2_proofs.explorer.equivalents import proved_equivalent
+from hammer2_proofs.explorer.folding import called, folded, shape
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.layout import FieldOverflow
 from hammer2_proofs.explorer.models import build
@@ -30,38 +37,77 @@ from hammer2_proofs.explorer.search import MEBIBYTE, Found, search
 from hammer2_proofs.mutants import Mutant, mutate
 from hammer2_spec.protocol import failures as failing
 from hammer2_spec.protocol import reading, resynchronization, sessions, state, writing
-from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED
+from hammer2_spec.protocol.state import UNLIMITED
 from hammer2_spec.transition_system import Model
 
-MODULES = (sessions, writing, failing, resynchronization, reading, state)
-BATCH = 80
+MODULES: Final = (sessions, writing, failing, resynchronization, reading, state)
+BATCH: Final = 150
 """So many mutants in one kernel."""
-MORE = 3
+MOST_STATES: Final = 3
 """A mutant may reach so many times the states of the protocol, then it is enough."""
-BOUNDS_ONLY = ("fault_possible", "few_epochs", "epochs_in_use", "after_fault")
-"""Functions that only count what the bounds allow; they are no part of the protocol."""
-STRONG = ("invariant", "progress", "never")
-NOTICED, WEAK, SURVIVED = "noticed", "weak", "survived"
+NO_PART: Final = (
+    *("fault_possible", "few_epochs", "epochs_in_use", "after_fault"),
+    *("no_quorum_is_connected", "_remembered"),
+)
+"""Functions that only count what the bounds allow, or remember something for a witness."""
+STRONG: Final = ("invariant", "progress", "never")
+EQUIVALENT: Final = "equivalent"
+REFUSED: Final = "refused"
+SURVIVED: Final = "survived"
+SETTLED: Final = (*STRONG, EQUIVALENT, REFUSED)
+LEAST_PERCENT: Final = 70
+"""Fewer noticed by a sentence, and the sentences have lost their teeth."""
 
 Function = Callable[..., object]
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """One exploration that mutants are run through."""
+    """One exploration that mutants are run through; ``live``: with progress, which needs every node for itself."""
 
     model: Model[Any, Any]
     live: bool = False
 
+    @cached_property
+    def used(self) -> frozenset[Function]:
+        """The functions that its actions run."""
+        return frozenset(Kernels(self.model).functions)
 
-SMALL = {"writes": 1, "elections": 1, "faults": 1}
-EXPLORATIONS = (
-    Bounds(build("protocol", {**SMALL, "clients": 2}, frozenset())),
-    Bounds(build("protocol", {**SMALL, "elections": 2}, frozenset({"reader"}))),
-    Bounds(build("protocol", {**SMALL, "slaves": 1}, frozenset())),
-    Bounds(build("protocol", {**SMALL, "elections": UNLIMITED}, frozenset({"endless"})), live=True),
-    Bounds(build("protocol", {**SMALL, "clients": 2, "elections": 2}, frozenset({"split-views"}))),
-    Bounds(build("protocol", {**SMALL, "clients": 2, "elections": 2}, frozenset())),
+    def found(self, kernels: Kernels, memory: int) -> Found:
+        """Explore what the kernels' machine is set to."""
+        return search(self.model, symmetry=not self.live, kernels=kernels, memory=memory)
+
+
+def _safe(*switches: str, **limits: int) -> Bounds:
+    bounds = {"writes": 1, "elections": 1, "faults": 1, **limits}
+    return Bounds(build("protocol", bounds, frozenset({"strengthened", *switches})))
+
+
+def _live(*switches: str, **limits: int) -> Bounds:
+    bounds = {"writes": 1, "elections": UNLIMITED, "faults": 1, "losses": 0, **limits}
+    return Bounds(build("protocol", bounds, frozenset(switches)), live=True)
+
+
+EXPLORATIONS: Final = (
+    _safe(writes=2),
+    _safe(faults=UNLIMITED, losses=0),
+    _safe(masters=2, slaves=1, faults=2),
+    _safe("history", faults=3, losses=0),
+    _safe("space"),
+    _safe("late-finish", elections=2),
+    _safe("partitions", clients=2, losses=0),
+    _live("space", faults=2, fault_epochs=2),
+    _live("partitions", faults=2, fault_epochs=2),
+    _live("stay-away", losses=1),
+    _live("operations", losses=1),
+    _live(masters=2, clients=2, fault_epochs=2),
+    _safe(slaves=1),
+    _safe(clients=2),
+    _safe("reader", elections=2),
+    _safe(writes=2, elections=2, faults=2),
+    _safe("split-views", clients=2, elections=2),
+    _live("endless", losses=1),
+    _safe(clients=2, elections=2, losses=0),
 )
 """From quick to slow; a mutant goes no further than to the first that notices it."""
 
@@ -77,99 +123,71 @@ class Fate:
 
     @property
     def settled(self) -> bool:
-        """Whether something has noticed it that says what is wrong."""
-        return self.verdict.startswith(STRONG)
+        """Whether nothing more is to be asked: it was noticed by a sentence, or is no mutant."""
+        return self.verdict.startswith(SETTLED)
 
     def learn(self, verdict: str) -> None:
         """Keep the better of two verdicts."""
-        if verdict.startswith(STRONG) or not self.verdict:
+        if verdict.startswith(SETTLED) or not self.verdict:
             self.verdict = verdict
 
 
-class _Folded(ast.NodeTransformer):
-    """The text of a function once all ingredients are in: what only the lack of one needs is left out."""
+@dataclass(frozen=True)
+class Text:
+    """The text of a module, and where its functions are."""
 
-    def __init__(self) -> None:
-        self.known: dict[str, ast.Constant] = {}
+    module: ModuleType
+    lines: list[str]
+    places: dict[str, tuple[int, int]]
 
-    def visit_Assign(self, node: ast.Assign) -> ast.stmt | None:
-        """A name for what is known needs no statement."""
-        self.generic_visit(node)
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=bool()) as known):
-                self.known[name] = known
-                return None
-        return node
+    @classmethod
+    def of(cls, module: ModuleType) -> "Text":
+        """Read it."""
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
+        functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+        places = {node.name: (node.lineno - 1, node.end_lineno or 0) for node in functions}
+        return cls(module, text.splitlines(keepends=True), places)
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        """What a name is known to stand for."""
-        return self.known.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """A switch is true."""
-        if isinstance(node.value, ast.Name) and node.value.id == "m" and node.attr in INGREDIENTS:
-            return ast.Constant(True)
-        self.generic_visit(node)
-        return node
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        """Not of a known operand is known."""
-        self.generic_visit(node)
-        if isinstance(node.op, ast.Not) and isinstance(node.operand, ast.Constant):
-            return ast.Constant(not node.operand.value)
-        return node
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        """What decides, and what makes no difference. Expressions of the dialect have no effects."""
-        self.generic_visit(node)
-        decides = isinstance(node.op, ast.Or)
-        values = [v for v in node.values if not (isinstance(v, ast.Constant) and v.value is not decides)]
-        if any(isinstance(value, ast.Constant) for value in values):
-            return ast.Constant(decides)
-        if not values:
-            return ast.Constant(not decides)
-        return values[0] if len(values) == 1 else ast.BoolOp(node.op, values)
-
-    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
-        """Only the branch that is taken."""
-        self.generic_visit(node)
-        if isinstance(node.test, ast.Constant):
-            return node.body if node.test.value else node.orelse
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        """Nothing after the first certain return."""
-        self.generic_visit(node)
-        ends = [number for number, statement in enumerate(node.body) if isinstance(statement, ast.Return)]
-        node.body = node.body[: ends[0] + 1] if ends else node.body
-        return node
+    def function(self, name: str, mutant: Mutant | None = None) -> str:
+        """The text of one function, or what a mutant, which differs nowhere else, made of it."""
+        lines = mutant.text.splitlines(keepends=True) if mutant else self.lines
+        first, last = self.places[name]
+        return "".join(lines[first : last + len(lines) - len(self.lines)])
 
 
-def folded(text: str, name: str) -> ast.FunctionDef:
-    """The function of this name in the text of a file, all ingredients in."""
-    tree = ast.parse(text)
-    found = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
-    return ast.fix_missing_locations(_Folded().visit(found))  # type: ignore[no-any-return]  # a function stays one
+@cache
+def run_by_actions() -> frozenset[Function]:
+    """The functions that actions run once all ingredients are in, besides those that are no part of the protocol."""
+    texts = {module.__name__: Text.of(module) for module in MODULES}
+    waiting = [action.step for bounds in EXPLORATIONS for action in bounds.model.actions]
+    seen: set[Function] = set()
+    while waiting:
+        function = waiting.pop()
+        if function in seen or function.__module__ not in texts or function.__name__ in NO_PART:
+            continue
+        seen.add(function)
+        tree = folded(texts[function.__module__].function(function.__name__))
+        known = function.__globals__
+        waiting.extend(known[name] for name in called(tree) if isfunction(known.get(name)))
+    return frozenset(seen)
 
 
-def mutants_of(module: ModuleType, seen: set[str]) -> Iterator[Fate]:
-    """The mutants of a module that differ from it, and from each other, once all ingredients are in."""
-    with open(str(module.__file__), encoding="utf-8") as file:  # noqa: PTH123  # a module's own text
-        text = file.read()
+def mutants_of(module: ModuleType) -> Iterator[Fate]:
+    """The mutants of a module that are others than it, and than each other, for the protocol that has everything."""
+    text = Text.of(module)
+    seen = {name + shape(text.function(name)) for name in text.places}
     for mutant in mutate(module).mutants:
-        tree = folded(mutant.text, mutant.function)
-        shape = mutant.function + ast.dump(tree)
-        seen.add(mutant.function + ast.dump(folded(text, mutant.function)))
-        if shape not in seen:
-            seen.add(shape)
-            yield Fate(mutant, getattr(module, mutant.function), tree)
+        changed = text.function(mutant.function, mutant)
+        same = mutant.function + shape(changed)
+        function = getattr(module, mutant.function)
+        if same not in seen and function in run_by_actions():
+            seen.add(same)
+            yield Fate(mutant, function, folded(changed))
 
 
 def everything() -> list[Fate]:
-    """All mutants of functions that some exploration runs."""
-    seen: set[str] = set()
-    run = {function for bounds in EXPLORATIONS for function in used(bounds) if function.__name__ not in BOUNDS_ONLY}
-    return [fate for module in MODULES for fate in mutants_of(module, seen) if fate.function in run]
+    """All mutants."""
+    return [fate for module in MODULES for fate in mutants_of(module)]
 
 
 def kernels_of(model: Model[Any, Any], fates: Sequence[Fate]) -> tuple[Kernels, list[Fate]]:
@@ -179,9 +197,9 @@ def kernels_of(model: Model[Any, Any], fates: Sequence[Fate]) -> tuple[Kernels, 
         for number, fate in enumerate(fates, start=1):
             variants.setdefault(fate.function, {})[number] = fate.tree
         return Kernels(model, variants), list(fates)
-    except NotInDialect:
+    except NotInDialect as reason:
         if len(fates) == 1:
-            fates[0].learn("dialect: refused before it runs")
+            fates[0].learn(f"{REFUSED}: {reason}")
             return Kernels(model), []
     halves = [kernels_of(model, part)[1] for part in (fates[: len(fates) // 2], fates[len(fates) // 2 :])]
     return kernels_of(model, halves[0] + halves[1])
@@ -189,9 +207,9 @@ def kernels_of(model: Model[Any, Any], fates: Sequence[Fate]) -> tuple[Kernels, 
 
 def verdict_on(bounds: Bounds, kernels: Kernels, base: Found) -> str:
     """Who notices the mutant that is chosen now: "" if nobody does, "counts" if only they differ."""
-    memory = MORE * base.states * 100
+    each = 8 * base.layout.words + 4 + 20  # bytes, with the table just doubled
     try:
-        found = search(bounds.model, symmetry=not bounds.live, kernels=kernels, memory=memory)
+        found = bounds.found(kernels, MOST_STATES * base.states * each + MEBIBYTE)
     except FieldOverflow:
         return "overflow: a field left its range"
     for name in (*found.broken, *found.stepped):
@@ -214,27 +232,25 @@ def judge(fates: Sequence[Fate]) -> Iterator[Fate]:
     while part := list(islice(queue, BATCH)):
         alive = part
         for bounds in EXPLORATIONS:
-            kernels, numbered = kernels_of(bounds.model, [fate for fate in alive if fate.function in used(bounds)])
+            kernels, numbered = kernels_of(bounds.model, [fate for fate in alive if fate.function in bounds.used])
             if not numbered:
                 continue
             machine = kernels.load(keep=False)
             machine.choose(0)
-            base = search(bounds.model, symmetry=not bounds.live, kernels=kernels, memory=1024 * MEBIBYTE)
+            base = bounds.found(kernels, 1024 * MEBIBYTE)
             for number, fate in enumerate(numbered, start=1):
                 machine.choose(number)
                 fate.learn(verdict_on(bounds, kernels, base))
             alive = [fate for fate in alive if not fate.settled]
-        yield from part
-
-
-def used(bounds: Bounds) -> set[Function]:
-    """The functions that an exploration's actions run."""
-    return set(Kernels(bounds.model).functions)
+        for fate in part:
+            if not fate.verdict and proved_equivalent(fate.mutant, fate.function):
+                fate.learn(f"{EQUIVALENT}: proved where no media is lost")
+            yield fate
 
 
 @dataclass
 class Tally:
-    """How many mutants ended how, and which ones nothing noticed that says what is wrong."""
+    """How many mutants ended how, and which ones no sentence noticed."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     unnoticed: list[Fate] = field(default_factory=list)
@@ -242,19 +258,30 @@ class Tally:
     def add(self, fate: Fate) -> None:
         """Count one more."""
         self.verdicts[fate.verdict.partition(":")[0] or SURVIVED] += 1
-        if not fate.settled:
+        if not fate.verdict.startswith(STRONG):
             self.unnoticed.append(fate)
 
     @property
-    def strong(self) -> int:
+    def judged(self) -> int:
+        """How many there were, besides those that are outside the dialect."""
+        return self.verdicts.total() - self.verdicts[REFUSED]
+
+    @property
+    def noticed(self) -> int:
         """How many were noticed by a sentence."""
         return sum(self.verdicts[name] for name in STRONG)
+
+    @property
+    def percent(self) -> float:
+        """How many of a hundred."""
+        return 100 * self.noticed / self.judged if self.judged else 0.0
 
 
 @click.command()
 @click.option("--sample", type=click.IntRange(1), default=None, help="So many, drawn at random.")
 @click.option("--seed", type=int, default=None, help="Where the draw begins.")
-def main(sample: int | None, seed: int | None) -> None:
+@click.option("--least", type=click.FloatRange(0, 100), default=LEAST_PERCENT, show_default=True, help="Percent.")
+def main(sample: int | None, seed: int | None, least: float) -> None:
     """Run the mutants; exit status 1 if too few are noticed, 3 if it was interrupted."""
     fates = everything()
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
@@ -268,14 +295,14 @@ def main(sample: int | None, seed: int | None) -> None:
         print("interrupted")
     for fate in sorted(tally.unnoticed, key=lambda fate: fate.verdict):
         print(f"  {fate.verdict or SURVIVED} <- {fate.mutant.function}: {fate.mutant.description}")
-    many = tally.verdicts.total()
     print(", ".join(f"{count} {name}" for name, count in tally.verdicts.most_common()))
-    weaker = many - tally.strong - tally.verdicts[SURVIVED]
+    no_other, nothing = tally.verdicts[EQUIVALENT], tally.verdicts[SURVIVED]
+    weaker = tally.judged - tally.noticed - no_other - nothing
     print(
-        f"{tally.strong} of {many} mutants noticed by a sentence, {weaker} more by a count, a range or the dialect, "
-        f"{tally.verdicts[SURVIVED]} by nothing"
+        f"{tally.noticed} of {tally.judged} mutants noticed by a sentence ({tally.percent:.0f}%, {least:.0f}% wanted), "
+        f"{weaker} more by a count or a range, {no_other} proved to be no other protocol, {nothing} noticed by nothing"
     )
-    sys.exit(3 if many < len(chosen) else 0)
+    sys.exit(3 if tally.verdicts.total() < len(chosen) else int(tally.percent < least))
 
 
 if __name__ == "__main__":

@@ -30,11 +30,23 @@ def with_variants(tree: ast.FunctionDef, variants: Mapping[int, ast.FunctionDef]
     choices: list[ast.stmt] = []
     for number, variant in variants.items():
         chosen = ast.Compare(ast.Name(CHOICE, ast.Load()), [ast.Eq()], [ast.Constant(number)])
-        choices.append(ast.If(chosen, variant.body, []))
+        # One that reaches its end gives None, as in Python; it must not go on in the text of another.
+        end = [] if ends(variant.body) else [ast.Return(ast.Constant(None))]
+        choices.append(ast.If(chosen, [*variant.body, *end], []))
     if not choices:
         return tree
     whole = ast.FunctionDef(tree.name, tree.args, [*choices, *tree.body], [], tree.returns)
     return ast.fix_missing_locations(ast.copy_location(whole, tree))
+
+
+def ends(body: list[ast.stmt]) -> bool:
+    """Whether statements surely end in a return."""
+    match body[-1:]:
+        case [ast.Return()]:
+            return True
+        case [ast.If(body=then, orelse=[_, *_] as orelse)]:
+            return ends(then) and ends(orelse)
+    return False
 
 
 class Translator(Statements):

@@ -91,6 +91,9 @@ DEEP = (
     protocol("the quorum is lost and regained", (3, 0, 1), (1, 2, 2), "history"),
     protocol("media is lost a second time", (3, 0, 1), (1, 2, 2), losses=2),
     protocol("a soft master", (3, 0, 1), (1, 2, 2), soft_masters=1),
+    protocol("the sentences of the induction", (3, 0, 2), (1, 2, 1), "strengthened"),
+    progress("progress, two clients", (2, 0, 2), 2, fault_epochs=3, losses=0),
+    progress("progress, two clients, endless writes", (2, 0, 2), 1, "endless", fault_epochs=2, losses=0),
     progress("progress, nodes stay away", (3, 0, 1), 1, "stay-away"),
     progress("operations complete", (3, 0, 1), 1, "operations"),
     # With 8 GiB this one comes to 153,376,024 states and depth 42 in 191 CPU-seconds, and nothing is broken.

@@ -4,6 +4,8 @@ They strengthen ``a tid has one content`` so far that it is inductive, where no 
 sentence holds in every state up to some bounds, these need no bounds (``hammer2-cluster prove protocol``).
 """
 
+from collections.abc import Callable
+
 from hammer2_spec.protocol.invariants import (
     a_mixture_of_versions_never_looks_synchronized,
     a_node_declared_synchronized_is,
@@ -19,6 +21,7 @@ from hammer2_spec.protocol.state import (
     Phase,
     Setup,
     State,
+    Sync,
     epoch_of,
     holds_reply,
     majority,
@@ -255,6 +258,32 @@ def no_version_is_a_mixture(m: Setup, s: State) -> bool:
     return not any((client.content | client.prior_content) & mask != 0 for client in s.clients)
 
 
+def what_is_over_leaves_nothing_behind(_m: Setup, s: State) -> bool:
+    """A node without a pass, and a client without a session, remember nothing of one; evidence is for an election."""
+    for node in s.nodes:
+        if not syncing(node):
+            if node.snapshot_tid != 0 or node.snapshot_content != 0 or node.pass_epoch != 0:
+                return False
+            if node.sync == Sync.NONE and node.owner != 0:
+                return False
+    for client in s.clients:
+        if client.phase == Phase.IDLE and (client.epoch != 0 or client.tid != 0 or client.content != 0):
+            return False
+        if client.phase != Phase.ELECT and (client.stale_promise or client.torn_evidence):
+            return False
+    return True
+
+
+def a_node_that_is_away_takes_part_in_nothing(_m: Setup, s: State) -> bool:
+    """It is write-disabled, and no pass copies to it."""
+    return not any(not node.connected and (node.eligible or syncing(node)) for node in s.nodes)
+
+
+def a_pass_never_goes_back(_m: Setup, s: State) -> bool:
+    """The target of a pass is write-disabled, and what is copied is not behind what is on its media."""
+    return not any(syncing(node) and (node.eligible or node.durable_tid > node.snapshot_tid) for node in s.nodes)
+
+
 INDUCTIVE = (
     no_number_is_negative,
     no_media_is_blank_or_torn,
@@ -272,6 +301,9 @@ INDUCTIVE = (
     what_was_recovered_is_known_exactly,
     the_first_version_is_empty,
     no_version_is_a_mixture,
+    what_is_over_leaves_nothing_behind,
+    a_node_that_is_away_takes_part_in_nothing,
+    a_pass_never_goes_back,
     a_tid_has_one_content,
 )
 """Together they are inductive, where no media is lost."""
@@ -285,6 +317,27 @@ CONSEQUENCES = (
 )
 """Invariants that follow from these in each state."""
 
+WHERE_NO_MEDIA_IS_LOST = frozenset(
+    {
+        no_media_is_blank_or_torn,
+        every_epoch_was_promised_by_a_majority,
+        a_promise_in_a_pocket_was_given,
+        nobody_can_win_an_epoch_that_was_won,
+    }
+)
+"""A promise goes with the media that it was on: these say nothing where media is lost."""
+WHERE_A_PASS_ENDS_WITH_ITS_SESSION = frozenset({a_pass_copies_a_version_of_its_session})
+
+
+def strengthening(setup: Setup) -> tuple[Callable[[Setup, State], bool], ...]:
+    """The inductive sentences that hold within these bounds, besides those that are checked anyway."""
+    absent: set[Callable[[Setup, State], bool]] = {a_tid_has_one_content}
+    if setup.losses:
+        absent |= WHERE_NO_MEDIA_IS_LOST
+    if setup.late_finish:
+        absent |= WHERE_A_PASS_ENDS_WITH_ITS_SESSION
+    return tuple(kept for kept in INDUCTIVE if kept not in absent)
+
 
 def the_tid_on_media_never_falls(_m: Setup, before: State, after: State) -> bool:
     """No action sets media back to an earlier version."""
@@ -294,3 +347,16 @@ def the_tid_on_media_never_falls(_m: Setup, before: State, after: State) -> bool
 def no_promise_is_taken_back(_m: Setup, before: State, after: State) -> bool:
     """What a node has promised it keeps."""
     return not any(after.nodes[i].promised < node.promised for i, node in enumerate(before.nodes))
+
+
+def a_node_that_is_away_stays_as_it_is(_m: Setup, before: State, after: State) -> bool:
+    """Nothing reaches a node that is not connected, and it does nothing."""
+    for i, was in enumerate(before.nodes):
+        now = after.nodes[i]
+        if was.connected:
+            continue
+        if now.promised != was.promised or now.durable_tid != was.durable_tid or now.volatile_tid != was.volatile_tid:
+            return False
+        if now.eligible != was.eligible or now.blank != was.blank:
+            return False
+    return True

@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from hammer2_spec.protocol import failures, invariants, reading, resynchronization, sessions, soft, witnesses, writing
+from hammer2_spec.protocol import (
+    failures,
+    inductive,
+    invariants,
+    reading,
+    resynchronization,
+    sessions,
+    soft,
+    witnesses,
+    writing,
+)
 from hammer2_spec.protocol.goals import goal_of, no_write_is_under_way
 from hammer2_spec.protocol.notation import SHOWN
 from hammer2_spec.protocol.ranks import ranked
@@ -128,6 +138,11 @@ STEP_INVARIANTS: tuple[StepInvariant[Setup, State], ...] = (
     ),
     StepInvariant(invariants.acknowledged_versions_are_nested, only=("Acknowledge",)),
 )
+STRENGTHENING_STEPS: tuple[StepInvariant[Setup, State], ...] = (
+    StepInvariant(inductive.the_tid_on_media_never_falls, exempt=("LoseMedia",)),
+    StepInvariant(inductive.no_promise_is_taken_back, exempt=("LoseMedia",)),
+    StepInvariant(inductive.a_node_that_is_away_stays_as_it_is, exempt=("Reconnect", "ComeBack", "LoseMedia", "Crash")),
+)
 WITNESSES = (
     witnesses.a_quorum_is_regained_by_a_session_after_a_failure,
     witnesses.a_returned_node_has_a_tid_that_nobody_else_has,
@@ -202,7 +217,13 @@ def enabled_actions(setup: Setup, soft_masters: int = 0) -> tuple[Action[Setup, 
 
 
 def protocol(
-    setup: Setup, slaves: int = 0, *, warm: bool = True, soft_masters: int = 0, operations: bool = False
+    setup: Setup,
+    slaves: int = 0,
+    *,
+    warm: bool = True,
+    soft_masters: int = 0,
+    operations: bool = False,
+    strengthened: bool = False,
 ) -> Model[Setup, State]:
     """The protocol within these bounds.
 
@@ -212,6 +233,7 @@ def protocol(
         warm: start with all nodes synchronized and one session open; else with no session.
         soft_masters: how many soft masters.
         operations: the goal is that operations complete, not that all nodes are synchronized.
+        strengthened: check, too, the sentences that make the invariants inductive.
     """
     nodes = setup.masters + slaves
     clients = [Client() for _ in setup.views]
@@ -259,8 +281,13 @@ def protocol(
         sizes={NODES: nodes, MASTERS: setup.masters, CLIENTS: len(clients), SOFT: soft_masters, ALL_EPOCHS: EPOCHS},
         ranges=ranges,
         actions=enabled_actions(setup, soft_masters),
-        invariants=(*INVARIANTS, *(TWO_CLIENTS if len(clients) > 1 else ()), *(IN_PARTS if setup.reader else ())),
-        step_invariants=STEP_INVARIANTS,
+        invariants=(
+            *INVARIANTS,
+            *(TWO_CLIENTS if len(clients) > 1 else ()),
+            *(IN_PARTS if setup.reader else ()),
+            *(inductive.strengthening(setup) if strengthened else ()),
+        ),
+        step_invariants=(*STEP_INVARIANTS, *(STRENGTHENING_STEPS if strengthened else ())),
         witnesses=expected(setup, soft_masters),
         normalize=ranked if setup.rank_tids else None,
         alike=groups(setup.masters, nodes, setup.views),
