@@ -8,7 +8,7 @@ from hammer2_cluster.device.device import Device
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.objects import ClusterItem
 from hammer2_cluster.store.chain import StoredChain
-from hammer2_cluster.store.chains import at_once
+from hammer2_cluster.store.chains import at_once, own
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.fsck import Problem, problems_of
 from hammer2_cluster.store.inode_data import TABLE_AT, InodeData, is_direct
@@ -83,6 +83,16 @@ def read(store: Store, filesystem: Filesystem, name: bytes) -> bytes:
 
 def put(store: Store, filesystem: Filesystem, name: bytes, data: bytes) -> None:
     store.run(filesystem.put(name, [data], len(data)))
+
+
+def flush_half_way(store: Store, filesystem: Filesystem) -> list[StoredChain]:
+    """All nodes prepare a flush, and none confirms it. Returns the roots of the PFS."""
+    store.chains.flush_tid = filesystem.tid + 1
+    roots = [own(root) for _, root in filesystem._root.members()]  # noqa: SLF001 - what no operation does
+    for root in roots:
+        at_once(store.chains.flush(root))
+        at_once(store.chains.prepare(root))
+    return roots
 
 
 def tree_of(volume: Volume, label: bytes = LABEL) -> Tree:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from fastcrc import crc64
 from hypothesis import settings
-from tests.store_kit import SIZE, Files, content_of, make, memory, problems, put, reopen
+from tests.store_kit import SIZE, Files, content_of, flush_half_way, make, memory, problems, put, reopen
 
 from hammer2_cluster.device.crash import (
     JournalingDevice,
@@ -26,7 +26,6 @@ from hammer2_cluster.outcomes import deref
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.directory import NoSpaceError
 from hammer2_cluster.store.filesystem import Filesystem
-from hammer2_cluster.store.flush import prepare
 from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.pfs import roots_of
 
@@ -248,12 +247,7 @@ def test_a_flush_that_one_node_confirmed_is_done_on_all_even_if_that_node_goes_a
     put(store, filesystem, b"a", b"old")
     store.run(filesystem.flush())
     put(store, filesystem, b"a", b"new")
-    store.chains.flush_tid = filesystem.tid + 1
-    roots = [root for _, root in filesystem._root.members()]  # noqa: SLF001 - a flush that stops half-way
-    for root in roots:
-        at_once(store.chains.flush(root))
-        at_once(store.chains.prepare(root))
-    at_once(store.chains.confirm(roots[0]))
+    at_once(store.chains.confirm(flush_half_way(store, filesystem)[0]))
     for there in (devices, [None, *devices[1:]]):
         store = reopen(there)
         assert content_of(store, store.mount()) == {b"a": b"new"}
@@ -266,10 +260,7 @@ def test_a_node_that_missed_the_undoing_of_a_flush_is_not_believed() -> None:
     put(store, filesystem, b"a", b"flushed")
     store.run(filesystem.flush())
     put(store, filesystem, b"a", b"undone")
-    store.chains.flush_tid = filesystem.tid + 1
-    for _, root in filesystem._root.members():  # noqa: SLF001 - a flush that stops half-way
-        at_once(store.chains.flush(root))
-        at_once(store.chains.prepare(root))
+    flush_half_way(store, filesystem)
     store = reopen([*devices[:2], None])
     filesystem = store.mount()
     assert content_of(store, filesystem) == {b"a": b"flushed"}
@@ -294,10 +285,7 @@ def test_what_a_prepared_generation_gave_up_is_kept_until_it_is_confirmed() -> N
         put(store, filesystem, b"f%d" % n, b"other content")
     volume = store.volumes[0]
     assert volume is not None
-    root = next(chain for _, chain in filesystem._root.members())  # noqa: SLF001 - a flush that stops half-way
-    store.chains.flush_tid = 99
-    at_once(store.chains.flush(root))
-    at_once(prepare(volume, 99))
+    flush_half_way(store, filesystem)
     while (data_off := volume.freemap.allocate(10)) is not None:
         at_once(device.write(data_off & ~63, b"!" * 1024))
     again = reopen([device])

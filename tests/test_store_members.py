@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.store_command_kit import good, run
-from tests.store_kit import SIZE, Ids, content_of, make, memory, put, reopen
+from tests.store_kit import SIZE, Ids, content_of, flush_half_way, make, memory, put, reopen
 
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.store.chains import at_once
@@ -56,10 +56,7 @@ def test_a_foreign_image_does_not_confirm_what_a_crash_has_left_open() -> None:
     store = reopen(ours)
     filesystem = store.mount()
     put(store, filesystem, b"a", b"undone")
-    store.chains.flush_tid = filesystem.tid + 1
-    for _, root in filesystem._root.members():  # noqa: SLF001 - a flush that stops half-way
-        at_once(store.chains.flush(root))
-        at_once(store.chains.prepare(root))
+    flush_half_way(store, filesystem)
     assert files_of([*ours, theirs[2]]) == ({b"a": b"flushed"}, ["", "", "", "it was made for another store"])
 
 

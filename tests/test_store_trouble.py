@@ -12,10 +12,11 @@ from shutil import copytree
 
 import pytest
 from tests.store_command_kit import good, refused, run
+from tests.store_kit import flush_half_way
 
 from hammer2_cluster.device.file import FileDevice
 from hammer2_cluster.outcomes import deref
-from hammer2_cluster.store.chains import at_once, own
+from hammer2_cluster.store.chains import own
 from hammer2_oracle.store_directory import opened
 from hammer2_spec.semantics import REPAIRED
 
@@ -33,10 +34,7 @@ def test_reading_commands_need_no_more_than_to_read(store: Path, monkeypatch: py
     with opened(store, REPAIRED, must_write=True) as cluster:
         filesystem = cluster.mount()
         cluster.run(filesystem.put(b"a", [b"undone"], 6))
-        cluster.chains.flush_tid = filesystem.tid + 1
-        for _, root in filesystem._root.members():  # noqa: SLF001 - a flush that stops half-way
-            at_once(cluster.chains.flush(root))
-            at_once(cluster.chains.prepare(root))
+        flush_half_way(cluster, filesystem)
     before = {path.name: path.read_bytes() for path in store.iterdir()}
     system_open = os.open
 
