@@ -1,5 +1,6 @@
 """Writing through failures: what is acknowledged stays, whoever fails, and the control state tells the truth."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from tests.cluster_kit import Cluster
 from tests.sim_kit import FILES, by_seed
 from tests.store_kit import problems, tree_of
 
+from hammer2_cluster.control import STEPS
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.failures import ROOT, Cause, common
 from hammer2_cluster.front_end import FrontEnd
@@ -259,8 +261,15 @@ class Days(RuleBasedStateMachine):
             self.judge(0, name)
         assert equal_nodes(cluster, (0, 1, 2))
         assert not problems(cluster.devices)
+        TAKEN.update(cluster.control.taken)
 
 
+TAKEN: Counter[str] = Counter()
+"""How often the code took each action of the protocol, in all days."""
+NOT_HERE = {"BeginReplacement", "Read", "NoSpaceForCopy", "FreeSpace"}
+"""Actions that the code does not take: replaced media and space to be freed are not built, reads leave no trace."""
+RARE = {"BeginAgain", "NoSpace", "SyncRefused"}
+"""Actions that few days do not come to."""
 ROUNDS = 3
 """Sessions that it may take until all is well: one may still be refused by a node that has promised to another."""
 
@@ -269,5 +278,15 @@ async def nothing() -> None:
     """A write that changes nothing."""
 
 
-Days.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-test_days = Days.TestCase
+NIGHTLY = settings.default is not None and settings.default.max_examples > 1000
+Days.TestCase.settings = settings(
+    max_examples=10_000 if NIGHTLY else 60, stateful_step_count=200 if NIGHTLY else 30, deadline=None
+)
+
+
+def test_days_end_well_and_take_the_actions_of_the_protocol() -> None:
+    run_state_machine_as_test(Days, settings=Days.TestCase.settings)
+    assert {*STEPS} - NOT_HERE - (set() if NIGHTLY else RARE) <= {*TAKEN}
+
+
+test_days_end_well_and_take_the_actions_of_the_protocol.is_hypothesis_test = True  # type: ignore[attr-defined]

@@ -1,6 +1,8 @@
 """Mechanical mutants of the store and the devices, and which of them the store's tests notice.
 
-Usage: mutate_store.py [--sample N] [--seed N] [--nearest] [MODULE...]
+Usage: mutate_store.py [--sample N] [--seed N] [--nearest] [--failures | MODULE...]
+
+With --failures: of what handles failures and resynchronizes, and the tests of that.
 
 Each mutant runs in a process of its own, which takes it for the original and runs the tests until the first one fails.
 A survivor is listed with its place and what was done to it; one whose tests do not end in time counts as noticed.
@@ -32,6 +34,7 @@ NEAREST = {
     "device": ("device", "device_waiting"),
     "parts": ("store_parts", "media_layout"),
     "chains": ("chain_layer", "stored_beside_model"),
+    "failures": ("failures", "promises", "resync", "service", "sessions", "patience", "store_failures"),
     "files": (
         "store_members",
         "store_fsck",
@@ -45,6 +48,9 @@ NEAREST = {
 """Which tests look at what, the quick ones first."""
 PARTS = ("block_table", "blockref", "check_codes", "freemap", "inode_data", "layout", "locks", "volume_header")
 FILES = ("directory", "file_data", "filesystem", "fsck", "local", "making", "members", "pfs")
+FAILURES = ("failures", "synchronization", "resync", "difference", "sessions", "journal", "promises")
+LONG = "tests/test_service.py::test_a_hostile_day_ends_with_equal_nodes_and_everything_acknowledged"
+"""A test that takes its time whatever it tests."""
 CPU_SECONDS = 200
 FLOOR = 0.9
 ALIVE, KILLED = 0, 1
@@ -77,10 +83,10 @@ def all_mutants(names: Sequence[str]) -> list[Mutant]:
     return [mutant for name in names for mutant in mutate(importlib.import_module(name)).mutants]
 
 
-def unchanged() -> Mutant:
-    """Not a mutant: the tests must pass, or they would notice anything."""
-    text = Path(str(chain.__file__)).read_text(encoding="utf-8")
-    return Mutant("unchanged", "", 0, "", "", chain.__name__, text)
+def unchanged(name: str) -> Mutant:
+    """Not a mutant of a module: the tests must pass, or they would notice anything."""
+    text = Path(str(importlib.import_module(name).__file__)).read_text(encoding="utf-8")
+    return Mutant("unchanged", "", 0, "", "", name, text)
 
 
 def sampled(mutants: Sequence[Mutant], count: int, chance: random.Random) -> Sequence[Mutant]:
@@ -97,8 +103,11 @@ def sampled(mutants: Sequence[Mutant], count: int, chance: random.Random) -> Seq
 def tests_for(module: str, most: int) -> list[str]:
     """The tests of so many groups, the nearest ones first."""
     *_, package, name = module.split(".")
+    if name in FAILURES:
+        return list(NEAREST["failures"])
     nearest = "parts" if name in PARTS else "files" if name in FILES else "chains"
-    groups = sorted(NEAREST, key=lambda group: group != ("device" if package == "device" else nearest))
+    store = [group for group in NEAREST if group != "failures"]
+    groups = sorted(store, key=lambda group: group != ("device" if package == "device" else nearest))
     return [name for group in groups[:most] for name in NEAREST[group]]
 
 
@@ -108,7 +117,7 @@ def run_tests(mutant: Mutant, most: int) -> int:
         del sys.modules[name]
     sys.meta_path.insert(0, Mutated(mutant))
     files = [str(ROOT / "tests" / f"test_{name}.py") for name in tests_for(mutant.module, most)]
-    options = ["-x", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=900"]
+    options = ["-x", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=900", f"--deselect={LONG}"]
     return int(pytest.main([*options, *files]) != 0)
 
 
@@ -137,10 +146,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, default=0, help="so many mutants; 0 for all")
     parser.add_argument("--seed", type=int, default=20150330)
     parser.add_argument("--nearest", action="store_true", help="only the tests that are nearest to what is mutated")
+    parser.add_argument("--failures", action="store_true", help="failures and resynchronization instead of the store")
     options = parser.parse_args(arguments)
+    if options.failures:
+        options.modules = [f"hammer2_cluster.{name}" for name in FAILURES]
     most = 1 if options.nearest else len(NEAREST)
     mutants = all_mutants(options.modules)
-    if judge(unchanged(), most) != ALIVE:
+    if judge(unchanged(options.modules[0]), most) != ALIVE:
         print("mutate_store: the tests fail without any mutant: nothing can be told", file=sys.stderr)
         return 2
     chosen = sampled(mutants, options.sample, random.Random(options.seed))
@@ -154,8 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pass
     share = 100 * killed / max(judged, 1)
     noticed = f"{killed} of {judged} mutants noticed ({share:.1f} %)"
-    print(f"store: {noticed}; {len(chosen)} of {len(mutants)} were drawn")
-    again = f"--sample {options.sample} --seed {options.seed}" + " --nearest" * options.nearest
+    print(f"{'failures' if options.failures else 'store'}: {noticed}; {len(chosen)} of {len(mutants)} were drawn")
+    flags = " --nearest" * options.nearest + " --failures" * options.failures
+    again = f"--sample {options.sample} --seed {options.seed}{flags}"
     print(f"Reproduce with: .venv/bin/python tools/mutate_store.py {again}")
     if judged < len(chosen):
         return 3

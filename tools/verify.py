@@ -86,6 +86,7 @@ DEEP_STEPS: tuple[Step, ...] = (
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),
+    Step("failures-teeth", ("python", "tools/mutate_store.py", "--failures", "--sample", "120"), 2400),
 )
 
 

@@ -145,3 +145,5 @@ class Threads:
             worker.end()
         for worker in self._workers:
             worker.join(1)
+            if not worker.is_alive():
+                worker.node.disconnect()  # lets steps that still wait end where they stand
