@@ -43,6 +43,7 @@ NEEDS_EXTRA = {
     "impl/hammer2_oracle/testing.py": {"hypothesis"},
     "impl/hammer2_oracle/conform/random_questions.py": {"hypothesis"},
     "impl/hammer2_oracle/conform/operation_questions.py": {"hypothesis"},
+    "impl/hammer2_oracle/conform/searching.py": {"hypothesis"},
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements-dev.lock").read_text()

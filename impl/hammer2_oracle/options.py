@@ -80,6 +80,18 @@ def decision_option(function: F) -> F:
     )(function)
 
 
+def silence_option(function: F) -> F:
+    """``--timeout``: how long an implementation may say nothing."""
+    return click.option(
+        "--timeout",
+        type=SECONDS,
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long the implementation may be silent.",
+    )(function)
+
+
 def json_option(function: F) -> F:
     """``--json``: one object for machines instead of text for people."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from hammer2_oracle.conform import DIRECTORY
-from hammer2_oracle.options import SECONDS, json_option
+from hammer2_oracle.options import json_option, silence_option
 from hammer2_oracle.status import Status
 from hammer2_spec.semantics import parse
 
@@ -44,14 +44,7 @@ FILE: Final = click.Path(path_type=Path, dir_okay=False)
     help="Ask for the operations of so many programs in worlds, if it performs operations; there are some 800.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=20150330, show_default=True, help="Of all random choices.")
-@click.option(
-    "--timeout",
-    type=SECONDS,
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the implementation may be silent.",
-)
+@silence_option
 @click.option(
     "--save",
     "directory",

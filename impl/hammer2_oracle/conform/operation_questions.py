@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 
 from hammer2_oracle.conform.examination import Examination
-from hammer2_oracle.conform.judging import GOOD
 from hammer2_oracle.conform.operations import OperationJudgement, Performance, judge_performance, performances
 from hammer2_oracle.run_record import record_case
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
@@ -41,14 +40,6 @@ def good_days(semantics: Semantics, most: int) -> Iterator[Performance]:
                 yield performance
 
 
-class Found(Exception):
-    """An operation that is not good."""
-
-    def __init__(self, judgement: OperationJudgement) -> None:
-        super().__init__(judgement.standing.value)
-        self.judgement = judgement
-
-
 def search(
     examination: Examination,
     semantics: Semantics,
@@ -69,35 +60,18 @@ def search(
 
     Returns the smallest bad reply, None if there is none. Raises GivenUp.
     """
-    from hypothesis import HealthCheck, Phase, given, seed, settings
     from hypothesis import strategies as st
 
-    every, bad = every_case(), False
+    from hammer2_oracle.conform.searching import Notes, smallest_bad
 
-    @seed(seed_number)
-    @settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        report_multiple_bugs=False,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.sampled_from(every), st.lists(st.integers(0, LARGEST_ANSWER), max_size=MOST_ANSWERS))
-    def days(case: Case, picks: list[int]) -> None:
-        nonlocal bad
-        for performance in of_case(case, picks, semantics):
-            if spare and performance.asserts:
-                continue
-            judgement = judge_performance(performance, examination)
-            if judgement.standing not in GOOD:
-                bad = True
-                raise Found(judgement)
-            if not bad:
-                note(judgement)
+    notes = Notes(note)
 
-    try:
-        days()
-    except Found as found:
-        return found.judgement
-    return None
+    def day(drawn: tuple[Case, list[int]]) -> None:
+        for performance in of_case(*drawn, semantics):
+            if not (spare and performance.asserts):
+                notes.take(judge_performance(performance, examination))
+
+    answers = st.lists(st.integers(0, LARGEST_ANSWER), max_size=MOST_ANSWERS)
+    days = st.tuples(st.sampled_from(every_case()), answers)
+    found: OperationJudgement | None = smallest_bad(days, day, examples, seed_number)
+    return found

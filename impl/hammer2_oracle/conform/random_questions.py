@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from hammer2_oracle.conform.examination import Examination, Skipped
-from hammer2_oracle.conform.judging import GOOD, Judgement, asserts, judge
+from hammer2_oracle.conform.judging import Judgement, asserts, judge
 from hammer2_oracle.conform.messages import Answer
+from hammer2_oracle.conform.searching import Notes, smallest_bad
 from hammer2_oracle.testing import configurations
 from hammer2_oracle.vector_record import focus_read
 from hammer2_spec.configuration import FOREIGN, Configuration, Outcome
@@ -18,18 +18,10 @@ LIFE: Final = 24
 """Calls of resolve on one cluster at the most."""
 
 
-class Found(Exception):
-    """A reply that is not good."""
-
-    def __init__(self, judgement: Judgement) -> None:
-        super().__init__(judgement.standing.value)
-        self.judgement = judgement
-
-
 def life(calls: list[tuple[Configuration, bool]], ask: Callable[[Configuration], Judgement]) -> None:
     """Ask one after the other; where a call is marked, with the focus and the flags that the one before has left.
 
-    Raises Found at the first reply that is not good.
+    Raises what ``ask`` raises.
     """
     left: Answer | None = None
     for drawn, goes_on in calls:
@@ -40,8 +32,6 @@ def life(calls: list[tuple[Configuration, bool]], ask: Callable[[Configuration],
             if prior is not None and prior != FOREIGN and not (prior < len(slots) and slots[prior].present):
                 prior = FOREIGN  # the chain that was the focus has left the cluster
         judgement = ask(Configuration(slots, pfs_nmasters, prior, flags))
-        if judgement.standing not in GOOD:
-            raise Found(judgement)
         left = judgement.reply if isinstance(judgement.reply, Answer) and judgement.reply.o == Outcome.OK.text else None
 
 
@@ -65,37 +55,13 @@ def search(
 
     Returns the smallest bad reply, None if there is none. Raises GivenUp.
     """
-    bad = False
+    notes: Notes[Judgement] = Notes(note)
 
     def ask(configuration: Configuration) -> Judgement:
         if spare and asserts(configuration, semantics):
             return judge(configuration, Skipped("it ends where the original asserts"), semantics)
-        judgement = judge(configuration, examination.ask([configuration])[0], semantics)
-        if not bad and judgement.standing in GOOD:
-            note(judgement)
-        return judgement
+        return notes.take(judge(configuration, examination.ask([configuration])[0], semantics))
 
-    @seed(seed_number)
-    @settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        derandomize=False,
-        report_multiple_bugs=False,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.lists(st.tuples(configurations(), st.booleans()), min_size=1, max_size=LIFE))
-    def lives(calls: list[tuple[Configuration, bool]]) -> None:
-        nonlocal bad
-        try:
-            life(calls, ask)
-        except Found:
-            bad = True
-            raise
-
-    try:
-        lives()
-    except Found as found:
-        return found.judgement
-    return None
+    lives = st.lists(st.tuples(configurations(), st.booleans()), min_size=1, max_size=LIFE)
+    found: Judgement | None = smallest_bad(lives, lambda calls: life(calls, ask), examples, seed_number)
+    return found
