@@ -12,10 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hammer2_cluster import life_cycle, locking, lookups, modifying
+from hammer2_cluster import life_cycle, locking, lookups, modifying, topology
 from hammer2_cluster.decisions import DECISIONS
 from hammer2_cluster.model import QUESTIONS
 from hammer2_cluster.objects import Cluster
+from hammer2_cluster.runner import Runner
+from hammer2_cluster.topology import detach
 from hammer2_oracle.counterexamples import STORED, evidence
 from hammer2_oracle.replay import check_trace
 from hammer2_oracle.trace_record import OPERATIONS, Trace
@@ -25,7 +27,7 @@ from hammer2_proofs.operations import search as search_module
 from hammer2_proofs.operations.__main__ import is_small
 from hammer2_proofs.operations.client import Client
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
-from hammer2_proofs.operations.search import Coverage, Script, cases, search
+from hammer2_proofs.operations.search import Coverage, Script, cases, late_cases, search
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.findings import FINDINGS
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
@@ -50,6 +52,22 @@ def test_on_one_node_and_on_two_masters_every_single_run_of_a_program_keeps_the_
     small = [case for case in cases({program: PROGRAMS[program]}, worlds) if is_small(case)]
     assert not [str(broken) for broken in search(small, REPAIRED, None, coverage)]
     assert coverage.complete
+
+
+def test_they_keep_every_rule_whoever_is_late() -> None:
+    coverage = Coverage()
+    assert not [str(broken) for broken in search(late_cases(PROGRAMS, WORLDS), REPAIRED, 0, coverage)]
+    assert coverage.runs > 1500
+
+
+def test_what_a_late_member_creates_is_taken_back_when_the_creation_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def only_who_has_answered(on: Runner, cluster: Cluster, slots: Sequence[int], flags: int) -> None:
+        await detach(on, cluster, [i for i in slots if i not in cluster.late()], flags)
+
+    monkeypatch.setattr(topology, "detach", only_who_has_answered)
+    late = late_cases({"move": PROGRAMS["move under an older parent"]}, WORLDS)
+    rules_broken = {broken.rule for broken in search(late, REPAIRED, 0, Coverage())}
+    assert rules_broken == {"A creation that fails leaves nothing behind"}
 
 
 @pytest.mark.parametrize("planted", [False, True])
@@ -103,36 +121,36 @@ def test_the_stored_counterexample_replays_without_its_repair_and_diverges_with_
 def locked_top(semantics: Semantics) -> tuple[Client, Cluster]:
     client = Client(WORLDS["two masters"].specs, 2, semantics, Script())
     top = client.top()
-    client.on.run(locking.lock(client.on, top, Resolve.ALWAYS))
+    client.run(locking.lock(client.on, top, Resolve.ALWAYS))
     return client, top
 
 
 def test_a_broken_contract_prints_the_sentence_of_the_specification() -> None:
     client, top = locked_top(REPAIRED)
     with pytest.raises(icontract.ViolationError, match="The cluster is not flagged LOCKED"):
-        client.on.run(locking.lock(client.on, top, Resolve.ALWAYS))
-    client.on.run(locking.unlock(client.on, top))
+        client.run(locking.lock(client.on, top, Resolve.ALWAYS))
+    client.run(locking.unlock(client.on, top))
     with pytest.raises(icontract.ViolationError, match="The cluster is flagged LOCKED"):
-        client.on.run(locking.unlock(client.on, top))
+        client.run(locking.unlock(client.on, top))
     with pytest.raises(icontract.ViolationError, match="The cluster is flagged LOCKED"):
-        client.on.run(modifying.modify(client.on, top, 0))
+        client.run(modifying.modify(client.on, top, 0))
     top.refs = 0
     with pytest.raises(icontract.ViolationError, match="The cluster has a reference"):
-        client.on.run(life_cycle.drop(client.on, top))
+        client.run(life_cycle.drop(client.on, top))
 
 
 def test_modsync_needs_a_modified_focus_and_a_scan_a_locked_parent() -> None:
     client, top = locked_top(REPAIRED)
     with pytest.raises(icontract.ViolationError, match="The focus is MODIFIED"):
-        client.on.run(modifying.modsync(client.on, top))
+        client.run(modifying.modsync(client.on, top))
     top.flags &= ~ClusterFlag.LOCKED
     with pytest.raises(icontract.ViolationError, match="The cluster is flagged LOCKED"):
-        client.on.run(lookups.lookup(client.on, top, 0, 0, 9, 0))
+        client.run(lookups.lookup(client.on, top, 0, 0, 9, 0))
 
 
 def test_the_seed_is_not_held_to_the_contracts() -> None:
     client, top = locked_top(SEED)
-    client.on.run(locking.lock(client.on, top, Resolve.ALWAYS))
+    client.run(locking.lock(client.on, top, Resolve.ALWAYS))
     assert top.refs == 3
 
 

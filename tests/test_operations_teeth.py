@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import traces_by_reading
 from hammer2_oracle.replay import check_trace
 from hammer2_oracle.trace_record import OPERATIONS
 from hammer2_oracle.traces import decode
@@ -37,10 +38,14 @@ def seed_code() -> Code:
 class FewTraces:
     name = "few traces"
     semantics = SEED
+    straight = True
 
     def __init__(self) -> None:
         with lzma.open(GOLDEN) as file:
             self.traces = [decode(line) for line in file.read().splitlines()[::8]]
+
+    def parts(self) -> dict[str, int]:
+        return {"traces": len(self.traces)}
 
     def count(self) -> int:
         return len(self.traces)
@@ -71,6 +76,12 @@ def test_code_that_only_a_repair_selects_is_not_left_under_the_seed(seed_code: C
     assert of_believed
     assert not any(belongs_to(mutant, seed_code) for mutant in of_believed)
     assert sum(belongs_to(mutant, repaired) for mutant in of_believed) > len(of_believed) * 0.9
+
+
+def test_what_the_text_of_the_seed_says_of_calls_that_nobody_recorded_holds() -> None:
+    traces = traces_by_reading.traces()
+    assert len(traces) > 25
+    assert [trace.id for trace in traces if check_trace(trace) is not None] == []
 
 
 def mutant(description: str) -> Mutant:

@@ -1,14 +1,19 @@
 """Do the contracts that CrossHair confirms say anything? Small changes of each confirmed function, and what it says.
 
 A mutant is refuted, or left undecided (which fails `make verify` too, but proves nothing), or still confirmed: then the
-contracts do not notice the change, or there is nothing to notice.
+contracts do not notice the change, or there is nothing to notice. Each is judged in a process of its own that has so
+much CPU time and no more: one that loops where CrossHair does not look ends there, undecided.
 """
 
 import ast
+import contextlib
 import os
+import pickle
+import resource
+import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from multiprocessing import get_context
@@ -20,6 +25,9 @@ from contracts import targets_in as targets_of
 from hammer2_proofs.mutants import Mutant, load, mutate
 
 SECONDS = CONFIRM_SECONDS / 3
+LIMIT_SECONDS = 60
+"""CPU time of one mutant, all its contracts together. CrossHair keeps to its own limits unless the mutant loops."""
+GRACE_SECONDS = 5
 
 
 def first_line_of_body(mutant: Mutant) -> int:
@@ -40,7 +48,7 @@ def mutants_of(name: str, found: Target) -> list[Mutant]:
     return [x for x in mutation_of(module).mutants if x.function == inside and x.line >= first_line_of_body(x)]
 
 
-def _judge(mutant: Mutant) -> tuple[str, Finding]:
+def judged(mutant: Mutant) -> Finding:
     """What CrossHair says of a mutant."""
     owner, _, method = mutant.function.rpartition(".")
     module = load(mutant)
@@ -48,7 +56,32 @@ def _judge(mutant: Mutant) -> tuple[str, Finding]:
     function = vars(found)[method] if found else vars(module)[method]
     one = target(mutant.function, found, function)
     assert one is not None, mutant.function
-    return f"{mutant.name}: {mutant.description}", examine(one, SECONDS)
+    return examine(one, SECONDS)
+
+
+def within(seconds: int, work: Callable[[], Finding]) -> Finding:
+    """What the work finds in a process that may take so many CPU seconds; out of time if it is stopped before that."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + GRACE_SECONDS))
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        with contextlib.suppress(BaseException), os.fdopen(writing, "wb") as pipe:
+            pickle.dump(work(), pipe)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    _, status, usage = os.wait4(child, 0)
+    if answer:
+        finding: Finding = pickle.loads(answer)  # noqa: S301 - written by ourselves a moment ago
+        return finding
+    died = "stopped" if os.WIFSIGNALED(status) else "died"
+    return Finding(Verdict.OUT_OF_TIME, died, usage.ru_utime + usage.ru_stime)
+
+
+def _judge(mutant: Mutant) -> tuple[str, Finding]:
+    return f"{mutant.name}: {mutant.description}", within(LIMIT_SECONDS, lambda: judged(mutant))
 
 
 @click.command()

@@ -2,9 +2,10 @@
 
     python tools/mutate_operations.py [replay|properties]... [--sample N] [--seed S]
 
-The replay of the recorded traces judges the operations as the seed has them; the rules, on the model, as they are
-repaired. Each judge answers for the code that is left under its semantics and the straight runner: a mutant that does
-not change that code, or a branch that is not in it, cannot be noticed and is not counted. Contracts are not mutated;
+The replay of the recorded traces judges the operations as the seed has them, on the straight runner; the rules, on the
+model, as they are repaired, with members that are late too. Each judge answers for the code that is left under its
+semantics and its runners: a mutant that does not change that code, or a branch that is not in it, cannot be noticed and
+is not counted. Contracts are not mutated;
 the decision, which the operations call, has teeth of its own (`hammer2-cluster prove --teeth`). No mutant is called
 equivalent: what is noticed by nobody counts against the score.
 """
@@ -14,7 +15,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+import traces_by_reading
 from hammer2_oracle.replay import check_trace
 from hammer2_oracle.trace_record import OPERATIONS, Trace
 from hammer2_oracle.traces import decode
@@ -48,16 +50,22 @@ LEAST_MUTANTS: Final = 150
 
 
 class Replay:
-    """The recorded traces, the shortest first."""
+    """The recorded traces, the shortest first, then those that nobody recorded."""
 
     name = "replay"
     semantics = SEED
+    straight = True
 
     def __init__(self) -> None:
         with lzma.open(GOLDEN) as file:
-            self._traces: list[Trace] = sorted(
-                map(decode, file.read().splitlines()), key=lambda trace: len(trace.steps)
-            )
+            recorded = sorted(map(decode, file.read().splitlines()), key=lambda trace: len(trace.steps))
+        read = traces_by_reading.traces()
+        self._parts = {"recorded traces": len(recorded), "traces by reading": len(recorded) + len(read)}
+        self._traces: list[Trace] = recorded + read
+
+    def parts(self) -> Mapping[str, int]:
+        """Those that were recorded, then those that follow from the text of the seed."""
+        return self._parts
 
     def count(self) -> int:
         """Traces."""
@@ -73,7 +81,7 @@ JUDGES: Final = {"replay": Replay, "properties": Properties}
 
 def report_branches(judge: Judge, coverage: Coverage) -> float:
     """Print which branches a judge never takes; the share of those taken, in per cent."""
-    ways = ways_through(code_of(judge.semantics, list(OPERATIONS)))
+    ways = ways_through(code_of(judge.semantics, list(OPERATIONS), straight=judge.straight))
     missed = sorted(ways - coverage.ways)
     for where, way in missed:
         print(f"  never: {described(where)} {'' if where.kind == 'case' else 'true' if way else 'false'}".rstrip())
@@ -89,7 +97,7 @@ def described(where: Place) -> str:
 
 def report_mutants(judge: Judge, coverage: Coverage, sample: int | None, seed: int, processes: int) -> float:
     """Print which mutants a judge does not notice; the share of those that it does, in per cent."""
-    code = code_of(judge.semantics, list(OPERATIONS))
+    code = code_of(judge.semantics, list(OPERATIONS), straight=judge.straight)
     every = mutants()
     concerned = [mutant for mutant in every if belongs_to(mutant, code)]
     chosen = concerned if sample is None else random.Random(seed).sample(concerned, min(sample, len(concerned)))  # noqa: S311 - no secret
@@ -110,6 +118,11 @@ def report_mutants(judge: Judge, coverage: Coverage, sample: int | None, seed: i
         f"({share:.1f} %), {counts[Outcome.ALIVE]} survived, {counts[Outcome.STOPPED]} stopped for their time; "
         f"{len(concerned)} of all {len(every)} are in its code"
     )
+    begins = 0
+    for part, end in judge.parts().items():
+        killed = sum(fate.case is not None and begins <= fate.case < end for fate in fates)
+        print(f"  {killed} of them by {end - begins} {part}{' alone' if begins else ''}")
+        begins = end
     if len(fates) < len(chosen):
         sys.exit(3)
     return share

@@ -111,12 +111,10 @@ class Match:
     def key_next(self) -> int:
         """Where to go on; 0 at the end of the key space."""
         if self._on.semantics.fresh_key_next:
-            first = KEY_MAX + 1
             nexts = [self._key_nexts[i] for i, what in self._found.items() if what is not None]
-        else:  # the original starts from what the variable held, and heeds members that found nothing (L814, L869)
-            first = self._key_next
-            nexts = list(self._key_nexts.values())
-        return min([first, *nexts]) & KEY_MAX
+            return min([KEY_MAX + 1, *nexts]) & KEY_MAX
+        # The original starts from what the variable held, and heeds members that found nothing (L814, L869).
+        return min([self._key_next, *self._key_nexts.values()])
 
     def outvoted(self) -> Sequence[int] | None:
         """The members that found something else than what holds, whose findings are struck out; None if nothing holds.
@@ -174,14 +172,17 @@ async def _settle(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) 
 async def _strike_out(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) -> bool:
     """Remove the members whose answer does not hold from both clusters. False if none does: the parent says so."""
     outvoted = match.outvoted()
+    is_focus_late = any(item.owes and item.chain is cparent.focus for item in cparent.array)
+    if is_focus_late:
+        cparent.focus = None  # its slot may come to hold another block
     for i in range(cluster.nchains) if outvoted is None else outvoted:
         await remove(on, cluster, i)
     if outvoted is None:
         cparent.error = Error.INCOMPLETE
         return False
-    if outvoted:
-        for i in outvoted:
-            await remove(on, cparent, i)
+    for i in outvoted:
+        await remove(on, cparent, i)
+    if outvoted or is_focus_late:
         resolve(on, cparent)
     for _, chain in cluster.members():
         cluster.ddflag = int(chain.bref.type == BrefType.INODE)
@@ -289,7 +290,7 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
         on.chains.drop(chain)
         return chain, above
 
-    cparent.flags |= ClusterFlag.LOCKED
+    cparent.flags = ClusterFlag.LOCKED
     async for _, (chain, above) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
         if child.focus is chain:
             cparent.focus = above

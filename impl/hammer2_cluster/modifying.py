@@ -96,8 +96,7 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
     async for i, _ in on.ask(cluster, modify_member, slots=slots, until=on.quorum_of(cluster)):
         chain = deref(items[i].chain)
         if chain.error and (cluster.focus is chain or on.semantics.rechecked_write):
-            cluster.error = chain.error
-            resolve_again = True
+            resolve_again = True  # which says what error the cluster has: what L690 notes is overwritten
     if resolve_again or is_shaken(on, cluster):
         resolve(on, cluster)
     return 0 if not on.semantics.rechecked_write or may_write(cluster) else cluster.error or Error.INCOMPLETE

@@ -60,8 +60,7 @@ async def create(
             return None, Error.INCOMPLETE  # it was late, and left the parents when it turned out not to be in step
         return above, await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
 
-    error: int | None = 0 if repaired else None
-    created: list[int] = []
+    error: int | None = None
     slots = writable(on, parent, supplied)
     failed = [] if supplied is None else [i for i in writable(on, supplied) if i not in slots]
     until = on.quorum_of(cluster, failed)
@@ -70,7 +69,8 @@ async def create(
     ):
         follow_moved_parent(on, parent, above, i)
         if repaired:
-            (failed if answer else created).append(i)
+            if answer:
+                failed.append(i)
             continue
         error = answer
         kkassert(error == 0, "L1010")
@@ -82,7 +82,7 @@ async def create(
         if error:
             if not may_write(parent):
                 error = parent.error or error  # the directory says why; of a new element there may be nothing
-            await detach(on, cluster, created, Delete.PERMANENT if supplied is None else 0)
+            await detach(on, cluster, slots, Delete.PERMANENT if supplied is None else 0)
             if supplied is None:
                 await unlock(on, cluster)
             return error, supplied
@@ -93,14 +93,17 @@ async def create(
 
 
 async def detach(on: Runner, cluster: Cluster, slots: Sequence[int], flags: int) -> None:
-    """Take back what was attached, each chain under its own parent, which must be locked. flags: Delete bits."""
+    """Take back what is attached, now or late, each chain under its own parent, which must be locked.
+
+    flags: Delete bits.
+    """
 
     async def detach_member(i: int) -> None:
         chain = deref(cluster.array[i].chain)
-        await on.chains.delete(chain.parent, chain, flags)
+        if chain.parent is not None:
+            await on.chains.delete(chain.parent, chain, flags)
 
-    async for _ in on.ask(cluster, detach_member, slots=slots):
-        pass
+    await on.tell(cluster, detach_member, slots=slots)
 
 
 @cparent_must_be(rules.is_locked)

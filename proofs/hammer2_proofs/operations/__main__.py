@@ -4,7 +4,7 @@ import sys
 import time
 
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
-from hammer2_proofs.operations.search import Case, Coverage, cases, search
+from hammer2_proofs.operations.search import Case, Coverage, cases, late_cases, search
 from hammer2_spec.semantics import REPAIRED
 
 MOST_BAD = 2
@@ -26,8 +26,9 @@ def main(most_bad: int = MOST_BAD) -> int:
     began = time.process_time()
     every = cases(PROGRAMS, WORLDS)
     small, large = [case for case in every if is_small(case)], [case for case in every if not is_small(case)]
-    complete, bounded = Coverage(), Coverage()
+    complete, bounded, late = Coverage(), Coverage(), Coverage()
     broken = [*search(small, REPAIRED, None, complete), *search(large, REPAIRED, most_bad, bounded)]
+    broken += search(late_cases(PROGRAMS, WORLDS), REPAIRED, 0, late)
     for counterexample in broken[:10]:
         print(counterexample)
     never = set(complete.never_given()) & set(bounded.never_given())
@@ -35,7 +36,8 @@ def main(most_bad: int = MOST_BAD) -> int:
         print(f"never answered: {question}: {answer}")
     print(
         f"operations, repaired: {len(PROGRAMS)} programs; all {complete.runs} runs on one node and on some pairs, "
-        f"{bounded.runs} with up to {most_bad} bad answers on the others; {len(broken)} broken; "
+        f"{bounded.runs} with up to {most_bad} bad answers on the others, {late.runs} with a member that is late; "
+        f"{len(broken)} broken; "
         f"{time.process_time() - began:.0f} CPU-seconds"
     )
     return 1 if broken or never or not complete.complete else 0

@@ -63,7 +63,7 @@ class Client(Reader):
         self.demand(self.noted("dirty") == dirty, "The inode's vnode is dirty, if it has one")
         self.demand(chain is cluster.focus, "The data to write is the focus's")
         self.obeys(rules.the_focus_can_be_written, cluster)
-        self.judge_resolved(cluster, cluster.slot_of(chain))
+        self.judge_resolved(cluster, cluster.slot_of(chain), now=False)
         return True
 
     def edit(self, cluster: Cluster, offset: int, byte: int, *, clear_embedded: bool = False) -> bool:
@@ -78,9 +78,11 @@ class Client(Reader):
             focus.data[0x200:0x400] = bytes(0x200)
         edited = bytes(focus.data)
         before = {chain: bytes(chain.data) for _, chain in cluster.members() if chain.data is not None}
+        like = [c for _, c in self.sound_masters(cluster) if (c.bytes, c.bref.type) == (focus.bytes, focus.bref.type)]
+        able = sum(chain in before and bool(chain.flags & ChainFlag.MODIFIED) for chain in like)
         error = self.perform(modifying.modsync, cluster)
         if error:
-            self.judge_refused(cluster, error)
+            self.judge_refused(cluster, error, able)
             return False
         masters = self.sound_masters(cluster)
         for _, chain in masters:

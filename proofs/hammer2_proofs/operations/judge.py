@@ -12,6 +12,7 @@ from hammer2_cluster import lookups
 from hammer2_cluster.model import QUESTIONS, Chooser, Misuse, Model, Node, NodeSpec
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import Fatal
+from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import SOFT_AND_SUPROOT
 from hammer2_cluster.straight import Straight
 from hammer2_spec import cluster_rules as rules
@@ -63,7 +64,7 @@ class Judge:
     def __init__(self, specs: Sequence[NodeSpec], nmasters: int | None, semantics: Semantics, chooser: Chooser) -> None:
         self.model = Model(specs, nmasters, chooser)
         self.nmasters = nmasters
-        self.on = Straight(self.model, semantics)
+        self.on: Runner = Straight(self.model, semantics)
         self.observer: Observer = Nobody()
         self.doing = "nothing"
         self._broken = False
@@ -94,7 +95,7 @@ class Judge:
         try:
             result = operation(*args)
             if isinstance(result, Coroutine):
-                result = self.on.run(result)
+                result = self.run(result)
         except Fatal as fatal:
             self._broken = True
             raise Violation("No operation faults, asserts or panics", self.doing, str(fatal)) from fatal
@@ -111,6 +112,15 @@ class Judge:
         self.bad = self._bad_answers() - before
         self.judge()
         return result
+
+    def run(self, operation: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever it returns
+        """What an operation returns."""
+        assert isinstance(self.on, Straight)  # noqa: S101 - others run otherwise
+        return self.on.run(operation)
+
+    def had_answered(self, cluster: Cluster, i: int) -> bool:  # noqa: ARG002 - here all do
+        """Whether member i had answered when the cluster was decided in the last operation."""
+        return True
 
     def _bad_answers(self) -> int:
         return sum(n for (question, answer), n in self.model.given.items() if answer != QUESTIONS[question][0])
@@ -170,8 +180,8 @@ class Judge:
         return specification.resolve(slots, self.nmasters, None, 0, REPAIRED)
 
     def verdict_on(self, cluster: Cluster) -> Verdict:
-        """The same of a cluster's members."""
-        return self.verdict(item.chain for item in cluster.array[: cluster.nchains])
+        """The same of a cluster's members, as far as they have answered."""
+        return self.verdict(None if item.owes else item.chain for item in cluster.array[: cluster.nchains])
 
     def needed(self) -> int:
         """Masters that make a quorum."""
@@ -261,7 +271,8 @@ class Judge:
             assert chosen is not None  # noqa: S101 - without an error there is a focus
             if follows is not None and types[follows] == types[chosen]:
                 candidate = cluster.array[follows].chain
-                if candidate is not None and candidate.error == 0 and self.standing(cluster, candidate):
+                fit = candidate is not None and candidate.error == 0 and self.standing(cluster, candidate)
+                if fit and self.had_answered(cluster, follows):
                     chosen = follows if strictly or slot == follows else chosen
             self.demand(
                 slot == chosen,

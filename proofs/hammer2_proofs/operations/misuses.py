@@ -24,7 +24,7 @@ def call(client: Client, operation: Callable[..., Any], *args: object) -> None:
     """Perform an operation without its contracts."""
     result = unwrap(operation)(*args)
     if isinstance(result, Coroutine):
-        client.on.run(result)
+        client.run(result)
 
 
 class Misused(NamedTuple):
@@ -169,6 +169,7 @@ MISUSES = [
     ),
     Misused("setmethod_check of NULL", _with_null(accessors.setmethod_check, None, 1), "fault"),
     Misused("lock of NULL", _with_null(locking.lock, None, 3), "fault"),
+    Misused("resize of NULL", _with_null(modifying.resize, None, None, None, 10, 0), "fault"),
     Misused("modify of NULL", _with_null(modifying.modify, None, 0), "fault"),
     Misused("modify_ip of NULL", _with_null(modifying.modify_ip, None, None, 0), "fault"),
     Misused("load_async of NULL", _with_null(data.load_async, None, print, None), "fault"),

@@ -80,6 +80,7 @@ def copy(client: Client) -> None:
 def load(client: Client) -> None:
     """Load what was locked without its data."""
     top = client.top()
+    client.load(top)
     if client.lock(top, Resolve.NEVER):
         client.load(top)
         client.unlock(top)
@@ -175,7 +176,7 @@ def _write(client: Client, parent: Cluster, key: int, write: str) -> None:
     if not found:
         return
     if found.error:
-        pass
+        client.load(found)
     elif write == "edit":
         if client.modify(found, Modify.OPTDATA) and client.edit(found, 0x40, 0x99):
             client.set_check(found, -1 & 0x0F)

@@ -5,17 +5,26 @@ right code from wrong, and few enough to be run for each wrong version.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from hammer2_proofs.operations.misuses import MISUSES, Misused
 from hammer2_proofs.operations.probes import Way, note_ways
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
-from hammer2_proofs.operations.search import Case, Coverage, cases, runs
+from hammer2_proofs.operations.search import Case, Coverage, cases, late_cases, runs
 from hammer2_proofs.operations.teeth import apart
 from hammer2_spec.semantics import REPAIRED
 
 MOST_BAD: Final = 1
 """Answers that are not the good day's, in one run."""
+LATE_WORLDS: Final = (
+    "three masters",
+    "three masters, the first lacks a key",
+    "three masters, the last is behind",
+    "three masters, indirect blocks on two",
+    "two masters and a cache",
+)
+"""Where members are late, too."""
 ALIKE: Final = 2
 """Runs that are kept of those that go the same ways."""
 
@@ -31,13 +40,12 @@ class TellingRun(NamedTuple):
         return self.case.run(REPAIRED, self.picks)[2] is None
 
 
-def telling_runs(most_bad: int = MOST_BAD) -> list[tuple[int, tuple[int, ...]]]:
-    """The runs that are kept: which case, and which answers. Found out in a process of its own."""
+def telling_runs(every: Sequence[Case], most_bad: int) -> list[TellingRun | Misused]:
+    """The runs of these cases that are kept. Found out in a process of its own."""
 
     def work() -> list[tuple[int, tuple[int, ...]]]:
         seen: set[Way] = set()
         note_ways(seen)
-        every = cases(PROGRAMS, WORLDS)
         number = {(case.program_name, case.world_name): n for n, case in enumerate(every)}
         alike: Counter[tuple[str, frozenset[Way]]] = Counter()
         kept = []
@@ -49,19 +57,29 @@ def telling_runs(most_bad: int = MOST_BAD) -> list[tuple[int, tuple[int, ...]]]:
                 kept.append((number[run.case.program_name, run.case.world_name], run.picks))
         return kept
 
-    return apart(work)
+    return [TellingRun(every[n], picks) for n, picks in apart(work)]
 
 
 class Properties:
-    """Telling runs, the simplest first, then the misuses."""
+    """Telling runs, the simplest first, then the misuses, then telling runs with a member that is late."""
 
     name = "properties"
     semantics = REPAIRED
+    straight = False
 
     def __init__(self, most_bad: int = MOST_BAD) -> None:
-        every = cases(PROGRAMS, WORLDS)
-        self._cases: list[TellingRun | Misused] = [TellingRun(every[n], picks) for n, picks in telling_runs(most_bad)]
+        straight = cases(PROGRAMS, WORLDS)
+        late = late_cases(PROGRAMS, {name: WORLDS[name] for name in LATE_WORLDS})
+        self._cases: list[TellingRun | Misused] = telling_runs(straight, most_bad)
+        self._parts = {"runs": len(self._cases)}
         self._cases += MISUSES
+        self._parts["misuses"] = len(self._cases)
+        self._cases += telling_runs(late, most_bad)
+        self._parts["runs with a member that is late"] = len(self._cases)
+
+    def parts(self) -> Mapping[str, int]:
+        """Where each kind of its cases ends."""
+        return self._parts
 
     def count(self) -> int:
         """Runs and misuses."""

@@ -43,6 +43,7 @@ class Reader(Judge):
         """Lock; False if that fails."""
         refs, flags = cluster.refs, cluster.flags
         error = self.perform(locking.lock, cluster, how)
+        self.demand(not self.noted("already locked"), "Only a second lock is reported")
         self.flags_are_kept(flags, cluster, locked=not error)
         self.passes_on("lock", how)
         if error:
@@ -61,6 +62,7 @@ class Reader(Judge):
         """Unlock."""
         refs, flags = cluster.refs, cluster.flags
         self.perform(locking.unlock, cluster)
+        self.demand(not self.noted("not locked"), "Only a second unlock is reported")
         self.is_gone(cluster, last=refs == 1)
         self.demand(cluster.refs == refs - 1, "An unlock gives back one reference")
         self.flags_are_kept(flags, cluster, locked=False)
@@ -103,7 +105,7 @@ class Reader(Judge):
     def from_chain(self, chain: Chain) -> Cluster:
         """A cluster of one chain of a node, which the caller has referenced and locked."""
         chain.refs += 1
-        self.on.run(self.model.lock(chain, Resolve.ALWAYS | Resolve.NOREF))
+        self.run(self.model.lock(chain, Resolve.ALWAYS | Resolve.NOREF))
         cluster: Cluster = self.perform(life_cycle.from_chain, chain)
         self.demand(cluster.focus is chain and cluster.refs == 1, "from_chain focuses on the chain, with one reference")
         self.demand(cluster.pmp is chain.pmp, "from_chain makes a cluster of the chain's PFS")
@@ -211,6 +213,8 @@ class Reader(Judge):
         return self.first_of_quorum(parent, beg, end)
 
     def _judge_key_next(self, parent: Cluster, found: Cluster | None, after: int) -> None:
+        nowhere = found is not None or parent.error or self.soft() or after == 0
+        self.demand(nowhere, "Where nothing is found there is nowhere to go on")
         if found is None or found.focus is None or self.soft() or found.focus is parent.focus:
             return
         key, end = found.focus.bref.key, found.focus.bref.key + 2**found.focus.bref.keybits
@@ -292,7 +296,11 @@ class Reader(Judge):
         self.demand(rules.is_locked(above) and rules.is_locked(cluster), "Parent and child are locked")
         self.judge_new(above, cluster)
         for i, chain in cluster.members():
-            self.demand(above.array[i].chain is chain.parent, "The parent holds the parent of each member")
+            held = above.array[i].chain
+            left = held is None and chain.parent is not None
+            may_leave = bool(chain.parent and chain.parent.error) or not self.had_answered(above, i)
+            same = held is chain.parent or (left and may_leave)
+            self.demand(same, "The parent holds the parent of each member")
         self.passes_on("lock", Resolve.ALWAYS)
         self.demand(above.ddflag == 0, "The flag ddflag speaks of what was found, and a parent was not")
         self.judge_resolved(above, follows)

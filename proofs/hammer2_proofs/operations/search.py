@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hammer2_cluster.model import QUESTIONS, NodeSpec
 from hammer2_proofs.operations.client import Client, Violation
+from hammer2_proofs.operations.late import LateClient
 from hammer2_spec.semantics import Semantics
 
 Program = Callable[[Client], None]
@@ -78,11 +79,18 @@ class Case:
     program: Program
     world_name: str
     world: World
+    late: int | None = None
+    """The node that answers later than all others; none if all operations go from slot to slot."""
 
     def run(self, semantics: Semantics, picks: Sequence[int] = ()) -> tuple[Client, Script, Violation | None]:
         """One run by a script: the client as it stands then, what was asked, and what was wrong."""
         script = Script(picks)
-        client = Client(self.world.specs, self.world.nmasters, semantics, script)
+        specs, nmasters = self.world.specs, self.world.nmasters
+        client = (
+            Client(specs, nmasters, semantics, script)
+            if self.late is None
+            else LateClient(specs, nmasters, semantics, script, self.late)
+        )
         try:
             self.program(client)
         except Violation as violation:
@@ -102,6 +110,18 @@ class Case:
 def cases(programs: Mapping[str, Program], worlds: Mapping[str, World]) -> list[Case]:
     """Every program in every world, the simplest worlds first."""
     return [Case(p, program, w, world) for w, world in worlds.items() for p, program in programs.items()]
+
+
+def late_cases(programs: Mapping[str, Program], worlds: Mapping[str, World]) -> list[Case]:
+    """Every program in every world of three nodes and more, with each node being late, and another one each time."""
+    return [
+        Case(
+            p, program, f"{w}, {f'node {late}' if late < len(world.specs) else 'one after the other'} late", world, late
+        )
+        for w, world in worlds.items()
+        for late in range(len(world.specs) + 1 if len(world.specs) > 2 else 0)
+        for p, program in programs.items()
+    ]
 
 
 class Run(NamedTuple):

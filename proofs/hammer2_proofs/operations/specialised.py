@@ -1,10 +1,11 @@
-"""What is left of the operations under one semantics and the straight runner: the switches evaluated, the rest removed.
+"""What is left of the operations under one semantics, and one runner: the switches evaluated, the rest removed.
 
     code = Code(texts, SEED, roots)
 
 A mutant belongs to a semantics if it changes what is left under it; a branch does if it is still there. So each judge
 answers for the code that it runs, and which code that is follows from the text. Nothing is removed that could be
-noticed: only what the switches rule out, what the straight runner ignores, and values that nobody reads.
+noticed: only what the switches rule out, values that nobody reads, and, for judges who run the operations straight on
+from slot to slot, what the straight runner ignores.
 """
 
 import ast
@@ -44,7 +45,7 @@ QUIET: Final = frozenset(
 UNHEEDED: Final = frozenset({"until", "fills"})
 """Keywords of ask and tell that the straight runner ignores."""
 WAITS: Final = frozenset({"known", "decided"})
-"""Calls of the runner for members that are late; under the straight runner nobody is, and `late()` is empty."""
+"""Calls of the runner for members that are late; under the straight runner nobody is: `late()` is empty, `owes` 0."""
 
 
 @dataclass
@@ -178,8 +179,9 @@ def one_answer(function: AnyFunction) -> ast.Constant | None:
 class _Specialiser(ast.NodeTransformer):
     """Evaluates the switches, and the names of a function that are bound once, to something known."""
 
-    def __init__(self, semantics: Semantics, facts: Facts) -> None:
+    def __init__(self, semantics: Semantics, straight: bool, facts: Facts) -> None:
         self._semantics = semantics
+        self._straight = straight
         self._facts = facts
         self._known: dict[str, ast.Constant] = {}
         self._is_outermost = True
@@ -188,6 +190,8 @@ class _Specialiser(ast.NodeTransformer):
         match node:
             case ast.Attribute(value=ast.Attribute(attr="semantics") | ast.Name(id="semantics"), attr=name):
                 return ast.copy_location(ast.Constant(getattr(self._semantics, name)), node)
+            case ast.Attribute(attr="owes") if self._straight:
+                return ast.copy_location(ast.Constant(0), node)
         return self._number(node) or self.generic_visit(node)
 
     @staticmethod
@@ -204,6 +208,8 @@ class _Specialiser(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        if not self._straight:
+            return self.generic_visit(node)
         if isinstance(node.func, ast.Attribute) and node.func.attr == "late":
             return ast.copy_location(ast.Tuple([], ast.Load()), node)
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("ask", "tell"):
@@ -277,9 +283,10 @@ class _Specialiser(ast.NodeTransformer):
             case ast.Call(func=ast.Name(id="kkassert"), args=[condition, _]):
                 if self._facts.truth(self.visit(copy.deepcopy(condition))):
                     return None
-            case ast.Await(value=ast.Call(func=ast.Attribute(value=ast.Name(id="on"), attr=name))) if name in WAITS:
-                return None
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="on"), attr=name)) if name in WAITS:
+            case (
+                ast.Await(value=ast.Call(func=ast.Attribute(value=ast.Name(id="on"), attr=name)))
+                | ast.Call(func=ast.Attribute(value=ast.Name(id="on"), attr=name))
+            ) if self._straight and name in WAITS:
                 return None
         return self.generic_visit(node)
 
@@ -528,8 +535,11 @@ def functions_of(tree: ast.Module) -> dict[str, AnyFunction]:
 class Code:
     """The operations as they are left under one semantics."""
 
-    def __init__(self, texts: Mapping[str, str], semantics: Semantics, roots: Sequence[str]) -> None:
+    def __init__(
+        self, texts: Mapping[str, str], semantics: Semantics, roots: Sequence[str], *, straight: bool = True
+    ) -> None:
         self.semantics = semantics
+        self._straight = straight
         self._roots = frozenset(roots)
         self._facts = Facts()
         while True:  # what is known of one function lets more be known of its callers
@@ -546,7 +556,7 @@ class Code:
         """By module and qualified name, what the roots come to."""
 
     def _special(self, function: AnyFunction) -> AnyFunction:
-        new: AnyFunction = _Specialiser(self.semantics, self._facts).visit(function)
+        new: AnyFunction = _Specialiser(self.semantics, self._straight, self._facts).visit(function)
         while True:
             before = ast.dump(new)
             new = _Emptier(new).visit(_Sweeper(new, self._facts).visit(new))

@@ -49,6 +49,11 @@ class Judge(Protocol):
 
     name: str
     semantics: Semantics
+    straight: bool
+    """Whether it runs the operations on the straight runner alone."""
+
+    def parts(self) -> Mapping[str, int]:
+        """What its cases are, one kind after the other, and where each kind ends."""
 
     def count(self) -> int:
         """How many cases it has."""
@@ -78,9 +83,9 @@ class StoppedError(BaseException):
     """A case takes too long. No Exception: nothing between here and the case shall catch it."""
 
 
-def code_of(semantics: Semantics, roots: Sequence[str]) -> Code:
-    """The operations as they are left under one semantics. roots: their names."""
-    return Code({name: text_of(module) for name, module in modules().items()}, semantics, roots)
+def code_of(semantics: Semantics, roots: Sequence[str], *, straight: bool = True) -> Code:
+    """The operations as they are left under one semantics, for judges of one runner. roots: their names."""
+    return Code({name: text_of(module) for name, module in modules().items()}, semantics, roots, straight=straight)
 
 
 def ways_through(code: Code) -> set[Way]:

@@ -1,0 +1,77 @@
+"""A client whose nodes answer by themselves, one of them later than all others: what it is told, and the judgement.
+
+The bodies of the operations are those that the straight runner performs. Here they go on when enough nodes have
+answered, and the node that is late does what it was asked when the operation has ended. Then everything has to be as
+it would be otherwise, but that the late member had no part in what was decided.
+"""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from hammer2_cluster.model import Chooser, NodeSpec
+from hammer2_cluster.objects import Cluster
+from hammer2_cluster.simulated import Event, Simulation
+from hammer2_proofs.operations.client import Client
+from hammer2_spec.configuration import Verdict
+from hammer2_spec.semantics import Semantics
+
+ME = "client"
+
+
+def last(events: Sequence[Event]) -> Event:
+    """The nodes in the reverse of the slots' order."""
+    return events[-1]
+
+
+class LateClient(Client):
+    """A client of a cluster in which one node is late in every operation."""
+
+    def __init__(
+        self, specs: Sequence[NodeSpec], nmasters: int | None, semantics: Semantics, chooser: Chooser, late: int
+    ) -> None:
+        """late: which node; where there is none of that number, another one in each operation."""
+        super().__init__(specs, nmasters, semantics, chooser)
+        self._sim = Simulation(len(specs), instant_answers=True)
+        self.on = on = self._sim.client(ME, self.model, semantics)
+        self._late = late
+        self._begun = 0
+        self._verdicts: dict[int, Verdict] = {}
+        """Of the clusters that the last operation has decided, by id: what the specification said of them then."""
+        self._were_late: dict[int, list[int]] = {}
+        tell_the_late = on.decided
+
+        def decided(cluster: Cluster) -> None:
+            self._verdicts[cluster.id] = super(LateClient, self).verdict_on(cluster)
+            self._were_late[cluster.id] = cluster.late()
+            tell_the_late(cluster)
+
+        on.decided = decided  # type: ignore[method-assign]
+
+    def perform(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
+        """As Judge.perform."""
+        self._verdicts.clear()
+        self._were_late.clear()
+        return super().perform(operation, *args)
+
+    def run(self, operation: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever it returns
+        """The operation, while one node does nothing unless it is waited for; then that node catches up."""
+        sim = self._sim
+        count = len(self.model.nodes)
+        sim.stalled = {self._late if self._late < count else (self._late + self._begun) % count}
+        self._begun += 1
+        sim.start(ME, operation)
+        while not sim.has_ended(ME):
+            if not sim.events():
+                sim.stalled.clear()
+            sim.happen(last)
+        sim.stalled.clear()
+        sim.settle(last)
+        return sim.result(ME)
+
+    def verdict_on(self, cluster: Cluster) -> Verdict:
+        """What the specification said of a cluster when it was decided, or says now if it was not."""
+        return self._verdicts.get(cluster.id) or super().verdict_on(cluster)
+
+    def had_answered(self, cluster: Cluster, i: int) -> bool:
+        """As Judge.had_answered."""
+        return i not in self._were_late.get(cluster.id, ())
