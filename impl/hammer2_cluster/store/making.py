@@ -99,20 +99,22 @@ async def open_volume(
 
     confirmed_tid: the highest tid that some node of the cluster has confirmed. latest_tid: the highest one that anybody
     knows this node to have; what is later never counts. must_settle: False for those who only read: then a volume
-    will do which cannot be written, or must not be because newer headers may have been lost.
+    will do which cannot be written, or must not be because its newest headers may have been lost. If somebody has
+    confirmed a later tid, that is no secret: then the volume is simply behind.
     """
     found = await generations(device)
     header = found.current(confirmed_tid, latest_tid)
-    if found.doubt and must_settle:
-        raise BadVolumeError(found.doubt)
+    doubt = found.doubt if confirmed_tid <= header.mirror_tid else ""
+    if doubt and must_settle:
+        raise BadVolumeError(doubt)
     try:
-        if not found.doubt:
+        if not doubt:
             await _settle(device, found, header)
     except WriteError:
         if must_settle:
             raise
     volume = Volume(device, header, hmp, name, waiting)
-    volume.unreadable = found.doubt
+    volume.unreadable = doubt
     volume.highest_tid = found.highest_tid
     await volume.freemap.load(device, header)
     await volume.lock(volume.vchain, Resolve.ALWAYS)
