@@ -394,6 +394,18 @@ def test_names_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPat
     )
 
 
+def test_a_rename_to_a_name_that_is_taken_is_refused_and_changes_nothing() -> None:
+    store = make(memory(3, 1 << 19))
+    filesystem, files = store.mount(), {b"a": b"one", b"b": b"two" * 500}
+    for name, data in files.items():
+        put(store, filesystem, name, data)
+    for new in (b"a", b"b"):
+        with pytest.raises(ExistsError, match=f"there is a '{new.decode()}'"):
+            store.run(filesystem.rename(b"a", new))
+    store.run(filesystem.flush())
+    assert content_of(store, filesystem) == files
+
+
 def test_one_name_more_than_a_hash_has_keys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directory_module, "dirhash", lambda _name: 1 << 63 | 0x8000)
     monkeypatch.setattr(directory_module, "DIRHASH_LOMASK", 3)
