@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from itertools import product
@@ -15,7 +17,7 @@ import pytest
 
 from hammer2_oracle import vector_set
 from hammer2_oracle.conform import campaigns
-from hammer2_oracle.manifest import Executed, Receipt
+from hammer2_oracle.manifest import Executed, Receipt, differences
 from hammer2_oracle.record_kinds import kind_named
 from hammer2_oracle.schemas import text_of
 from hammer2_oracle.status import Status
@@ -25,6 +27,7 @@ from hammer2_spec.semantics import REPAIRED, SEED
 from hammer2_spec.vocabulary import PfsType
 
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
+PORTS = Path(__file__).with_name("ports")
 FILES = ("resolve-accept.jsonl", "resolve-reject.jsonl", "traces-accept.jsonl", "traces-reject.jsonl")
 
 
@@ -135,15 +138,16 @@ def receipt_of(directory: Path) -> Receipt:
     return Receipt("my port 0.1", str(directory / "manifest.json"), hashlib.sha256(text).hexdigest(), done)
 
 
-def judged(receipt: Receipt, tmp_path: Path) -> dict[str, Any]:
+def judged(receipt: Receipt, tmp_path: Path) -> list[str]:
+    """The fields of a receipt that are not as they should be."""
     file = tmp_path / "receipt.jsonl"
     file.write_bytes(msgspec.json.encode(receipt) + b"\n")
     jsonschema.validate(json.loads(file.read_text()), json.loads(text_of("receipt")))
-    return checked(file)
+    return [it.field for it in differences(kind_named("receipt").decode(file.read_bytes()))]
 
 
 def test_a_receipt_of_a_whole_run_agrees(directory: Path, tmp_path: Path) -> None:
-    assert judged(receipt_of(directory), tmp_path)["agreed"] == 1
+    assert judged(receipt_of(directory), tmp_path) == []
 
 
 def test_nothing_is_green_with_something_missing_wrong_or_unexplained(directory: Path, tmp_path: Path) -> None:
@@ -152,27 +156,69 @@ def test_nothing_is_green_with_something_missing_wrong_or_unexplained(directory:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"right": right - 1}, f"executed.{name}"),
         ({"wrong": 1, "right": right - 1}, f"executed.{name}.wrong"),
-        ({"right": 0, "skipped": {"all": right + 3}}, f"executed.{name}.right"),
         ({"skipped": {" ": 3}}, f"executed.{name}.skipped"),
     ]
     for changes, field in wrong:
         receipt = receipt_of(directory)
         receipt.executed[name] = msgspec.structs.replace(receipt.executed[name], **changes)
-        assert [it["field"] for it in judged(receipt, tmp_path)["divergences"]] == [field]
+        assert judged(receipt, tmp_path) == [field]
+    idle = receipt_of(directory)
+    for done in idle.executed.values():
+        done.right, done.skipped = 0, {"no time": done.right + 3}
+    assert judged(idle, tmp_path) == ["executed"]
     missing = receipt_of(directory)
     del missing.executed[name]
-    assert judged(missing, tmp_path)["diverged"] == 1
+    assert judged(missing, tmp_path) == [f"executed.{name}"]
     extra = receipt_of(directory)
     extra.executed["more.jsonl"] = Executed(1, 0, {})
-    assert judged(extra, tmp_path)["diverged"] == 1
+    assert judged(extra, tmp_path) == ["executed.more.jsonl"]
 
 
 def test_a_receipt_against_another_manifest_differs(directory: Path, tmp_path: Path) -> None:
     other = msgspec.structs.replace(receipt_of(directory), sha256="0" * 64)
-    assert [it["field"] for it in judged(other, tmp_path)["divergences"]] == ["sha256"]
+    assert judged(other, tmp_path) == ["sha256"]
     nowhere = msgspec.structs.replace(receipt_of(directory), manifest="nowhere.json")
-    assert [it["field"] for it in judged(nowhere, tmp_path)["divergences"]] == ["manifest"]
+    assert judged(nowhere, tmp_path) == ["manifest"]
     assert "expected a manifest, got nowhere.json: No such file" in called("check", tmp_path / "receipt.jsonl").stdout
+
+
+def ran(directory: Path, where: Path, *port: str) -> subprocess.CompletedProcess[str]:
+    words = [str(PROGRAM), "conform", "--timeout", "5", "--vectors", str(directory), "--", sys.executable, *port]
+    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=where)
+
+
+def test_a_right_implementation_gets_a_receipt_that_agrees(directory: Path, tmp_path: Path) -> None:
+    for port, part in (("port.py", "operations"), ("operations_port.py", "resolve")):
+        finished = ran(directory, tmp_path, str(PORTS / port), "seed")
+        assert finished.returncode == Status.AGREE, finished.stdout
+        counts = re.findall(r": ([\d,]+) right, 0 wrong(.*)", finished.stdout)
+        assert len(counts) == len(FILES)
+        skipped = [reason for _, reason in counts if reason]
+        assert all(reason.endswith(f"skipped: it does not claim to do {part}") for reason in skipped)
+        assert len(skipped) == 2
+        assert checked(tmp_path / "receipt.jsonl")["agreed"] == 1
+
+
+def test_a_wrong_implementation_accepts_what_is_wrong_and_not_what_is_right(directory: Path, tmp_path: Path) -> None:
+    finished = ran(directory, tmp_path, str(PORTS / "operations_port.py"), "seed", "seed", "wrong-state")
+    assert finished.returncode == Status.DIFFER
+    assert "Reproduce with: " in finished.stdout
+    found = checked(tmp_path / "receipt.jsonl")["divergences"]
+    assert "executed.traces-accept.jsonl.wrong" in [it["field"] for it in found]
+    finished = ran(directory, tmp_path, str(PORTS / "port.py"), "repaired")
+    assert finished.returncode == Status.DIFFER
+    assert not re.search("resolve-reject.jsonl: [0-9,]+ right, 0 wrong", finished.stdout)
+
+
+def test_files_that_are_not_the_manifests_are_not_asked(directory: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(directory, copy)
+    with (copy / FILES[0]).open("a") as file:
+        file.write("\n")
+    finished = ran(copy, tmp_path, str(PORTS / "port.py"), "seed")
+    assert finished.returncode == Status.BAD_INPUT
+    assert finished.stderr.endswith("resolve-accept.jsonl is not the file that the manifest speaks of\n")
+    assert not (tmp_path / "receipt.jsonl").exists()
 
 
 def test_a_receipt_names_itself() -> None:

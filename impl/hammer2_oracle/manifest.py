@@ -105,10 +105,10 @@ def differences(receipt: Receipt) -> list[Difference]:
             found.append(Difference(f"executed.{file.name}", file.records, total))
         if done.wrong:
             found.append(Difference(f"executed.{file.name}.wrong", 0, done.wrong))
-        if not done.right:
-            found.append(Difference(f"executed.{file.name}.right", "at least 1", 0))
         if any(not reason.strip() for reason in done.skipped):
             found.append(Difference(f"executed.{file.name}.skipped", "a reason", ""))
+    if not any(done.right for done in receipt.executed.values()):
+        found.append(Difference("executed", "at least 1 right record", 0))
     strange = sorted(receipt.executed.keys() - {file.name for file in made.files})
     return found + [Difference(f"executed.{name}", "a file of the manifest", name) for name in strange]
 

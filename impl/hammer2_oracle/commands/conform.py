@@ -46,6 +46,15 @@ FILE: Final = click.Path(path_type=Path, dir_okay=False)
 @click.option("--seed", type=click.IntRange(min=0), default=20150330, show_default=True, help="Of all random choices.")
 @silence_option
 @click.option(
+    "--vectors",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Ask what the vectors in DIR hold instead, and write a receipt.",
+)
+@click.option(
+    "--receipt", type=FILE, metavar="FILE", default="receipt.jsonl", show_default=True, help="Of a run over vectors."
+)
+@click.option(
     "--save",
     "directory",
     type=click.Path(path_type=Path, file_okay=False),
@@ -65,6 +74,8 @@ def conform(  # noqa: PLR0913 - one for each option
     programs: int,
     seed: int,
     timeout: float,
+    vectors: Path | None,
+    receipt: Path,
     directory: Path,
     junit: Path | None,
     html: Path | None,
@@ -74,6 +85,10 @@ def conform(  # noqa: PLR0913 - one for each option
 
     Nothing is expected of what COMMAND prints on standard error; it passes through.
     """
+    if vectors:
+        from hammer2_oracle.conform import over_vectors
+
+        return over_vectors.run(command, vectors, receipt, timeout)
     from hammer2_oracle.conform.command import Outputs, run
     from hammer2_oracle.conform.run import Plan
 
