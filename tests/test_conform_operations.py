@@ -186,6 +186,11 @@ def test_all_that_is_said_has_the_published_form() -> None:
         jsonschema.validate({"run": 1, "call": {"f": "chain_eat", "chain": 1}}, SCHEMA)
 
 
+def test_what_is_mended_is_not_inferred_from_operations() -> None:
+    with pytest.raises(ValueError, match="operations alone, and only decisions tell what is mended"):
+        examined("seed", plan=QUICK._replace(infer=True))
+
+
 def test_the_command_line_draws_the_call(tmp_path: Path) -> None:
     words = ["conform", "--programs", "3", "--lives", "0", "--", *PORT, "repaired", "repaired", "wrong-argument"]
     finished = subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -51,12 +51,14 @@ def examine(command: Sequence[str], plan: Plan, tell: Callable[[Report], None] =
 
     Raises:
         Misbehaved: the implementation cannot be started, or does not introduce itself.
-        ValueError: it claims semantics that do not exist.
+        ValueError: it claims semantics that do not exist, or nothing from which they can be inferred.
 
     Ctrl-C, and an implementation that is given up, stop it; the report says so.
     """
     examination = Examination(command, plan.timeout)
     try:
+        if plan.infer and "resolve" not in examination.introduction.parts:
+            raise ValueError("operations alone, and only decisions tell what is mended")
         report = Report(examination.introduction, plan.semantics or parse(examination.introduction.semantics))
         with _stopping(report):
             _ask(examination, report, plan, tell)
