@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 from hammer2_proofs import completeness, counting, equivalence, induction, inputs, sizes
+from hammer2_proofs.explorer.teeth import EXPLORATIONS
 from hammer2_proofs.induction import specification as induction_specification
 from hammer2_proofs.obligations import SOLVERS
 from hammer2_proofs.proving import FAMILIES
 from hammer2_proofs.teeth import LEAST_ASKED, LEAST_MUTANTS, SAMPLE
 from hammer2_spec.properties import PROPERTIES
+from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
+from hammer2_spec.protocol.model import INVARIANTS
 from verify import DEEP_STEPS, STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,12 +72,22 @@ def test_every_step_of_verify_is_there_and_the_readme_tells_of_it() -> None:
     assert {step.name: " ".join(step.command) for step in STEPS} == COMMANDS
     assert {step.name for step in DEEP_STEPS} >= {
         "every-configuration-deep",
+        "protocol-decisions",
         "protocol-deep",
+        "protocol-proofs",
+        "protocol-teeth",
         "store",
         "failures-teeth",
     }
     rows = re.findall(r"(?m)^\| ([a-z-]+(?:, [a-z-]+)*) \|", (ROOT / "README.md").read_text())
     assert {name for row in rows for name in row.split(", ")} >= {step.name for step in STEPS}
+
+
+def test_every_sentence_of_the_protocol_is_there_and_every_exploration_that_judges_its_mutants() -> None:
+    assert (len(INVARIANTS), len(INDUCTIVE), len(CONSEQUENCES)) == (7, 20, 5)
+    assert len(EXPLORATIONS) >= 19
+    [step] = [step for step in DEEP_STEPS if step.name == "protocol-teeth"]
+    assert int(step.command[step.command.index("--sample") + 1]) >= 100
 
 
 def test_every_property_is_there() -> None:
