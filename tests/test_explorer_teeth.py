@@ -110,7 +110,7 @@ def test_only_what_a_sentence_notices_raises_the_score(mutants: tuple[Mutant, ..
     for verdict in ("invariant: x", "never: x", "counts: x", "", "equivalent: proved", "refused: x"):
         tally.add(fate(mutants, verdict))
     assert (tally.noticed, tally.judged, tally.percent) == (2, 5, 40.0)
-    assert teeth.LEAST_PERCENT >= 70
+    assert teeth.LEAST_PERCENT >= 65
 
 
 @pytest.mark.parametrize(

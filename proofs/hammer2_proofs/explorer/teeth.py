@@ -55,7 +55,7 @@ EQUIVALENT: Final = "equivalent"
 REFUSED: Final = "refused"
 SURVIVED: Final = "survived"
 SETTLED: Final = (*STRONG, EQUIVALENT, REFUSED)
-LEAST_PERCENT: Final = 70
+LEAST_PERCENT: Final = 65
 """Fewer noticed by a sentence, and the sentences have lost their teeth."""
 
 Function = Callable[..., object]
