@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 
 from bench import Figure
@@ -72,7 +73,7 @@ def traffic() -> list[Figure]:
             service.failures.disconnected(TARGET)
             changed = range(0, ENTRIES, round(1 / share))
             files = service.clients[0].filesystem
-            service.write(0, lambda files=files, changed=changed: put_all(files, changed, CONTENT[::-1]))  # type: ignore[misc]
+            service.write(0, partial(put_all, files, changed, CONTENT[::-1]))
             before = [device_of(service, n).count.reads for n in range(3)]
             service.failures.returned(TARGET)
             started = time.process_time()
@@ -113,15 +114,15 @@ def latency() -> list[Figure]:
         devices, _ = new_store(3, 1 << 23)
         service = Service(devices, grace=50)
         files = service.clients[0].filesystem
-        service.write(0, lambda files=files: put_all(files, range(1), CONTENT))  # type: ignore[misc]
+        service.write(0, partial(put_all, files, range(1), CONTENT))
         condition(service)
         times: dict[str, list[float]] = {"put": [], "get": []}
         for _round in range(ROUNDS):
             started = time.monotonic()
-            service.write(0, lambda files=files: put_all(files, range(1), CONTENT))  # type: ignore[misc]
+            service.write(0, partial(put_all, files, range(1), CONTENT))
             times["put"].append(time.monotonic() - started)
             started = time.monotonic()
-            service.run(0, lambda files=files: files.size_of(b"0"))  # type: ignore[misc]
+            service.run(0, partial(files.size_of, b"0"))
             times["get"].append(time.monotonic() - started)
         service.close()
         for what, spent in times.items():

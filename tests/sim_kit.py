@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.store_kit import make, memory, put
 
-from hammer2_cluster import life_cycle
+from hammer2_cluster import life_cycle, lock_order
 from hammer2_cluster.device.device import Device
 from hammer2_cluster.device.faults import FaultyDevice
 from hammer2_cluster.device.memory import MemoryDevice
@@ -47,14 +47,15 @@ def devices_with(count: int, files: dict[bytes, bytes] | None = None) -> list[Me
 
 
 def open_on(devices: Sequence[Device], nodes: Sequence[Node]) -> StoredChains:
-    """The volumes on devices, whatever happens on them waiting as the nodes do."""
+    """The volumes on devices, whatever happens on them waiting as the nodes do; the lock order is checked."""
     confirmed = confirmed_tid(at_once(generations(device)) for device in devices)
-    return StoredChains(
-        [
-            at_once(open_volume(device, n, "", node, confirmed))
-            for n, (device, node) in enumerate(zip(devices, nodes, strict=True))
-        ]
-    )
+    volumes = [
+        at_once(open_volume(device, n, "", node, confirmed))
+        for n, (device, node) in enumerate(zip(devices, nodes, strict=True))
+    ]
+    for volume in volumes:
+        lock_order.watch(volume)
+    return StoredChains(volumes)
 
 
 class World:

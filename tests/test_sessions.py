@@ -289,4 +289,4 @@ def test_days_end_well_and_take_the_actions_of_the_protocol() -> None:
     assert {*STEPS} - NOT_HERE - (set() if NIGHTLY else RARE) <= {*TAKEN}
 
 
-test_days_end_well_and_take_the_actions_of_the_protocol.is_hypothesis_test = True  # type: ignore[attr-defined]
+test_days_end_well_and_take_the_actions_of_the_protocol.is_hypothesis_test = True  # type: ignore[attr-defined]  # who selects such tests looks for it

@@ -17,6 +17,7 @@ from hammer2_cluster.device.device import DeviceError
 from hammer2_cluster.difference import Found, Path
 from hammer2_cluster.failures import Cause, Failures, common
 from hammer2_cluster.front_end import FrontEnd
+from hammer2_cluster.lock_order import to_be_flushed
 from hammer2_cluster.objects import Pfs
 from hammer2_cluster.store import flush
 from hammer2_cluster.store.blockref import Entry
@@ -251,10 +252,9 @@ class Resync:
             if not control.may("SyncFinish", n) or node.snapshot_tid == client.prior_tid != client.tid:
                 raise _Overtaken("a write came in between")
             tid = control.media_tid(node.snapshot_tid)
-            await root.volume.lock(root, Resolve.ALWAYS)
-            await modify(root, 0)
-            await flush.flush(root, tid)
-            root.volume.unlock(root)
+            async with to_be_flushed(root):
+                await modify(root, 0)
+                await flush.flush(root, tid)
             await flush.sync(root.volume, tid)
             if root.volume.failed is not None:
                 raise root.volume.failed

@@ -14,17 +14,20 @@ from hammer2_cluster.device.device import WriteError
 from hammer2_cluster.failures import Cause, Failures
 from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.journal import NOTHING, SPOILED, Journal
+from hammer2_cluster.lock_order import to_be_flushed
 from hammer2_cluster.node import Fenced
 from hammer2_cluster.objects import Cluster
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.patience import Cancelled
 from hammer2_cluster.promises import write_promise
 from hammer2_cluster.store import flush
+from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import own
 from hammer2_cluster.store.directory import FilesystemError, UnavailableError
 from hammer2_cluster.store.modification import modify
+from hammer2_cluster.store.volume import Volume
 from hammer2_spec.protocol.state import Client, Node, Phase
-from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, Resolve
+from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK
 
 Result = TypeVar("Result")
 
@@ -115,14 +118,14 @@ class Session:
             if not control.may("Restamp", c, i):
                 return
             chain = own(deref(root.array[i].chain))
-            await chain.volume.lock(chain, Resolve.ALWAYS)  # nobody is in the middle of a change then
-            try:
+            async with to_be_flushed(chain):  # nobody is in the middle of a change then
                 if chain.flags & CHAIN_FLUSH_MASK:
                     self._failures.disconnected(i, Cause.STALL)  # it never heard the end of a write
-                elif control.attempt("Restamp", c, i):
-                    await self._write_out(i)
-            finally:
-                chain.volume.unlock(chain)
+                    return
+                if not control.attempt("Restamp", c, i):
+                    return
+                tid = await self._flush(i, chain)
+            await self._sync(i, chain.volume, tid)
 
         # Who is not stamped before the session serves needs a resynchronization, if only of length zero.
         with on.at_most(self._grace):
@@ -271,11 +274,19 @@ class Session:
     async def _write_out(self, i: int) -> None:
         """At a node: make durable what it has in memory, as the version of the control state."""
         chain = own(deref(self._root.array[i].chain))
-        volume, tid = chain.volume, self._control.media_tid(self._node(i).volatile_tid)
-        await volume.lock(chain, Resolve.ALWAYS)
+        async with to_be_flushed(chain):
+            tid = await self._flush(i, chain)
+        await self._sync(i, chain.volume, tid)
+
+    async def _flush(self, i: int, chain: StoredChain) -> int:
+        """What is in memory goes to the medium, where it does not count yet. Returns its tid."""
+        tid = self._control.media_tid(self._node(i).volatile_tid)
         await modify(chain, 0)
         await flush.flush(chain, tid)
-        volume.unlock(chain)
+        return tid
+
+    async def _sync(self, i: int, volume: Volume, tid: int) -> None:
+        """Now it counts."""
         await flush.sync(volume, tid)
         if volume.failed is not None:
             self._failures.flush_failed(i)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from hammer2_cluster.device.device import ReadError, WriteError
 from hammer2_cluster.journal import NOTHING, Journal
+from hammer2_cluster.lock_order import to_be_flushed
 from hammer2_cluster.locking import unlock
 from hammer2_cluster.lookups import lookup, lookup_done, next  # noqa: A004 - the original's name
 from hammer2_cluster.objects import Cluster, Pfs
@@ -45,7 +46,7 @@ from hammer2_cluster.store.inode_data import REGULAR_FILE, InodeData
 from hammer2_cluster.store.pfs import assemble, remove_pfs, roots_of, super_root
 from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.topology import delete, rename
-from hammer2_spec.vocabulary import DIRHASH_VISIBLE, EMBEDDED_BYTES, KEY_MAX, Lookup, OpFlag, PfsType, Resolve
+from hammer2_spec.vocabulary import DIRHASH_VISIBLE, EMBEDDED_BYTES, KEY_MAX, Lookup, OpFlag, PfsType
 
 
 class Listed(NamedTuple):
@@ -240,9 +241,8 @@ class Filesystem:
 
         async def flush_member(i: int) -> None:
             chain = own(deref(items[i].chain))
-            await self._chains.lock(chain, Resolve.ALWAYS)
-            await self._chains.flush(chain)
-            self._chains.unlock(chain)
+            async with to_be_flushed(chain):
+                await self._chains.flush(chain)
 
         await self._make_durable(self._root, flush_member)
 

@@ -46,6 +46,10 @@ class ChainLock:
         if not holds:
             del self._holders[caller]
 
+    def is_held_by(self, caller: Hashable) -> bool:
+        """Whether the caller holds it, in whatever way."""
+        return caller in self._holders
+
     @property
     def is_exclusive(self) -> bool:
         """Whether someone holds it exclusively."""
