@@ -10,7 +10,7 @@ before anything else is written. A second place that holds no valid header was b
 either way the generation was confirmed.
 
 No crash leaves both copies of a generation bad. Where they are, the newest valid one still wins, but it may be an old
-one, and is only read.
+one: the volume is only read, unless another node is known to have a later one.
 """
 
 import struct
