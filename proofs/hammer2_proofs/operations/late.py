@@ -45,7 +45,7 @@ class LateClient(Client):
             self._were_late[cluster.id] = cluster.late()
             tell_the_late(cluster)
 
-        on.decided = decided  # type: ignore[method-assign]
+        on.decided = decided  # type: ignore[method-assign]  # what a decision does is watched
 
     def perform(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
         """As Judge.perform."""
