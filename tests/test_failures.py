@@ -31,6 +31,7 @@ async def nothing() -> None:
     """A write that changes nothing."""
 
 
+@pytest.mark.claims("C95")
 def test_what_a_pass_reads_is_not_overwritten_while_it_reads() -> None:
     cluster = Cluster(tasks=3)
     cluster.failures.disconnected(2)
@@ -134,6 +135,7 @@ def test_a_flush_that_was_done_when_its_node_had_been_given_up_is_undone_when_it
     assert not problems(cluster.devices)
 
 
+@pytest.mark.claims("C86")
 def test_what_another_session_left_half_done_is_not_stamped() -> None:
     """A client is cut off in the middle of a write; what is dirty then must not become part of any version."""
     for moment in range(0, 200, 9):

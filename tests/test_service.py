@@ -48,6 +48,7 @@ def get(service: Service, name: bytes, c: int = 0) -> bytes:
     return service.run(c, lambda: read_all(service.clients[c].filesystem, name))
 
 
+@pytest.mark.claims("C02", "C05", "C07", "C85", "C97")
 @pytest.mark.timeout(1200)
 def test_a_hostile_day_ends_with_equal_nodes_and_everything_acknowledged(
     tmp_path: Path, request: pytest.FixtureRequest
@@ -67,6 +68,7 @@ def test_what_one_client_has_written_another_one_reads() -> None:
         assert service.wait_for_nodes(20) == []
 
 
+@pytest.mark.claims("C90", "C92")
 def test_a_slave_is_written_by_resynchronization_alone() -> None:
     with serving(new_devices(3, 1)) as service:
         put(service, b"c", BIG)
@@ -78,6 +80,7 @@ def test_a_slave_is_written_by_resynchronization_alone() -> None:
     assert len({tree_of(volume) for volume in volumes if volume is not None}) == 1
 
 
+@pytest.mark.claims("C02", "C90", "C93")
 @pytest.mark.parametrize(("kind", "why"), [(Kind.HANG, "does not answer"), (Kind.READ_ERROR, "cannot be read")])
 def test_a_node_that_cannot_be_opened_takes_no_part_and_comes_back_by_itself_when_it_can(kind: Kind, why: str) -> None:
     with serving(new_devices(), n1=Fault(kind)) as service:
@@ -95,6 +98,7 @@ def test_a_node_that_cannot_be_opened_takes_no_part_and_comes_back_by_itself_whe
     assert len({tree_of(volume) for volume in volumes if volume is not None}) == 1
 
 
+@pytest.mark.claims("C02", "C06", "C85")
 def test_a_node_that_hangs_in_the_middle_of_a_write_costs_only_itself() -> None:
     with serving(new_devices()) as service:
         put(service, b"c", BIG)
@@ -108,6 +112,7 @@ def test_a_node_that_hangs_in_the_middle_of_a_write_costs_only_itself() -> None:
         assert get(service, b"e") == BIG
 
 
+@pytest.mark.claims("C05", "C33")
 def test_without_a_quorum_a_client_fails_or_waits_as_it_has_chosen() -> None:
     with serving(new_devices()) as service:
         put(service, b"c", BIG)

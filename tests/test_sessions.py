@@ -284,6 +284,7 @@ Days.TestCase.settings = settings(
 )
 
 
+@pytest.mark.claims("C80", "C90", "C97")
 def test_days_end_well_and_take_the_actions_of_the_protocol() -> None:
     run_state_machine_as_test(Days, settings=Days.TestCase.settings)
     assert {*STEPS} - NOT_HERE - (set() if NIGHTLY else RARE) <= {*TAKEN}
