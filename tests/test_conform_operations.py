@@ -34,7 +34,7 @@ from hammer2_spec.semantics import REPAIRED, SEED
 ROOT = Path(__file__).resolve().parent.parent
 PORT = [sys.executable, str(Path(__file__).with_name("ports") / "operations_port.py")]
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
-QUICK = Plan(programs=28, lives=10, timeout=5)
+QUICK = Plan(programs=28, lives=10, timeout=30)
 SCHEMA = json.loads((ROOT / "docs" / "reference" / "conform.schema.json").read_text())
 
 
@@ -96,13 +96,15 @@ def test_one_that_lies_about_what_it_has_mended_is_found() -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("silent", "does not answer: no line within 1 s"),
+        ("silent", "does not answer: no line within 3 s"),
         ("decisions", "answers with what is no answer: decisions, expected how it ended"),
         ("no-call", "answers with what is no answer: Invalid value 'chain_eat'"),
     ],
 )
 def test_what_breaks_the_protocol_is_told_from_what_differs(how: str, said: str) -> None:
-    report = examined("repaired", "repaired", how, plan=QUICK._replace(programs=3, timeout=1))
+    report = examined(
+        "repaired", "repaired", how, plan=QUICK._replace(programs=3, timeout=3 if how == "silent" else 30)
+    )
     assert report.status == Status.DIFFER
     assert {it.standing for it in report.tally.first} == {Standing.MISBEHAVED}
     assert str(first(report).reply).startswith(said)
@@ -169,9 +171,9 @@ def test_divergences_are_kept_drawn_and_replayed(tmp_path: Path) -> None:
         drawing = picture(again, str(path))
         assert all(len(step.cells) == len(drawing.columns) for step in drawing.steps)
         assert len(drawing.steps) == len(again.calls) + 1
-    fates = [it.fate for it in replay(read(tmp_path), [], 5)]
+    fates = [it.fate for it in replay(read(tmp_path), [], 30)]
     assert fates == [Fate.FAILS] * len(paths)
-    assert [it.fate for it in replay(read(tmp_path), [*PORT, "repaired"], 5)] == [Fate.FIXED] * len(paths)
+    assert [it.fate for it in replay(read(tmp_path), [*PORT, "repaired"], 30)] == [Fate.FIXED] * len(paths)
     junit.write(tmp_path / "junit.xml", report, divergences)
     assert page(report, divergences, []).count("<section>") == len(divergences)
 

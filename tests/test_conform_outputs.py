@@ -29,7 +29,7 @@ STRANGE = "<b>port</b> & \x00co\x1b"
 
 @cache
 def found(*fake: str) -> tuple[Report, list[Divergence]]:
-    report = examine([*FAKE, *fake], Plan(slots=1, lives=5, timeout=3))
+    report = examine([*FAKE, *fake], Plan(slots=1, lives=5, timeout=30))
     divergences = records(report, [*FAKE, *fake], "conform ...")
     return report, [it for it in divergences if isinstance(it, Divergence)]
 

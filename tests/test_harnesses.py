@@ -25,7 +25,7 @@ from hammer2_spec.semantics import REPAIRED, SEED
 PORTS = Path(__file__).with_name("ports")
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
 PYTHON_PORT = [sys.executable, str(PORTS / "port.py")]
-QUICK = Plan(slots=1, lives=20, timeout=5)
+QUICK = Plan(slots=1, lives=20, timeout=30)
 MISTAKES = range(1, 11)
 
 
@@ -99,7 +99,7 @@ def test_all_mistakes_of_the_port_in_c_are_tried() -> None:
     ],
 )
 def test_a_port_in_c_that_breaks_the_protocol_is_told_how(c_port: str, how: str, said: str) -> None:
-    report = examine([c_port, how], QUICK._replace(lives=0, timeout=1))
+    report = examine([c_port, how], QUICK._replace(lives=0, timeout=2 if how in ("silent", "slow") else 30))
     assert report.status == Status.DIFFER
     assert report.tally.counts[Standing.MISBEHAVED] > 0
     assert report.tally.counts[Standing.AGREES] > 200

@@ -24,7 +24,7 @@ from hammer2_spec.vocabulary import PfsType
 ROOT = Path(__file__).resolve().parent.parent
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_implementation.py"))]
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
-QUICK = ["--slots", "1", "--lives", "0", "--timeout", "3"]
+QUICK = ["--slots", "1", "--lives", "0", "--timeout", "30"]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def examine(*fake: str) -> list[Path]:
 
 
 def replayed(place: Path | str, *fake: str) -> dict[str, Any]:
-    finished = called("replay", "--timeout", "3", "--json", str(place), *(["--", *FAKE, *fake] if fake else []))
+    finished = called("replay", "--timeout", "30", "--json", str(place), *(["--", *FAKE, *fake] if fake else []))
     found: dict[str, Any] = json.loads(finished.stdout)
     assert found["status"] == finished.returncode
     assert len(found["divergences"]) == found["fixed"] + found["fails"] + found["open"]

@@ -183,7 +183,7 @@ def test_a_receipt_against_another_manifest_differs(directory: Path, tmp_path: P
 
 
 def ran(directory: Path, where: Path, *port: str) -> subprocess.CompletedProcess[str]:
-    words = [str(PROGRAM), "conform", "--timeout", "5", "--vectors", str(directory), "--", sys.executable, *port]
+    words = [str(PROGRAM), "conform", "--timeout", "30", "--vectors", str(directory), "--", sys.executable, *port]
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=where)
 
 
