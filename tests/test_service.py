@@ -1,5 +1,6 @@
 """A store in service: real threads on files, while whatever can fail does."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,6 +111,26 @@ def test_a_node_that_hangs_in_the_middle_of_a_write_costs_only_itself() -> None:
         assert service.failures.causes.get(2, Cause.STALL) is Cause.STALL
         assert service.wait_for_nodes(20) == [], "the call that hung is forgotten with the memory of the node"
         assert get(service, b"e") == BIG
+
+
+@pytest.mark.claims("C82", "C93")
+def test_a_full_node_waits_for_space_and_is_brought_into_step_when_there_is_some() -> None:
+    with serving(new_devices()) as service:
+        put(service, b"c", BIG)
+        device = service.devices[2]
+        assert device is not None
+        device.faults.append(Fault(Kind.FULL))
+        put(service, b"d", BIG)
+        deadline = time.monotonic() + 30
+        while not service.watchers[2].has_given_up:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert "full" in service.watchers[2].trouble
+        assert not service.in_step(2)
+        device.faults.clear()
+        put(service, b"e", BIG)
+        assert service.wait_for_nodes(20) == []
+        assert get(service, b"d", 1) == BIG
 
 
 @pytest.mark.claims("C05", "C33")
