@@ -10,6 +10,7 @@ from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.control import Control
 from hammer2_cluster.device.faults import FaultyDevice
 from hammer2_cluster.failures import Failures
+from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.journal import Journal
 from hammer2_cluster.resync import Resync
 from hammer2_cluster.sessions import RECOVERIES, Session
@@ -63,15 +64,15 @@ class Cluster:
     def get(self, c: int, name: bytes) -> Coroutine[Any, Any, bytes]:
         return read_all(self.filesystems[c], name)
 
-    def resync(self, n: int) -> Resync:
+    def resync(self, n: int, on: FrontEnd | None = None) -> Resync:
+        """What brings a node into step, as a client of its own."""
         pmp = self.filesystems[0].pmp
-        return Resync(self.tasks[n], n, pmp, self.chains, self.control, self.failures, RECOVERIES * GRACE)
+        on = self.tasks[n] if on is None else on
+        return Resync(on, n, pmp, self.chains, self.control, self.failures, RECOVERIES * GRACE)
 
     def watch(self, n: int) -> SynchronizationThread:
         """Start the synchronization thread of a node."""
-        on = self.sim.client(f"synchronization of {n}", self.chains)
-        pmp = self.filesystems[0].pmp
-        thread = SynchronizationThread(on, n, pmp, self.chains, self.control, self.failures, RECOVERIES * GRACE)
+        thread = SynchronizationThread(self.resync(n, self.sim.client(f"synchronization of {n}", self.chains)))
         self.sim.serve(f"synchronization of {n}", thread.run())
         return thread
 

@@ -94,35 +94,37 @@ class Resync:
             failures: who knows the roots, and is told.
             patience: the ticks that a node may take for one step; a target that takes longer is given up.
         """
-        self.progress: Final = Progress()
-        self._on: Final = on
-        self._target: Final = target
+        self.progress = Progress()
+        """Of the run that goes on, or of the last one."""
+        self.on: Final = on
+        self.target: Final = target
         self._pmp: Final = pmp
         self._chains: Final = chains
-        self._control: Final = control
-        self._failures: Final = failures
-        self._patience: Final = patience
+        self.control: Final = control
+        self.failures: Final = failures
+        self.patience: Final = patience
 
     async def run(self) -> Progress:
         """Passes, as part of whatever session there is, until the node is in step. Raises Interrupted."""
-        while is_out_of_step(self._control, self._target):
+        self.progress = Progress()
+        while is_out_of_step(self.control, self.target):
             try:
                 await self._pass()
             except _Overtaken:
                 pass
             except _Refused:
-                before = self._control.state
-                await self._on.wait(partial(self._differs_from, before), "another session")
-        self._failures.in_step(self._target)
+                before = self.control.state
+                await self.on.wait(partial(self._differs_from, before), "another session")
+        self.failures.in_step(self.target)
         return self.progress
 
     def _differs_from(self, before: State) -> bool:
-        return self._control.state is not before
+        return self.control.state is not before
 
     async def _at(self, n: int, step: Callable[[], Awaitable[Result]]) -> Result:
         """Something that happens at a node. Raises Interrupted if the node goes away meanwhile."""
-        await self._on.wait(lambda: not self._on.has_news_of(n), f"news of node {n}")
-        handle = self._on.chains.kmalloc()
+        await self.on.wait(lambda: not self.on.has_news_of(n), f"news of node {n}")
+        handle = self.on.chains.kmalloc()
         handle.pmp = self._pmp
 
         async def perform(_: int) -> tuple[Result | None, DeviceError | None]:
@@ -131,58 +133,58 @@ class Resync:
             except DeviceError as error:
                 return None, error
 
-        with self._on.at_most(self._patience):
-            async for _, (result, error) in self._on.ask(handle, perform, slots=[n], even_empty=True):
+        with self.on.at_most(self.patience):
+            async for _, (result, error) in self.on.ask(handle, perform, slots=[n], even_empty=True):
                 if error is not None:
                     raise Interrupted(f"node {n}: {error}")
                 return result  # type: ignore[return-value]  # what the call gave
-        if n == self._target:
-            self._failures.disconnected(n, Cause.STALL)
+        if n == self.target:
+            self.failures.disconnected(n, Cause.STALL)
         raise Interrupted(f"node {n} does not answer")
 
     def _sources(self) -> Iterator[tuple[int, int]]:
         """Sessions, and nodes whose media have their version, with nothing newer in memory."""
-        state = self._control.state
-        for c in sessions_by_epoch(self._control):
+        state = self.control.state
+        for c in sessions_by_epoch(self.control):
             client = state.clients[c]
             if client.phase is not Phase.WRITE:
                 for n, node in enumerate(state.nodes):
                     good = node.connected and node.eligible and node.durable_tid == node.volatile_tid == client.tid
-                    if good and n != self._target:
+                    if good and n != self.target:
                         yield c, n
 
     async def _pass(self) -> None:
         """Copy one snapshot. Raises Interrupted."""
         self.progress.passes += 1
-        await self._on.wait(
-            lambda: not self._failures.is_mounted(self._target) or any(self._sources()), "a node to copy from"
+        await self.on.wait(
+            lambda: not self.failures.is_mounted(self.target) or any(self._sources()), "a node to copy from"
         )
-        if not self._failures.is_mounted(self._target):
-            raise Interrupted(f"node {self._target} is gone")
+        if not self.failures.is_mounted(self.target):
+            raise Interrupted(f"node {self.target} is gone")
         if (found := next(self._sources(), None)) is None:
             raise Interrupted("there is no node to copy from")
         c, source = found
-        volume = self._failures.root(source).volume
+        volume = self.failures.root(source).volume
         try:
             top = await self._at(source, partial(self._snapshot, c, source))
             await self._copy_below(source, (), top)
             await self._finish(c)
         except BaseException:
-            self._control.take_first(("SyncRefused", self._target), ("SyncInterrupt", self._target))
+            self.control.take_first(("SyncRefused", self.target), ("SyncInterrupt", self.target))
             if self._root().volume.failed:  # what it has in memory cannot become durable any more
-                self._failures.disconnected(self._target, Cause.WRITE)
+                self.failures.disconnected(self.target, Cause.WRITE)
             raise
         finally:
             volume.pins.discard(self)
 
     async def _snapshot(self, c: int, source: int) -> Entry:
         """At the source: the version on its media, which stays readable (L1440-1443)."""
-        root = self._failures.root(source)
+        root = self.failures.root(source)
         await root.volume.lock(root, Resolve.ALWAYS)
         try:
             if (c, source) not in self._sources() or root.flags & ChainFlag.MODIFIED:
                 raise _Overtaken("a write came first")
-            if not self._control.attempt("SyncBegin", c, self._target):
+            if not self.control.attempt("SyncBegin", c, self.target):
                 raise _Refused("another session has to do this")
             root.volume.pins.add(self)
             return root.entry()
@@ -191,17 +193,17 @@ class Resync:
 
     async def _copy_below(self, source: int, path: Path, entry: Entry) -> None:
         """Let the target have what the source has below an inode."""
-        volume, root = self._failures.root(source).volume, self._root()
+        volume, root = self.failures.root(source).volume, self._root()
 
         async def read() -> list[Entry]:
             return await difference.entries_below(volume, entry.type, await difference.content_of(volume, entry))
 
-        target = partial(self._at, self._target)
+        target = partial(self._at, self.target)
         theirs = await self._at(source, read)
         mine = await target(partial(difference.elements_at, root, path))
         if mine is None:  # made anew, with all below it
             if not path:
-                raise Interrupted(f"node {self._target}: its root cannot be read")
+                raise Interrupted(f"node {self.target}: its root cannot be read")
             await target(partial(difference.remove, root, path[:-1], path[-1]))
             await self._copy_one(source, path[:-1], entry, None)
             mine = {}
@@ -222,30 +224,30 @@ class Resync:
 
     async def _copy_one(self, source: int, path: Path, entry: Entry, found: Found | None) -> None:
         """Let the target have one element of the source, without what is below it."""
-        volume = self._failures.root(source).volume
+        volume = self.failures.root(source).volume
         content = await self._at(source, partial(difference.content_of, volume, entry))
-        await self._at(self._target, partial(difference.replace, self._root(), path, entry, content, found))
+        await self._at(self.target, partial(difference.replace, self._root(), path, entry, content, found))
         self.progress.copied += 1
 
     def _is_doubtful(self, path: Path) -> bool:
         """Whether something at a path, or above or below it, could not be read at the target, whatever its tid says."""
-        point = self._failures.unreadable.get(self._target)
+        point = self.failures.unreadable.get(self.target)
         return point is not None and common(point, path) in (point, path)
 
     def _root(self) -> StoredChain:
-        return self._failures.root(self._target)
+        return self.failures.root(self.target)
 
     async def _finish(self, c: int) -> None:
         """At the target: the copy becomes its version, durably and at once, if nobody minds."""
         root = self._root()
-        control, n = self._control, self._target
+        control, n = self.control, self.target
 
         def is_decided() -> bool:
             """Not while the session writes what follows the snapshot: the node would have to take that write."""
             client = control.state.clients[c]
             return control.state.nodes[n].snapshot_tid == client.tid or client.phase is not Phase.WRITE
 
-        await self._on.wait(is_decided, "the end of a write")
+        await self.on.wait(is_decided, "the end of a write")
 
         async def flush_all() -> None:
             client, node = control.state.clients[c], control.state.nodes[n]
@@ -259,7 +261,7 @@ class Resync:
             if root.volume.failed is not None:
                 raise root.volume.failed
             if not control.attempt("SyncFinish", n):
-                self._failures.disconnected(n, Cause.STALL)  # what was flushed is undone when it is mounted
+                self.failures.disconnected(n, Cause.STALL)  # what was flushed is undone when it is mounted
                 raise _Overtaken("a session came in between")
 
         await self._at(n, flush_all)

@@ -15,7 +15,7 @@ from hammer2_cluster.journal import Journal
 from hammer2_cluster.objects import Cluster, Pfs
 from hammer2_cluster.patience import Patience
 from hammer2_cluster.promises import read_promise
-from hammer2_cluster.resync import is_out_of_step
+from hammer2_cluster.resync import Resync, is_out_of_step
 from hammer2_cluster.sessions import RECOVERIES, Session
 from hammer2_cluster.store.chains import StoredChains
 from hammer2_cluster.store.directory import FilesystemError, NotFoundError, UnavailableError, shown
@@ -195,7 +195,8 @@ class Service:
     def _watch(self, n: int, pmp: Pfs) -> SynchronizationThread:
         me = f"synchronization of node {n}"
         on = self.threads.client(me, self.chains)
-        watcher = SynchronizationThread(on, n, pmp, self.chains, self.control, self.failures, RECOVERIES * self.grace)
+        resync = Resync(on, n, pmp, self.chains, self.control, self.failures, RECOVERIES * self.grace)
+        watcher = SynchronizationThread(resync)
         self.threads.serve(me, watcher.run())
         return watcher
 

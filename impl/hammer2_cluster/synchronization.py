@@ -7,14 +7,10 @@ resynchronizes it. A client of its own does the work, so that several nodes can 
 from functools import partial
 from typing import Final
 
-from hammer2_cluster.control import Control
 from hammer2_cluster.device.device import DeviceError
-from hammer2_cluster.failures import Cause, Failures
-from hammer2_cluster.front_end import FrontEnd
+from hammer2_cluster.failures import Cause
 from hammer2_cluster.node import TooLate, within
-from hammer2_cluster.objects import Pfs
 from hammer2_cluster.resync import Progress, Resync, is_out_of_step
-from hammer2_cluster.store.chains import StoredChains
 from hammer2_cluster.store.directory import UnavailableError
 from hammer2_cluster.store.volume_header import BadVolumeError
 from hammer2_spec.protocol.state import majority
@@ -26,31 +22,23 @@ ATTEMPTS: Final = 3
 class SynchronizationThread:
     """That of one node."""
 
-    def __init__(
-        self,
-        on: FrontEnd,
-        target: int,
-        pmp: Pfs,
-        chains: StoredChains,
-        control: Control,
-        failures: Failures,
-        patience: int,
-    ) -> None:
-        """As Resync. Begins with ``run``."""
+    def __init__(self, resync: Resync) -> None:
+        """resync: what it does, again and again. Begins with ``run``."""
         self.trouble = ""
         """Why the last attempt failed."""
-        self.progress = Progress()
-        """Of the resynchronization that runs, or of the last one."""
-        self._on: Final = on
-        self._target: Final = target
-        self._pmp: Final = pmp
-        self._chains: Final = chains
-        self._control: Final = control
-        self._failures: Final = failures
-        self._patience: Final = patience
-        self._is_over = False
         self.has_given_up = False
         """Whether it does nothing before something happens elsewhere."""
+        self._is_over = False
+        self._resync: Final = resync
+        self._on: Final = resync.on
+        self._target: Final = resync.target
+        self._control: Final = resync.control
+        self._failures: Final = resync.failures
+
+    @property
+    def progress(self) -> Progress:
+        """Of the resynchronization that runs, or of the last one."""
+        return self._resync.progress
 
     def end(self) -> None:
         """Do nothing more once what is under way has come to an end."""
@@ -105,7 +93,5 @@ class SynchronizationThread:
         ):  # in step, but for elements that cannot be read (L1388-1393)
             self._failures.disconnected(n, Cause.READ)
         if not self._failures.is_mounted(n):
-            await within(self._on.clock, self._patience, self._failures.mount_again(n))
-        resync = Resync(self._on, n, self._pmp, self._chains, self._control, self._failures, self._patience)
-        self.progress = resync.progress
-        await resync.run()
+            await within(self._on.clock, self._resync.patience, self._failures.mount_again(n))
+        await self._resync.run()
