@@ -111,7 +111,7 @@ def test_what_breaks_the_protocol_is_told_from_what_differs(how: str, said: str)
 
 
 def test_one_that_dies_where_the_original_does_is_spared_that() -> None:
-    report = examined("seed", "seed", "dies", plan=QUICK._replace(programs=60))
+    report = examined("seed", "seed", "dies", plan=QUICK._replace(programs=150))
     assert report.status == Status.AGREE
     assert report.tally.counts[Standing.UNDEFINED] == 1
     assert report.tally.not_asked > 0
