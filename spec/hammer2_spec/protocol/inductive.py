@@ -88,10 +88,13 @@ def a_session_counts_in_its_own_epoch(_m: Setup, s: State) -> bool:
 
 
 def a_pass_copies_a_version_of_its_session(_m: Setup, s: State) -> bool:
-    """A pass belongs to a session that goes on, and copies a version that is not ahead of it."""
+    """A pass belongs to a session that goes on, and copies a version not ahead of it, nor the one under way."""
     for node in s.nodes:
         if syncing(node):
-            if not in_session(s.clients[node.owner]) or node.snapshot_tid > s.clients[node.owner].tid:
+            owner = s.clients[node.owner]
+            if not in_session(owner) or node.snapshot_tid > owner.tid:
+                return False
+            if owner.phase == Phase.WRITE and node.snapshot_tid == owner.tid:
                 return False
     return True
 
