@@ -60,12 +60,22 @@ class Facts:
     """Functions of which nothing is left."""
     arguments: dict[tuple[str, str], ast.Constant] = field(default_factory=dict)
     """The one value that all who call a function give for a parameter."""
+    something: set[str] = field(default_factory=lambda: {"deref"})
+    """Functions that return something, never None."""
+    private: set[str] = field(default_factory=set)
+    """Attributes with a leading underscore that nobody reads."""
 
     def summary(self) -> object:
         """Something to compare."""
         answers, arguments = self.answers.items(), self.arguments.items()
         constants = {name: answer.value for name, answer in answers}, {name: given.value for name, given in arguments}
-        return constants, self.quiet, self.idle
+        return constants, self.quiet, self.idle, self.something, self.private
+
+    def is_something(self, node: ast.expr | None) -> bool:
+        """Whether an expression never comes to None, as far as that is known."""
+        if isinstance(node, ast.Await):
+            node = node.value
+        return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in self.something
 
     def is_quiet(self, node: ast.AST | None) -> bool:
         """Whether the evaluation of an expression changes nothing."""
@@ -184,6 +194,8 @@ class _Specialiser(ast.NodeTransformer):
         self._straight = straight
         self._facts = facts
         self._known: dict[str, ast.Constant] = {}
+        self._something: set[str] = set()
+        """Names that are bound once, to something."""
         self._is_outermost = True
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
@@ -223,7 +235,7 @@ class _Specialiser(ast.NodeTransformer):
         return self._function(node)
 
     def _function(self, node: AnyFunction) -> ast.AST:
-        outer = self._known
+        outer, outer_something = self._known, self._something
         stored = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
         stored.update(argument.arg for argument in ast.walk(node) if isinstance(argument, ast.arg))
         self._known = {name: value for name, value in outer.items() if name not in stored}
@@ -235,8 +247,11 @@ class _Specialiser(ast.NodeTransformer):
             self._known |= {name: constant for name, constant in given if constant is not None and stored[name] == 1}
         for name, constant in self._bound_once(node, stored):
             self._known[name] = constant
+        bindings = [bound for statement in node.body if (bound := _name_of(statement)) is not None]
+        own = {name for name, value in bindings if stored[name] == 1 and self._facts.is_something(value)}
+        self._something = own | (outer_something - stored.keys())
         node.body = self._block(node.body) or [ast.copy_location(ast.Pass(), node)]
-        self._known = outer
+        self._known, self._something = outer, outer_something
         return node
 
     def _bound_once(self, node: AnyFunction, stored: Mapping[str, int]) -> Iterator[tuple[str, ast.Constant]]:
@@ -323,6 +338,10 @@ class _Specialiser(ast.NodeTransformer):
                 comparators=[ast.Constant(value=right)],
             ):
                 return ast.copy_location(ast.Constant((right is None) == isinstance(op, ast.Is)), node)
+            case ast.Compare(
+                left=ast.Name(id=name), ops=[ast.Is() | ast.IsNot() as op], comparators=[ast.Constant(value=None)]
+            ) if name in self._something:
+                return ast.copy_location(ast.Constant(isinstance(op, ast.IsNot)), node)
         return node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
@@ -428,10 +447,15 @@ class _Sweeper(ast.NodeTransformer):
         return None if self._facts.is_quiet(bound[1]) else ast.copy_location(ast.Expr(bound[1]), node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
-        return self._unread(node)
+        return self._unread(node) if self._counts(node.targets[0], node.value) else None
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        return self._unread(node)
+        return self._unread(node) if self._counts(node.target, node.value) else None
+
+    def _counts(self, target: ast.expr, value: ast.expr | None) -> bool:
+        """Whether an assignment does something: not if it is to an attribute that nobody reads."""
+        is_private = isinstance(target, ast.Attribute) and target.attr in self._facts.private
+        return not is_private or not self._facts.is_quiet(value)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         match node.value:
@@ -564,12 +588,18 @@ class Code:
                 return new
 
     def _learn(self) -> Facts:
-        facts = Facts(quiet={*self._facts.quiet})
+        facts = Facts(quiet={*self._facts.quiet}, something={*self._facts.something})
+        everything = [n for functions in self._left.values() for f in functions.values() for n in ast.walk(f)]
+        attributes = [n for n in everything if isinstance(n, ast.Attribute) and n.attr.startswith("_")]
+        read = {n.attr for n in attributes if isinstance(n.ctx, ast.Load)}
+        facts.private = (self._facts.private | {n.attr for n in attributes}) - read
         for functions in self._left.values():
             for name, function in functions.items():
                 answer = one_answer(function)
                 if answer is not None and "." not in name:
                     facts.answers[name] = answer
+                if "." not in name and all(facts.is_something(value) for value in returned(function)):
+                    facts.something.add(name)
                 ends = [s for s in function.body if not isinstance(s, ast.Pass)]
                 if not ends or (isinstance(ends[0], ast.Return) and ends[0].value is None):
                     facts.idle.add(name)
