@@ -35,7 +35,7 @@ format: environment
 	@$(PY) -m ruff check --fix --quiet . || true
 	@$(PY) -m ruff format .
 
-## make fuzz             random testing for 10 minutes, every round from a new printed seed
+## make fuzz             random testing for 10 minutes, every round from a new printed seed; the last is finished
 fuzz: environment
 	@$(PY) tools/fuzz.py --minutes $(MINUTES) $(ARGS)
 

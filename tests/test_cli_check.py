@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
@@ -21,6 +22,7 @@ from hammer2_cluster.decisions import DECISIONS
 from hammer2_cluster.program import pasted
 from hammer2_oracle import check, reading, traces, vectors
 from hammer2_oracle.cli import main
+from hammer2_oracle.reading import Lines
 from hammer2_oracle.record_kinds import Contradiction, Difference, kind_named
 from hammer2_oracle.status import Status
 from hammer2_oracle.vectors import FEW, judge
@@ -33,6 +35,7 @@ TRACES = GOLDEN.with_name("traces-public.jsonl.xz")
 ROWS = 90_992
 
 Json: TypeAlias = Any
+PROGRAM = (sys.executable, "-m", "hammer2_oracle")
 KEYS = {"outcome": "o", "focus": "F", "error": "e", "flags": "g"}
 
 
@@ -220,6 +223,61 @@ def test_vectors_and_traces_may_be_mixed(tmp_path: Path) -> None:
 
 def test_standard_input_is_judged_too() -> None:
     assert judged("-", stdin="\n".join(golden()[:30]))["agreed"] == 30
+
+
+def test_what_was_read_when_an_interrupt_came_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = golden()[:20]
+    lines[2] = lines[2].replace('"e":0', '"e":5')
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    whole = Lines.__iter__
+
+    def stopped(self: Lines) -> Iterator[bytes]:
+        yield from islice(whole(self), 10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Lines, "__iter__", stopped)
+    summary = judged(path, GOLDEN)
+    assert (summary["records"], summary["agreed"], summary["diverged"]) == (10, 9, 1)
+    assert summary["interrupted"]
+    assert summary["status"] == Status.DIFFER
+
+
+def test_xz_is_recognised_however_it_comes_in() -> None:
+    command = [*PROGRAM, "check", "--records", "90992", "-"]
+    with GOLDEN.open("rb") as file, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as judge:
+        assert judge.stdin is not None
+        for size in (1, 2, 2, 1, -1):
+            judge.stdin.write(file.read(size))
+            judge.stdin.flush()
+            time.sleep(0.2)
+        said, _ = judge.communicate()
+    assert judge.returncode == Status.AGREE
+    assert said == b"90,992 records: 90,992 agreed, 0 diverged\n"
+
+
+def test_a_file_with_records_missing_is_noticed_if_their_number_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(golden()[:20]))
+    assert judged("--records", "20", path)["status"] == Status.AGREE
+    short = judged("--records", "21", path)
+    assert short["status"] == Status.BAD_INPUT
+    assert [place["reason"] for place in short["unreadable"]] == ["20 records, expected 21"]
+
+
+def test_an_outcome_ends_where_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(golden()[0].replace('"o":"ok"', '"o":"ok\\n"'))
+    assert "\\n" in path.read_text()
+    assert [place["field"] for place in judged(path)["unreadable"]] == ["o"]
+
+
+def test_the_exit_status_is_right_even_where_nobody_can_be_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("nonsense\n")
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([*PROGRAM, "check", path], stdout=subprocess.PIPE, stderr=full, check=False)
+    assert ended.returncode == Status.BAD_INPUT
 
 
 def test_the_seed_is_not_the_repaired_decision() -> None:

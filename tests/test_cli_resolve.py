@@ -117,7 +117,7 @@ WRITABLE = "access    readable and writable"
         ]),
         ("--nmasters 1 --semantics repaired master:1 soft_slave:1", [
             "quorum    reached: 1 for tid 1, 1 needed (1 / 2 + 1), 1 master present",
-            "access    readable: the focus is soft, which is no part of a quorum (repair honest_access)",
+            "access    readable: softly, for the focus is no part of a quorum (repair honest_access)",
         ]),
         ("--nmasters 2 --semantics repaired master:1 master:2", [
             "quorum    not reached: no tid has enough votes, 2 needed (2 / 2 + 1), 2 masters present",
@@ -151,7 +151,7 @@ BAD_ARGUMENTS = {
     "--nmasters 1 master:18446744073709551616": f"slots[0].tid is {2**64}, expected 0..{2**64 - 1}",
     "--nmasters 1 - 256:1": "slots[1].type is 256, expected 0..255",
     "--nmasters 1 6:1/2147483648": "slots[0].error is 2147483648, expected -2147483648..2147483647",
-    "--nmasters 1 - - - - - - - - -": "slots is '9 slots', expected at most 8",
+    "--nmasters 1 - - - - - - - - -": "the number of slots is 9, expected at most 8",
     "--nmasters 1 '*-'": "prior is 0, expected a slot that is present",
     "--nmasters 1 --prior 1 6:1": "prior is 1, expected 0..0",
     "--nmasters 1 --prior foe 6:1": "prior is 'foe', expected none, foreign or a slot's number",

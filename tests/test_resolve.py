@@ -114,7 +114,7 @@ def test_every_finding_names_claims_of_the_seed() -> None:
 @pytest.mark.parametrize(
     ("configuration", "message"),
     [
-        (Configuration((ABSENT,) * 9, 3, None, 0), "slots is '9 slots', expected at most 8"),
+        (Configuration((ABSENT,) * 9, 3, None, 0), "the number of slots is 9, expected at most 8"),
         (Configuration((MASTER._replace(type=256),), 3, None, 0), "slots[0].type is 256, expected 0..255"),
         (Configuration((MASTER._replace(tid=2**64),), 3, None, 0), f"slots[0].tid is {2**64}, expected 0..{2**64 - 1}"),
         (Configuration((MASTER._replace(tid=-1),), 3, None, 0), f"slots[0].tid is -1, expected 0..{2**64 - 1}"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from tests.store_command_kit import good, refused, run
+from tests.store_command_kit import COMMAND, good, refused, run
 from tests.store_kit import flush_half_way
 
 from hammer2_cluster.device.file import FileDevice
@@ -55,6 +55,25 @@ def test_reading_commands_need_no_more_than_to_read(store: Path, monkeypatch: py
     assert good("get", store, "a") == b"flushed"
     changed = {path.name for path in store.iterdir() if path.read_bytes() != before[path.name]}
     assert changed == {"0.img", "1.img", "2.img"}  # the slave has nothing open
+
+
+@pytest.mark.parametrize("masters", [2, 4])
+def test_half_of_the_masters_is_no_majority(tmp_path: Path, masters: int) -> None:
+    directory = tmp_path / "store"
+    good("init", directory, "--masters", str(masters), "--size", "1M")
+    good("put", directory, "-", "a", stdin=b"of all")
+    for node in range(masters // 2, masters):
+        good("fail", directory, str(node), "--how", "write")
+    assert "not written" in run("put", directory, "-", "a", stdin=b"of half").stderr
+    for node in range(masters // 2, masters):
+        good("reconnect", directory, str(node))
+    assert run("get", directory, "a").stdout_bytes == b"of all"
+
+
+def test_put_without_a_standard_input_says_so(store: Path) -> None:
+    ended = subprocess.run(f"{COMMAND} store put {store} - a <&-", shell=True, capture_output=True, check=False)  # noqa: S602 - a shell closes it
+    assert ended.returncode == 2
+    assert ended.stderr == b"hammer2-cluster: standard input: is closed\n"
 
 
 @pytest.mark.timeout(60)

@@ -58,9 +58,10 @@ class Step(NamedTuple):
         return shlex.join([str(shown), *self.command[1:]])
 
 
+CHECK = ("hammer2-cluster", "check", "--records")
 STEPS: tuple[Step, ...] = (
-    Step("recorded-calls", ("hammer2-cluster", "check", "data/golden/resolve-public.jsonl.xz"), 15),
-    Step("recorded-traces", ("hammer2-cluster", "check", "data/golden/traces-public.jsonl.xz"), 15),
+    Step("recorded-calls", (*CHECK, "90992", "data/golden/resolve-public.jsonl.xz"), 15),
+    Step("recorded-traces", (*CHECK, "3120", "data/golden/traces-public.jsonl.xz"), 15),
     Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 50),
     Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting", "sizes", "completeness"), 120),
     Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 150),

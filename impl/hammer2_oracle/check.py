@@ -163,5 +163,9 @@ def _batches(files: Sequence[str], tally: Tally) -> Iterator[tuple[list[Row], in
                     size += len(row.text)
         except Unreadable as unreadable:
             tally.note(unreadable)
+        except KeyboardInterrupt:  # what has been read is judged
+            tally.interrupted = True
         if batch and lines:
             yield batch, lines.bytes_read - reported
+        if tally.interrupted:
+            return

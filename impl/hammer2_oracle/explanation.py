@@ -210,5 +210,5 @@ def _access_why(configuration: Configuration, verdict: Verdict, semantics: Seman
     elif verdict.error:
         reason = f"the focus has error {verdict.error}"
     else:
-        reason = "the focus is soft, which is no part of a quorum"
+        reason = "softly, for the focus is no part of a quorum"
     return f"{reason} (repair honest_access)"

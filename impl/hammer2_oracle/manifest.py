@@ -15,7 +15,7 @@ from hammer2_spec.semantics import Semantics, describe
 
 FILE: Final = "manifest.json"
 Count = Annotated[int, Meta(ge=0)]
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$(?!\n)")]
 
 
 class Entry(Struct, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import click
@@ -106,5 +107,6 @@ def reproduce(command: str, decision: Decision, semantics: Semantics, arguments:
 
 
 def complain(message: str) -> None:
-    """Print one line on standard error."""
-    click.echo(f"{NAME}: {shortened(' '.join(message.split()))}", err=True)
+    """Print one line on standard error. Where that cannot be written, the exit status still says it."""
+    with suppress(OSError):
+        click.echo(f"{NAME}: {shortened(' '.join(message.split()))}", err=True)

@@ -107,7 +107,9 @@ class Lines:
 
     def _text(self) -> Iterator[bytes]:
         source = self._bytes()
-        first = next(source, b"")
+        first = b""
+        while len(first) < len(XZ_MAGIC) and (piece := next(source, b"")):
+            first += piece
         if first.startswith(XZ_MAGIC) or self.named_xz:
             yield from self._decompressed(first, source)
             return

@@ -302,6 +302,8 @@ def pieces_of(content: IO[bytes], size: int, file: str) -> Iterator[bytes]:
 @contextmanager
 def source(file: str) -> Iterator[tuple[IO[bytes], int]]:
     """A file, or - for standard input, and its size in bytes. What cannot be measured is copied. Raises StoreError."""
+    if file == "-" and sys.stdin is None:
+        raise StoreError("standard input: is closed")
     with ExitStack() as stack:
         try:
             content: IO[bytes] = (

@@ -370,7 +370,7 @@ class Vsetisdirty(Call, tag="vsetisdirty"):
 class InodeCreate(Call, tag="inode_create"):
     """See ChainLayer.inode_create."""
 
-    dip: Annotated[str, Meta(pattern="^iroot:[0-9]+$", max_length=32)]
+    dip: Annotated[str, Meta(pattern="^iroot:[0-9]+$(?!\n)", max_length=32)]
     va_type: I32
     va_mode: I32
     name_len: U32
@@ -537,7 +537,8 @@ _ENVIRONMENT = [
     ("pmp", list[PfsChange] | UnsetType, UNSET),
 ]
 
-OutcomeText = Annotated[str, Meta(pattern="^(ok|fault|uaf|kkassert:L[0-9]{1,4}|panic:(illegal|unknown)_node_type)$")]
+OUTCOMES = "^(ok|fault|uaf|kkassert:L[0-9]{1,4}|panic:(illegal|unknown)_node_type)$(?!\n)"
+OutcomeText = Annotated[str, Meta(pattern=OUTCOMES)]
 
 
 class Step(Struct):

@@ -49,7 +49,7 @@ class Vector(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         Meta(description="focus before: null, the index of a slot that is not null, or a chain that is no member"),
     ]
     s: Annotated[list[Member | None], Meta(max_length=MAXCLUSTER, description="slots, null: no chain")]
-    o: Annotated[str, Meta(pattern="^(ok|fault|kkassert:L[0-9]{1,4}|panic:[a-z_]{1,64})$", description="outcome")]
+    o: Annotated[str, Meta(pattern="^(ok|fault|kkassert:L[0-9]{1,4}|panic:[a-z_]{1,64})$(?!\n)", description="outcome")]
     F: Annotated[U8 | Foreign | None, Meta(description="focus after: null, a slot index, or a chain that is no member")]
     e: Annotated[I32, Meta(description="cluster error after")]
     g: Annotated[U32, Meta(description="cluster flags after")]

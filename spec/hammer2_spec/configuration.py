@@ -104,7 +104,7 @@ def validate(configuration: Configuration) -> None:
     if not isinstance(slots, Sequence):
         _refuse("slots", slots, "a sequence of Slots")
     if len(slots) > MAXCLUSTER:
-        _refuse("slots", f"{len(slots)} slots", f"at most {MAXCLUSTER}")
+        _refuse("the number of slots", len(slots), f"at most {MAXCLUSTER}")
     for i, slot in enumerate(slots):
         if not isinstance(slot, Slot):
             _refuse(f"slots[{i}]", slot, "a Slot")

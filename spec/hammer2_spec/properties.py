@@ -65,7 +65,7 @@ def sentence_of(function: Callable[..., object]) -> str:
 
 def hypothesis_of(prop: AnyProperty) -> str | None:
     """What a property assumes, in a sentence; None where it assumes no more than that resolve comes to an end."""
-    return None if prop.given in (served, both_served, always) else sentence_of(prop.given)
+    return None if prop.given in (served, both_served, always, any_two) else sentence_of(prop.given)
 
 
 def _register(prop: AnyProperty) -> None:

@@ -19,9 +19,15 @@ from hammer2_spec.semantics import Semantics
     show_default=True,
     help="List so many differing fields, 0 for all. All are counted.",
 )
+@click.option("--records", type=click.IntRange(min=1), help="There must be just so many: no file has been cut short.")
 @json_option
 def check(
-    files: tuple[str, ...], semantics: Semantics, decision: Decision, max_divergences: int, as_json: bool
+    files: tuple[str, ...],
+    semantics: Semantics,
+    decision: Decision,
+    max_divergences: int,
+    records: int | None,
+    as_json: bool,
 ) -> Status:
     """Judge the records in FILE... (.jsonl or .jsonl.xz, - for standard input).
 
@@ -30,8 +36,11 @@ def check(
     from hammer2_oracle import check as judge
     from hammer2_oracle.check_report import report
     from hammer2_oracle.progress import reading_progress
+    from hammer2_oracle.reading import Unreadable
 
     with reading_progress(files) as watcher:
         tally = judge.check(files, decision, semantics, max_divergences, watcher)
+    if records is not None and tally.records != records:
+        tally.note(Unreadable(" ".join(files), None, None, f"{tally.records:,} records, expected {records:,}"))
     report(tally, files, decision, semantics, max_divergences, as_json)
     return tally.status
