@@ -191,7 +191,7 @@ def test_numbers_of_64_bits_and_what_is_unknown_pass_through_every_harness(c_por
 # ---- what is missing
 
 
-def test_what_is_missing_is_skipped_with_a_reason_and_fails_where_it_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_skipped_with_a_reason_or_fails_where_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolchain_kit, "here", lambda _: False)
     monkeypatch.delenv("REQUIRE_TOOLS", raising=False)
     with pytest.raises(pytest.skip.Exception, match="chromium is missing: apt-get install chromium"):

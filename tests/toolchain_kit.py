@@ -1,4 +1,4 @@
-"""What is not Python's: a test that needs it is skipped where it is missing, and fails where it was installed for it."""
+"""What is not Python's: a test that needs it is skipped where it is missing, or fails where it must be there."""
 
 import os
 import shutil
