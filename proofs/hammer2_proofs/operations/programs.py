@@ -270,6 +270,7 @@ def delete_without_a_parent(client: Client) -> None:
         if found:
             client.delete(None, found)
             client.unlock(found)
+        client.close(None)
         client.close(parent)
     client.drop(top)
 

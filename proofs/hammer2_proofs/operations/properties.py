@@ -23,6 +23,7 @@ LATE_WORLDS: Final = (
     "three masters, the last is behind",
     "three masters, indirect blocks on two",
     "two masters and a cache",
+    "a soft master and a master",
 )
 """Where members are late, too."""
 ALIKE: Final = 2

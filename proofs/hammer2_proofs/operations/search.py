@@ -113,13 +113,13 @@ def cases(programs: Mapping[str, Program], worlds: Mapping[str, World]) -> list[
 
 
 def late_cases(programs: Mapping[str, Program], worlds: Mapping[str, World]) -> list[Case]:
-    """Every program in every world of three nodes and more, with each node being late, and another one each time."""
+    """Every program in every world of several nodes, with each node being late, and another one each time."""
     return [
         Case(
             p, program, f"{w}, {f'node {late}' if late < len(world.specs) else 'one after the other'} late", world, late
         )
         for w, world in worlds.items()
-        for late in range(len(world.specs) + 1 if len(world.specs) > 2 else 0)
+        for late in range(len(world.specs) + 1 if len(world.specs) > 1 else 0)
         for p, program in programs.items()
     ]
 
