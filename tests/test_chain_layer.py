@@ -266,6 +266,7 @@ def test_what_is_created_is_new_and_can_be_found(world: World, key: int) -> None
     chain = add(world, key)
     assert (chain.refs >= 1, chain.locks, chain.error, chain.bytes) == (True, 1, 0, INODE_BYTES)
     assert chain.flags & ChainFlag.MODIFIED
+    assert chain.flags & ChainFlag.INITIAL
     assert (chain.bref.key, chain.bref.keybits, chain.bref.type, chain.bref.mirror_tid) == (key, 0, BrefType.INODE, 0)
     assert not any(deref(chain.data))
     world.release(chain)

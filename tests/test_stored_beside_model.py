@@ -72,6 +72,7 @@ def seen(chain: Chain, root: Chain, held_by_flags: int) -> dict[str, object]:
         "refs": chain.refs - held_by_flags,
         "modified": bool(chain.flags & ChainFlag.MODIFIED),
         "deleted": bool(chain.flags & ChainFlag.DELETED),
+        "initial": bool(chain.flags & ChainFlag.INITIAL),
         "below the root": inode_above(chain) is root,
     }
 
@@ -187,7 +188,7 @@ class StoredBesideModel(RuleBasedStateMachine):
         by_flags = bool(flags & ChainFlag.MODIFIED) + bool(flags & ChainFlag.UPDATE)
         of_model, of_store = seen(pair.model, self.root.model, 0), seen(pair.stored, self.root.stored, by_flags)
         if pair is self.root or pair.gone:  # whether there is anything left to be written is each layer's own business
-            of_model["modified"] = of_store["modified"]
+            of_model |= {name: of_store[name] for name in ("modified", "initial")}
         assert of_model == of_store
         if pair is not self.root:
             assert (pair.stored.locks, of_store["refs"]) == (pair.locks, pair.locks + pair.refs)

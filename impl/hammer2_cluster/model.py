@@ -509,9 +509,9 @@ class Model:
         self.notes.append(("flush", chain))
         self._touch(chain)
         if self.choose("flush") == "done":
-            chain.flags &= ~(ChainFlag.MODIFIED | ChainFlag.ONFLUSH)
-            if chain.data is not None:
-                self.flushed[chain] = bytes(chain.data)
+            if chain.data is not None or chain.flags & ChainFlag.INITIAL:
+                self.flushed[chain] = bytes(self._contents(chain) if chain.data is None else chain.data)
+            chain.flags &= ~(ChainFlag.MODIFIED | ChainFlag.ONFLUSH | ChainFlag.INITIAL)
 
     # ---- neighbours
 
