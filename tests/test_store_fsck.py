@@ -114,3 +114,11 @@ def test_fsck_sees_tables_in_disorder_and_blocks_that_overlap() -> None:
     assert FsckKind.BAD_TABLE in kinds(forged(swap))
     assert FsckKind.DOUBLE_USE in kinds(forged(overlap))
     assert FsckKind.BAD_ENTRY in kinds(forged(nowhere))
+
+
+def test_fsck_names_the_block_of_the_freemap_that_is_bad() -> None:
+    (device,), _, _ = small_cluster(1)
+    header = at_once(generations(device)).newest
+    (node,) = BlockTable(header.freemap, 0, 4)
+    device.content[node.offset + 100] ^= 1
+    assert [(problem.kind, problem.offset) for problem in problems([device])] == [(FsckKind.CHECK, node.offset)]

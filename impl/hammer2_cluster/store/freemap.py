@@ -87,6 +87,15 @@ def _in(zone: int) -> slice:
     return slice(zone * LEAF_BYTES, (zone + 1) * LEAF_BYTES)
 
 
+class BadFreemapError(BadVolumeError):
+    """A block of the freemap is not what was written."""
+
+    def __init__(self, offset: int) -> None:
+        """offset: of the block on the medium."""
+        super().__init__(f"freemap block {offset:#x}: check code is wrong")
+        self.offset: Final = offset
+
+
 class Freemap:
     """The counts of a whole volume, in memory; the zones that changed are written with each volume header."""
 
@@ -245,10 +254,10 @@ async def _replace(
 
 
 async def _believed(device: Device, entry: Entry) -> bytes:
-    """A freemap block. Raises ReadError, BadVolumeError if its check code is wrong."""
+    """A freemap block. Raises ReadError, BadFreemapError."""
     data = await device.read(entry.offset, entry.length)
     if not matches(entry.methods, entry.check, data) or entry.check == NO_CHECK:
-        raise BadVolumeError(f"freemap block {entry.offset:#x}: check code is wrong")
+        raise BadFreemapError(entry.offset)
     return data
 
 

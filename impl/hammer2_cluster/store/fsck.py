@@ -15,7 +15,7 @@ from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chain import table_in
 from hammer2_cluster.store.check_codes import matches
 from hammer2_cluster.store.directory import printable
-from hammer2_cluster.store.freemap import RESERVED, empty_leaf, is_an_extent, leaves, units_of
+from hammer2_cluster.store.freemap import RESERVED, BadFreemapError, empty_leaf, is_an_extent, leaves, units_of
 from hammer2_cluster.store.inode_data import NAME_MAX, InodeData, is_direct
 from hammer2_cluster.store.layout import LEAF_BYTES, PROMISE_OFFSET, UNIT_BYTES, header_offset, zones
 from hammer2_cluster.store.volume import entries_in
@@ -229,6 +229,8 @@ async def fsck(device: Device, confirmed: int = NOTHING_CONFIRMED) -> AsyncItera
         yield progress
     try:
         problems = _compare(walk, await _counts(device, header))
+    except BadFreemapError as error:
+        problems = [Problem(Kind.CHECK, error.offset, "a block of the freemap is not what was written")]
     except (BadVolumeError, ReadError) as error:
         problems = [Problem(Kind.UNREADABLE, 0, str(error))]
     try:
