@@ -8,6 +8,7 @@ child on each node, is the lock order which keeps clients from waiting for each 
 Nothing here knows of threads or of chance: whoever owns a node says when it carries on, and takes its answers.
 """
 
+import threading
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Hashable, Iterator
@@ -126,6 +127,8 @@ class Node:
     _queue: deque[Errand] = field(default_factory=deque)
     _waiting: list[_Begun] = field(default_factory=list)
     _running: Errand | None = None
+    _ending: threading.local = field(default_factory=threading.local)
+    """The step that the present thread ends."""
 
     # ---- for those who send it work
 
@@ -161,12 +164,17 @@ class Node:
             self._abandon(begun)
 
     def _abandon(self, begun: _Begun) -> None:
-        """Let a step end where it stands; what it held is the node's memory, which is lost with the node."""
-        before, self._running = self._running, begun.errand
+        """Let a step end where it stands; what it held is the node's memory, which is lost with the node.
+
+        Its node may be at another step at this moment, in another thread.
+        """
+        self._ending.errand = begun.errand
         try:
             begun.coroutine.close()
+        except RuntimeError:  # in the middle of a lookup it holds less than it would give back: nobody misses that
+            pass
         finally:
-            self._running = before
+            self._ending.errand = None
 
     def reconnect(self) -> None:
         """Take steps again. What the node had in memory is gone; its owner sees to that."""
@@ -233,7 +241,8 @@ class Node:
 
     def caller(self) -> Hashable:
         """The client whose step runs at this moment; None outside of any step."""
-        return None if self._running is None else self._running.client
+        errand: Errand | None = getattr(self._ending, "errand", None) or self._running
+        return None if errand is None else errand.client
 
     async def until(self, ready: Callable[[], bool], why: str) -> None:
         """As Waiting.until."""
