@@ -131,3 +131,10 @@ def test_what_cannot_fail_is_refused(store: Path) -> None:
     (store / FILE).write_text('{"1": "shout"}')
     assert FILE in refused("get", store, "before")
     assert FILE in refused("fail", store, "1", "--how", "stall")
+
+
+def test_a_snapshot_without_a_node_begins_an_epoch_too(store: Path) -> None:
+    good("fail", store, "0", "--how", "disconnect")
+    run("snapshot", store, "frozen")
+    run("put", store, "-", "more", stdin=b"x")
+    assert status(store)["quorum"]["tid"] >> 32 == 2

@@ -239,7 +239,13 @@ def interrupted(what_became_of_it: str) -> Iterator[None]:
         raise KeyboardInterrupt(what_became_of_it) from None
 
 
-WHOLE: Final = "while it was written: it is done as a whole, or not at all"
+@contextmanager
+def writing(store: Store, filesystem: Filesystem) -> Iterator[None]:
+    """What becomes durable in here has tids that no node has, not even one that is away."""
+    with interrupted("while it was written: it is done as a whole, or not at all"):
+        if None in store.volumes:  # who knows what it has
+            filesystem.tid = max(filesystem.tid, store.run(begin_epoch(store.volumes)))
+        yield
 
 
 @contextmanager
@@ -247,9 +253,7 @@ def changing(store: Store, filesystem: Filesystem) -> Iterator[None]:
     """What is done in here is durable afterwards, or not done."""
     with interrupted("nothing was changed"):
         yield
-    with interrupted(WHOLE):
-        if None in store.volumes:  # who knows what it has
-            filesystem.tid = max(filesystem.tid, store.run(begin_epoch(store.volumes)))
+    with writing(store, filesystem):
         store.run(filesystem.flush())
 
 

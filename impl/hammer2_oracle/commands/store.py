@@ -185,12 +185,12 @@ def remove(semantics: Semantics, directory: Path, name: str) -> Status:
 @a_store_command
 def snapshot(semantics: Semantics, directory: Path, label: str, delete: bool) -> Status:
     """Freeze the contents under a label; get and ls can read from it."""
-    from hammer2_oracle.store_directory import WHOLE, interrupted, mounted, name_of, opened
+    from hammer2_oracle.store_directory import mounted, name_of, opened, writing
 
     with opened(directory, semantics, must_write=True) as cluster:
         filesystem = mounted(cluster)
         change = filesystem.remove_snapshot if delete else filesystem.snapshot
-        with interrupted(WHOLE):
+        with writing(cluster, filesystem):
             cluster.run(change(name_of(label)))
     return Status.AGREE
 
