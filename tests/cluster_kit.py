@@ -1,6 +1,6 @@
 """A small cluster in simulation with sessions, failures, and a judge that remembers what was acknowledged."""
 
-from collections.abc import Coroutine, Hashable
+from collections.abc import Coroutine, Hashable, Sequence
 from typing import Any, cast
 
 from tests.sim_kit import devices_with, open_on, read_all
@@ -9,6 +9,7 @@ from hammer2_cluster import life_cycle
 from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.control import Control
 from hammer2_cluster.device.faults import FaultyDevice
+from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.failures import Failures
 from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.journal import Journal
@@ -30,11 +31,20 @@ class Cluster:
     """Nodes, clients with sessions, and what was acknowledged."""
 
     def __init__(
-        self, masters: int = 3, *, clients: int = 1, writes: int = 60, tasks: int = 0, watched: bool = False
+        self,
+        masters: int = 3,
+        *,
+        clients: int = 1,
+        writes: int = 60,
+        tasks: int = 0,
+        watched: bool = False,
+        memories: Sequence[MemoryDevice] | None = None,
     ) -> None:
+        """memories: with a store on them; by default a small one."""
         self.sim = Simulation(masters)
         nodes = self.sim.nodes
-        self.devices = [FaultyDevice(device, node) for device, node in zip(devices_with(masters), nodes, strict=True)]
+        memories = devices_with(masters) if memories is None else memories
+        self.devices = [FaultyDevice(device, node) for device, node in zip(memories, nodes, strict=True)]
         self.chains = open_on(self.devices, nodes)
         straight = Straight(self.chains, REPAIRED)
         root, _ = straight.run(assemble(straight, self.chains, LABEL))

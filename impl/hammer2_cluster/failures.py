@@ -121,11 +121,14 @@ class Failures:
 
     def write_failed(self, c: int, n: int) -> None:
         """A node has not done all of a client's write (L1395-1401)."""
-        volume = self._chains.volumes[n]
-        full = volume is not None and isinstance(volume.failed, FullError)
-        action = "NoSpace" if full else "WriteFail"
+        cause = self._why_not_written(n)
+        action = "NoSpace" if cause is Cause.FULL else "WriteFail"
         if self._control.attempt(action, c, n) or self._control.attempt("Disconnect", n):
-            self._disable(n, Cause.FULL if full else Cause.WRITE)
+            self._disable(n, cause)
+
+    def _why_not_written(self, n: int) -> Cause:
+        volume = self._chains.volumes[n]
+        return Cause.FULL if volume is not None and isinstance(volume.failed, FullError) else Cause.WRITE
 
     def left_behind(self, c: int, n: int) -> None:
         """A slave is never written: what a client writes is brought to it by resynchronization alone."""
@@ -135,7 +138,7 @@ class Failures:
     def flush_failed(self, n: int) -> None:
         """A flush came to an error: nothing of it counts (L1409-1414)."""
         if self._control.attempt("FlushFail", n):
-            self._disable(n, Cause.WRITE)
+            self._disable(n, self._why_not_written(n))
 
     def disconnected(self, n: int, cause: Cause = Cause.DISCONNECT) -> None:
         """A node went away, or is given up; as if a write had failed (L1403)."""

@@ -4,6 +4,8 @@ A pass is incremental: what has the mirror_tid of the source is as it is there, 
 An element gets the source's mirror_tid when everything below it has been copied, and not before; so a pass that is
 interrupted is taken up where it was, as long as the target keeps its memory. On the media the old version stays until
 the last flush makes the new one out of it as a whole.
+
+A target that is full gives up a snapshot, the oldest that it need not keep, before the next pass begins.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,9 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
-from hammer2_cluster import difference
+from hammer2_cluster import difference, room
 from hammer2_cluster.control import Control
-from hammer2_cluster.device.device import DeviceError
+from hammer2_cluster.device.device import DeviceError, FullError
 from hammer2_cluster.difference import Found, Path
 from hammer2_cluster.failures import Cause, Failures, common
 from hammer2_cluster.front_end import FrontEnd
@@ -25,6 +27,7 @@ from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains
 from hammer2_cluster.store.directory import UnavailableError
 from hammer2_cluster.store.modification import modify
+from hammer2_cluster.store.pfs import Root
 from hammer2_spec.protocol.resynchronization import needs_sync
 from hammer2_spec.protocol.state import Phase, State
 from hammer2_spec.vocabulary import BrefType, ChainFlag, Resolve
@@ -96,6 +99,8 @@ class Resync:
         """
         self.progress = Progress()
         """Of the run that goes on, or of the last one."""
+        self.removed_snapshots: Final[list[bytes]] = []
+        """Labels of those that the target has given up to make room."""
         self.on: Final = on
         self.target: Final = target
         self._pmp: Final = pmp
@@ -107,6 +112,8 @@ class Resync:
     async def run(self) -> Progress:
         """Passes, as part of whatever session there is, until the node is in step. Raises Interrupted."""
         self.progress = Progress()
+        if self.control.state.nodes[self.target].full:
+            await self._make_room()
         while is_out_of_step(self.control, self.target):
             try:
                 await self._pass()
@@ -136,7 +143,7 @@ class Resync:
         with self.on.at_most(self.patience):
             async for _, (result, error) in self.on.ask(handle, perform, slots=[n], even_empty=True):
                 if error is not None:
-                    raise Interrupted(f"node {n}: {error}")
+                    raise Interrupted(f"node {n}: {error}") from error
                 return result  # type: ignore[return-value]  # what the call gave
         if n == self.target:
             self.failures.disconnected(n, Cause.STALL)
@@ -169,13 +176,47 @@ class Resync:
             top = await self._at(source, partial(self._snapshot, c, source))
             await self._copy_below(source, (), top)
             await self._finish(c)
-        except BaseException:
+        except BaseException as error:
+            if is_full := self._is_full(error):
+                self.control.attempt("NoSpaceForCopy", self.target)
             self.control.take_first(("SyncRefused", self.target), ("SyncInterrupt", self.target))
-            if self._root().volume.failed:  # what it has in memory cannot become durable any more
-                self.failures.disconnected(self.target, Cause.WRITE)
+            if is_full or self._root().volume.failed:  # what it has in memory cannot become durable any more
+                self.failures.disconnected(self.target, Cause.FULL if is_full else Cause.WRITE)
             raise
         finally:
             volume.pins.discard(self)
+
+    def _is_full(self, error: BaseException) -> bool:
+        """Whether an error, or what the target had before, is that it has no space left."""
+        return isinstance(self._root().volume.failed or error.__cause__, FullError)
+
+    async def _make_room(self) -> None:
+        """Let the target give up a snapshot if it can; what has become free elsewhere will be seen (L1431-1438).
+
+        Raises Interrupted, UnavailableError.
+        """
+        volume = self._root().volume
+        try:
+            mine = await self._at(self.target, partial(room.snapshots_on, self._chains, volume))
+            elsewhere = [await self._snapshots_on(n) for n in range(len(self._chains.volumes)) if n != self.target]
+            if (spare := room.oldest_to_spare(mine, elsewhere)) is not None:
+                await self._at(self.target, partial(room.remove_snapshot, self._chains, volume, spare))
+                self.removed_snapshots.append(spare.inode.name)
+        except BaseException:
+            if volume.failed:
+                self.failures.disconnected(self.target, Cause.FULL)
+            raise
+        self.control.attempt("FreeSpace", self.target)
+
+    async def _snapshots_on(self, n: int) -> list[Root]:
+        """Those of another node; none if they cannot be known."""
+        volume = self._chains.volumes[n]
+        if volume is None or not self.failures.is_mounted(n):
+            return []
+        try:
+            return await self._at(n, partial(room.snapshots_on, self._chains, volume))
+        except UnavailableError:
+            return []
 
     async def _snapshot(self, c: int, source: int) -> Entry:
         """At the source: the version on its media, which stays readable (L1440-1443)."""

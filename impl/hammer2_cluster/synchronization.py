@@ -1,9 +1,11 @@
 """The synchronization thread of one node (L1425-1438): it starts by itself when the node has failed or is behind.
 
-It waits for a disconnected node to come back and for room on a full one, mounts the node as of its media, and
-resynchronizes it. A client of its own does the work, so that several nodes can be resynchronized at once.
+It waits for a disconnected node to come back, mounts the node as of its media, and resynchronizes it. A full one gives
+up snapshots; where that does not help, it waits for room. A client of its own does the work, so that several nodes can
+be resynchronized at once.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -40,6 +42,11 @@ class SynchronizationThread:
         """Of the resynchronization that runs, or of the last one."""
         return self._resync.progress
 
+    @property
+    def removed_snapshots(self) -> Sequence[bytes]:
+        """Labels of the snapshots that the node has given up to make room."""
+        return self._resync.removed_snapshots
+
     def end(self) -> None:
         """Do nothing more once what is under way has come to an end."""
         self._is_over = True
@@ -52,11 +59,13 @@ class SynchronizationThread:
             await self._on.wait(self._may_go_on, f"a failure of node {self._target}")
             if self._is_over:
                 return
+            removed = len(self._resync.removed_snapshots)
             try:
                 await self._synchronize()
                 self.trouble, failed = "", 0
             except (DeviceError, BadVolumeError, UnavailableError, TooLate) as error:
-                self.trouble, failed = str(error), failed + 1
+                has_more_room = len(self._resync.removed_snapshots) > removed
+                self.trouble, failed = str(error), 0 if has_more_room else failed + 1
                 if failed >= ATTEMPTS:
                     before, self.has_given_up = self._what_happened(), True
                     await self._on.wait(partial(self._is_news, before), f"another chance for node {self._target}")

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from hammer2_oracle.ledger import NOT_CHECKED, Check, Evidence, Outcome, checks, findings_of
+from hammer2_oracle.ledger import Check, Evidence, Outcome, checks, findings_of
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status
 from hammer2_spec.claims import CLAIMS, Claim
@@ -40,7 +40,7 @@ class Standing(NamedTuple):
     def sentence(self) -> str:
         """The standing in a line."""
         if not self.checks:
-            return f"not checked: {NOT_CHECKED.get(self.claim, 'nobody says why')}"
+            return "nothing checks it"
         means = " and ".join(dict.fromkeys(check.means.value for check, _ in self.checks))
         broken = f"broken by the original ({', '.join(self.findings)}); repaired " if self.findings else ""
         said = "" if self.outcome is Outcome.PASSED else f" - {self.outcome.value}"
@@ -74,8 +74,8 @@ def show(number: str | None, as_json: bool) -> Status:
 
 
 def status_of(known: Sequence[Standing]) -> Status:
-    """DIFFER if a check has failed or a claim has none and no reason why, UNDECIDED if some did not run, else AGREE."""
-    if any(it.outcome is Outcome.FAILED or not (it.is_checked or it.claim in NOT_CHECKED) for it in known):
+    """DIFFER if a check has failed or a claim has none, UNDECIDED if some did not run, else AGREE."""
+    if any(it.outcome is Outcome.FAILED or not it.is_checked for it in known):
         return Status.DIFFER
     return Status.UNDECIDED if any(it.outcome is not Outcome.PASSED for it in known) else Status.AGREE
 

@@ -1,6 +1,6 @@
 """The ledger: for each claim of the original what checks it, and what came of these checks when they last ran.
 
-Nothing in it is written by hand but the reasons in NOT_CHECKED. A property names its claims; a sentence of the
+Nothing in it is written by hand. A property names its claims; a sentence of the
 protocol or of the operations names them in its docstring; an operation cites the lines of the original in which claims
 stand; a finding says which claims its repair restores; a test is marked with its claims. ``make verify`` and ``make
 test`` keep what came of them, with a hash of all sources.
@@ -31,11 +31,6 @@ OPERATIONS: Final = ("accessors", "data", "life_cycle", "locking", "lookups", "m
 SOURCES: Final = ("spec", "impl", "proofs", "tests", "tools", "data", "pyproject.toml")
 VERIFIED: Final = Path("build/verify.json")
 TESTED: Final = Path("build/tests.json")
-
-NOT_CHECKED: Final[Mapping[str, str]] = {
-    "C94": "no node removes snapshots to make room; it waits until somebody does",
-}
-"""Claims that nothing checks, and why."""
 
 
 class Means(Enum):

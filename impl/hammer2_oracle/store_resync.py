@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from hammer2_cluster.patience import Patience
 from hammer2_cluster.service import Service
-from hammer2_cluster.store.directory import FilesystemError
+from hammer2_cluster.store.directory import FilesystemError, printable
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.store_directory import StoreError, members_in
 
@@ -30,6 +30,8 @@ class Node(NamedTuple):
     """Elements."""
     skipped: int
     """Elements that were the same, with all that is below them."""
+    removed_snapshots: list[str]
+    """Those that it has given up to make room."""
 
 
 def resynchronize(directory: Path) -> list[Node]:
@@ -70,7 +72,8 @@ def nodes_of(service: Service) -> list[Node]:
     for n, watcher in enumerate(service.watchers):
         done, in_step = watcher.progress, service.in_step(n)
         why = "" if in_step else watcher.trouble or service.why(n)
-        nodes.append(Node(n, in_step, why, done.passes, done.copied, done.removed, done.skipped))
+        given_up = [printable(label) for label in watcher.removed_snapshots]
+        nodes.append(Node(n, in_step, why, done.passes, done.copied, done.removed, done.skipped, given_up))
     return nodes
 
 
@@ -88,7 +91,9 @@ def progress(service: Service) -> Iterator[Callable[[], None]]:
 
 def _in_words(node: Node) -> str:
     state = "in step" if node.in_step else f"not in step: {node.why}"
-    return f"node {node.node}: {state}, {node.copied} blocks copied, {node.removed} removed, {node.skipped} skipped"
+    room = f"; snapshots removed to make room: {', '.join(node.removed_snapshots)}" if node.removed_snapshots else ""
+    counts = f"{node.copied} blocks copied, {node.removed} removed, {node.skipped} skipped"
+    return f"node {node.node}: {state}, {counts}{room}"
 
 
 def show(nodes: list[Node]) -> None:
