@@ -1,6 +1,5 @@
 """What was acknowledged is there after any kill -9: of a process that writes, and of the command."""
 
-import itertools
 import json
 import multiprocessing
 import random
@@ -8,23 +7,22 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from tests.store_command_kit import COMMAND, good
 from tests.store_kit import content_of, problems, reopen
+from tests.store_writer import NAMES, file_of, write_files
 
 from hammer2_cluster.device.file import FileDevice
 
 THOROUGH = settings.default is not None and settings.default.max_examples > 1000
 KILLS = 1000 if THOROUGH else 200
-NAMES = 12
 COMMANDS_KILLED = 60 if THOROUGH else 6
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
-"""Each process begins with everything imported."""
+PROCESSES.set_forkserver_preload([write_files.__module__])
+"""Each process begins with everything imported, where this is run from the root of the project."""
 
 
 @pytest.mark.timeout(KILLS * 5)
@@ -54,24 +52,6 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path)
     assert len(files) >= NAMES // 2
     assert interrupted >= KILLS // 4
     assert flushes >= KILLS // 4
-
-
-def file_of(run_: int, n: int) -> tuple[bytes, bytes]:
-    """What a run puts as its n-th file: name and content."""
-    chance = random.Random(f"{run_} {n}")
-    return b"f%d" % chance.randrange(NAMES), chance.randbytes(chance.choice([0, 100, 600, 5000, 70_000]))
-
-
-def write_files(directory: Path, run_: int, tell: "Connection[int, None]") -> None:
-    """Put files for ever; tell before and after each how many were begun or done: 0, 1, 1, 2, 2, ..."""
-    store = reopen([FileDevice(directory / f"{n}.img") for n in range(3)])
-    filesystem = store.mount()
-    for n in itertools.count():
-        tell.send(n)
-        name, data = file_of(run_, n)
-        tell.send(n + 1)
-        store.run(filesystem.put(name, [data], len(data)))
-        store.run(filesystem.flush())
 
 
 def write_until_killed(directory: Path, run_: int, seconds: float) -> tuple[int, int]:
