@@ -18,9 +18,10 @@ from hammer2_cluster.program import program
 from hammer2_oracle.cli import main
 from hammer2_oracle.status import Status
 from hammer2_proofs import proving
-from hammer2_proofs.obligations import TIMEOUT_SECONDS, NotReproduced, Obligation, Read
+from hammer2_proofs.obligations import TIMEOUT_SECONDS, NotReproduced, Obligation, Read, anything
 from hammer2_proofs.proving import FAMILIES
 from hammer2_proofs.source import Place, Refused
+from hammer2_spec.semantics import REPAIRED
 
 X = z3.Int("x")
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
@@ -231,15 +232,16 @@ def test_scripts_that_cannot_be_written_are_bad_usage(tmp_path: Path) -> None:
     assert "file" in result.stderr
 
 
-@pytest.mark.timeout(3600)  # lifts everything
-def test_every_family_has_obligations_with_names_of_their_own() -> None:
-    found = proving.obligations()
-    names = [obligation.name for obligation in found]
-    assert len(set(names)) == len(names)
-    for family in FAMILIES:
-        assert any(name.startswith(f"{family}: ") for name in names)
-    assert len(names) > 1_000
-    assert all(obligation.solvers for obligation in found)
+def test_two_obligations_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    laws = [*FAMILIES["counting"](REPAIRED, anything)]
+    monkeypatch.setattr(proving, "FAMILIES", {"counting": lambda *_: iter([*laws, laws[0]])})
+    with pytest.raises(ValueError, match="2 obligations have one name: counting: a set is empty or has an element"):
+        proving.obligations()
+
+
+def test_every_obligation_has_a_solver_that_must_prove_it() -> None:
+    with pytest.raises(ValueError, match="nobody must prove: nothing"):
+        Obligation("nothing", (), X == X, solvers=())
 
 
 def test_ctrl_c_says_what_was_found_by_then() -> None:

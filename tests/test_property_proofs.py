@@ -230,7 +230,9 @@ NEEDED_TO_LEAVE_NO_CHOICE = {
 def test_without_one_of_these_properties_two_verdicts_are_possible(left_out: str) -> None:
     found = [
         discharge(it)
-        for it in itertools.islice(completeness.obligations([p for p in PROPERTIES if p.name != left_out]), 3)
+        for it in itertools.islice(
+            completeness.obligations(properties=[p for p in PROPERTIES if p.name != left_out]), 3
+        )
     ]
     refuted = [it for it in found if it.status is Status.REFUTED]
     assert refuted

@@ -11,7 +11,7 @@ from hammer2_proofs.counting import Counts, implies
 from hammer2_proofs.examples import told
 from hammer2_proofs.inputs import any_configuration, any_verdict
 from hammer2_proofs.lift import Lifter
-from hammer2_proofs.obligations import Obligation, Read
+from hammer2_proofs.obligations import Obligation, Read, Wanted, anything
 from hammer2_proofs.values import Optional, Truth, conjunction, disjunction, equal, negation
 from hammer2_spec import resolve as specification
 from hammer2_spec.configuration import Configuration, Outcome, Verdict
@@ -19,9 +19,14 @@ from hammer2_spec.properties import PROPERTIES, AnyProperty, Property
 from hammer2_spec.vocabulary import MAXCLUSTER
 
 
-def obligations(properties: Sequence[AnyProperty] = tuple(PROPERTIES)) -> Iterator[Obligation]:
-    """For every size: two verdicts that these properties allow are the same."""
+def obligations(
+    wanted: Wanted = anything, properties: Sequence[AnyProperty] = tuple(PROPERTIES)
+) -> Iterator[Obligation]:
+    """For every size that is wanted by its name: two verdicts that these properties allow are the same."""
     for count in range(MAXCLUSTER + 1):
+        name = f"{count} slots"
+        if not wanted(name):
+            continue
         inputs = any_configuration(count)
         one, other = any_verdict("one_"), any_verdict("other_")
         counts = Counts()
@@ -35,7 +40,7 @@ def obligations(properties: Sequence[AnyProperty] = tuple(PROPERTIES)) -> Iterat
             configuration, *verdicts = (cast("Any", read(it)) for it in shown)
             return "\n".join(told(Configuration(*configuration), [Verdict(*it) for it in verdicts]))
 
-        yield Obligation(f"{count} slots", known, same(inputs.configuration, one, other), reproduce)
+        yield Obligation(name, known, same(inputs.configuration, one, other), reproduce)
 
 
 def _said(lifter: Lifter, prop: Property, configuration: Configuration, verdict: Verdict) -> Truth:

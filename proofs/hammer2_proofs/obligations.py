@@ -41,6 +41,14 @@ SCALARS: Final = (z3.Z3_BOOL_SORT, z3.Z3_INT_SORT)
 Read: TypeAlias = Callable[[Value], Value]
 """Gives the Python value that a lifted value has in a counterexample."""
 
+Wanted: TypeAlias = Callable[[str], bool]
+"""Whether an obligation of this name is asked for: what is not need not be lifted."""
+
+
+def anything(_name: str) -> bool:
+    """Every obligation is wanted."""
+    return True
+
 
 class Status(Enum):
     """What came of an obligation."""
@@ -70,6 +78,10 @@ class Obligation:
     """The solvers that must prove it."""
     instance: Callable[[Truth], Truth] | None = None
     """Reads a hypothesis with quantifiers in a definite, small situation; None: the hypotheses have no quantifiers."""
+
+    def __post_init__(self) -> None:
+        if not self.solvers:
+            raise ValueError(f"nobody must prove: {self.name}")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,16 @@ from hammer2_proofs.counting import Counts
 from hammer2_proofs.examples import Example, drawn, judge
 from hammer2_proofs.inputs import Inputs, any_configuration, any_semantics
 from hammer2_proofs.lift import Lifter
-from hammer2_proofs.obligations import TIMEOUT_SECONDS, NotReproduced, Obligation, Read, Status, discharge
+from hammer2_proofs.obligations import (
+    TIMEOUT_SECONDS,
+    NotReproduced,
+    Obligation,
+    Read,
+    Status,
+    Wanted,
+    anything,
+    discharge,
+)
 from hammer2_proofs.values import Bits, Optional, Truth, Value, concrete, conjunction, negation
 from hammer2_spec import resolve as specification
 from hammer2_spec.configuration import FOREIGN, Configuration
@@ -108,9 +117,7 @@ COUNTED: Final = (msynced_means_that_all_masters_are_at_the_quorum,)
 """MSYNCED compares two counts: counting cannot be cut out of what is said of it."""
 
 
-def obligations(
-    prop: AnyProperty, semantics: Semantics, wanted: Callable[[str], bool] = lambda _: True
-) -> Iterator[Obligation]:
+def obligations(prop: AnyProperty, semantics: Semantics, wanted: Wanted = anything) -> Iterator[Obligation]:
     """What must be proved for a property to hold under these semantics: of it, what is wanted by its name."""
 
     def reproduce(_: Read) -> str:
@@ -145,7 +152,7 @@ def _obligations(
     semantics: Semantics,
     name: str,
     reproduce: Callable[[Read], str],
-    wanted: Callable[[str], bool],
+    wanted: Wanted,
 ) -> Iterator[Obligation]:
     if prop.holds is the_order_of_slots_decides_only_between_equals:
         try:
@@ -167,7 +174,7 @@ def _obligations(
             yield Obligation(which, asked.given, asked.holds, reproduce)
 
 
-def all_properties(semantics: Semantics, wanted: Callable[[str], bool]) -> Iterator[Obligation]:
+def all_properties(semantics: Semantics, wanted: Wanted) -> Iterator[Obligation]:
     """That every property holds under these semantics: of it, what is wanted by its name."""
     for prop in PROPERTIES:
         yield from obligations(prop, semantics, wanted)

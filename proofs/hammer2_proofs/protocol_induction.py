@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import z3
 
 from hammer2_proofs.lift import Lifter
-from hammer2_proofs.obligations import NotReproduced, Obligation, Read
+from hammer2_proofs.obligations import NotReproduced, Obligation, Read, Wanted
 from hammer2_proofs.values import Bits, Optional, Truth, conjunction, disjunction, negation
 from hammer2_spec.protocol import invariants, model
 from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
@@ -167,7 +167,7 @@ class Induction:
             for kept in INDUCTIVE:
                 yield Obligation(f"{name}: {sentence(kept)}", (), kept(self.setup, state))
 
-    def of_action(self, action: Action[Setup, State], wanted: Callable[[str], bool]) -> Iterator[Obligation]:
+    def of_action(self, action: Action[Setup, State], wanted: Wanted) -> Iterator[Obligation]:
         """That an action raises nothing, keeps the sentences, and makes no step that it must not."""
         kept_too = [(kept, f"{action.name} keeps: {sentence(kept)}") for kept in INDUCTIVE]
         steps_too = [(s.holds, f"{action.name}: {sentence(s.holds)}") for s in STEPS if s.covers(action.name)]
@@ -205,7 +205,7 @@ class Induction:
             yield Obligation(f"so that {sentence(follows)}", self.before, self.holds(follows, self.state))
 
 
-def obligations(wanted: Callable[[str], bool], setup: Setup = SETUP) -> Iterator[Obligation]:
+def obligations(wanted: Wanted, setup: Setup = SETUP) -> Iterator[Obligation]:
     """That the sentences hold at the start, that each action keeps them, and what follows from them."""
     induction = Induction(setup)
     yield from induction.start()

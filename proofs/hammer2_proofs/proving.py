@@ -3,22 +3,19 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from hammer2_proofs import completeness, counting, equivalence, induction, protocol_induction, sizes
-from hammer2_proofs.obligations import Obligation, Result, Solver, Status, discharge
+from hammer2_proofs.obligations import Obligation, Result, Solver, Status, Wanted, discharge
 from hammer2_proofs.property_proofs import all_properties
 from hammer2_spec.semantics import REPAIRED, Semantics
-
-Wanted: TypeAlias = Callable[[str], bool]
-"""Whether an obligation of this name is asked for: what is not need not be lifted."""
 
 FAMILIES: Final[Mapping[str, Callable[[Semantics, Wanted], Iterator[Obligation]]]] = {
     "equivalence": lambda *_: equivalence.obligations(),
     "induction": lambda *_: induction.obligations(),
     "counting": lambda *_: counting.laws(),
-    "sizes": lambda *_: sizes.obligations(),
-    "completeness": lambda *_: completeness.obligations(),
+    "sizes": lambda _, wanted: sizes.obligations(wanted),
+    "completeness": lambda _, wanted: completeness.obligations(wanted),
     "properties": all_properties,
     "protocol": lambda _, wanted: protocol_induction.obligations(wanted),
 }
@@ -46,7 +43,7 @@ def obligations(names: Sequence[str] = (), semantics: Semantics = REPAIRED) -> l
     """The obligations whose names contain any of these texts; all of them without any.
 
     Each name begins with its family's. The semantics are those under which the properties are to hold.
-    Raises ValueError for a text that no name contains, and for a family that has lost obligations.
+    Raises ValueError for a text that no name contains, a family that has lost obligations, and two with one name.
     """
 
     def wanted(name: str) -> bool:
@@ -65,6 +62,9 @@ def obligations(names: Sequence[str] = (), semantics: Semantics = REPAIRED) -> l
         if len(made) < LEAST.get(family, 0):
             raise ValueError(f"{family} has lost obligations: {len(made)}, where there were {LEAST[family]}")
         found += [it for it in made if wanted(it.name)]
+    [(name, times)] = Counter(it.name for it in found).most_common(1) or [("", 0)]
+    if times > 1:
+        raise ValueError(f"{times} obligations have one name: {name}")
     for name in names:
         if not any(name in obligation.name for obligation in found):
             raise ValueError(f"no obligation's name contains {name!r}; --list shows them all")

@@ -9,7 +9,7 @@ from typing import cast
 
 from hammer2_proofs.inputs import any_configuration, any_verdict
 from hammer2_proofs.lift import Lifter
-from hammer2_proofs.obligations import Obligation
+from hammer2_proofs.obligations import Obligation, Wanted, anything
 from hammer2_proofs.values import Optional, Truth, Value, conjunction, disjunction, equal
 from hammer2_spec.configuration import ABSENT, Configuration, Verdict
 from hammer2_spec.properties import (
@@ -22,13 +22,15 @@ from hammer2_spec.properties import (
 from hammer2_spec.vocabulary import MAXCLUSTER
 
 
-def obligations() -> Iterator[Obligation]:
-    """For every property and every size below 8."""
+def obligations(wanted: Wanted = anything) -> Iterator[Obligation]:
+    """For every property and every size below 8, where it is wanted by its name."""
     for prop in PROPERTIES:
         if prop.holds is the_order_of_slots_decides_only_between_equals:
             continue  # proved for any number of slots at once (exchange)
         for count in range(1, MAXCLUSTER):
-            yield Obligation(f"{prop.name}: {count} slots and an absent one", *_question(prop, count))
+            name = f"{prop.name}: {count} slots and an absent one"
+            if wanted(name):
+                yield Obligation(name, *_question(prop, count))
 
 
 def _question(prop: AnyProperty, count: int) -> tuple[tuple[Truth, ...], Truth]:
