@@ -22,7 +22,7 @@ verify-deep: environment
 
 ## make test             the tests
 test: environment
-	@$(PY) -m pytest -n auto $(ARGS)
+	@$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 ## make lint             ruff and mypy --strict over everything
 lint: environment

@@ -10,7 +10,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from hammer2_oracle.conform import junit
+from hammer2_oracle.conform import examination, junit
 from hammer2_oracle.conform.divergence import AnyDivergence, OperationDivergence, read, save
 from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import (
@@ -101,7 +101,10 @@ def test_one_that_lies_about_what_it_has_mended_is_found() -> None:
         ("no-call", "answers with what is no answer: Invalid value 'chain_eat'"),
     ],
 )
-def test_what_breaks_the_protocol_is_told_from_what_differs(how: str, said: str) -> None:
+def test_what_breaks_the_protocol_is_told_from_what_differs(
+    monkeypatch: pytest.MonkeyPatch, how: str, said: str
+) -> None:
+    monkeypatch.setattr(examination, "RESTARTS", 1)  # each silence takes its seconds
     report = examined(
         "repaired", "repaired", how, plan=QUICK._replace(programs=3, timeout=3 if how == "silent" else 30)
     )

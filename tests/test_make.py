@@ -207,7 +207,7 @@ def test_after_a_failed_update_nothing_that_was_installed_is_believed(
 RECIPES = {
     "verify": ["@$(PY) tools/verify.py $(ARGS)"],
     "verify-deep": ["@$(PY) tools/verify.py --deep $(ARGS)"],
-    "test": ["@$(PY) -m pytest -n auto $(ARGS)"],
+    "test": ["@$(PY) -m pytest -n auto --dist worksteal $(ARGS)"],
     "lint": ["@$(PY) -m ruff check .", "@$(PY) -m ruff format --check .", "@$(PY) -m mypy"],
 }
 
