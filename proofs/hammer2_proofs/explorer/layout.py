@@ -65,6 +65,12 @@ def record_of(annotation: object) -> type | None:
     return None
 
 
+def fields_of(record: type) -> tuple[str, ...]:
+    """The fields' names of a record class, which is a NamedTuple."""
+    fields: tuple[str, ...] = record._fields  # type: ignore[attr-defined]  # no type says so
+    return fields
+
+
 def largest(name: str, annotation: object, ranges: Mapping[str, int]) -> int:
     """The largest value of a field: as declared; else 1 for a bool, the highest member of an enumeration."""
     if is_flag(annotation):
@@ -105,7 +111,7 @@ class Layout:
             self.tuples[name] = []
             self.first_slots[name] = self.slots
             record_hints = get_type_hints(record)
-            fields = [(f, record_hints[f], f"{name}.{f}") for f in record._fields]  # type: ignore[attr-defined]  # a NamedTuple
+            fields = [(f, record_hints[f], f"{name}.{f}") for f in fields_of(record)]
             for index in range(self.sizes[name]):
                 self.tuples[name].append(len(self.keys))
                 self._add_key(f"{name}[{index}]", record, fields, model.ranges)

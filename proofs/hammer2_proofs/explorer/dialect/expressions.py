@@ -19,7 +19,7 @@ from hammer2_proofs.explorer.dialect.terms import (
     Translated,
     Value,
 )
-from hammer2_proofs.explorer.layout import is_flag
+from hammer2_proofs.explorer.layout import fields_of, is_flag
 
 POPCOUNT = "popcount"
 REDUCTIONS = ("any", "all", "sum", "max", "min")
@@ -193,7 +193,7 @@ class Expressions(Signatures, ABC):
     # ------------------------------------------------------------------ records
 
     def _slot(self, name: str, record_field: str, index: str) -> str:
-        fields: tuple[str, ...] = self.layout.records[name]._fields  # type: ignore[attr-defined]  # a NamedTuple
+        fields = fields_of(self.layout.records[name])
         first = self.layout.first_slots[name] + fields.index(record_field)
         stride = len(fields)
         if index.isdigit():
@@ -203,7 +203,7 @@ class Expressions(Signatures, ABC):
     def _element(self, records: RecordTuple, index: str) -> RecordValue:
         record = self.layout.records[records.name]
         fields = {}
-        for f in record._fields:  # type: ignore[attr-defined]  # a NamedTuple
+        for f in fields_of(record):
             text = f"{records.vector}[{self._slot(records.name, f, index)}]"
             fields[f] = f"({text} != 0)" if (record, f) in self.layout.flags else text
         return RecordValue(record, fields)
@@ -211,7 +211,7 @@ class Expressions(Signatures, ABC):
     def _changed_record(
         self, scope: Scope, node: ast.expr, record: type, fields: dict[str, str], keywords: list[ast.keyword]
     ) -> RecordValue:
-        names: tuple[str, ...] = record._fields  # type: ignore[attr-defined]  # a NamedTuple
+        names = fields_of(record)
         for keyword in keywords:
             if keyword.arg not in names:
                 raise scope.refusal(node, f"{record.__name__} has no field {keyword.arg}")
@@ -301,7 +301,7 @@ class Expressions(Signatures, ABC):
             raise scope.refusal(node, "a changed state must take the place of the old one")
         if result.record is None:
             return Scalar(text, result.kind == "bool")
-        fields: tuple[str, ...] = result.record._fields  # type: ignore[attr-defined]  # a NamedTuple
+        fields = fields_of(result.record)
         names = [scope.temporary() for _ in fields]
         scope.emit(f"{', '.join(names)} = {text}")
         return RecordValue(result.record, dict(zip(fields, names, strict=True)))

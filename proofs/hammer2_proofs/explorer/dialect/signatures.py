@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hammer2_proofs.explorer.dialect.terms import RecordValue, Result, Scalar, Scope, SetupValue, StateValue
-from hammer2_proofs.explorer.layout import Layout
+from hammer2_proofs.explorer.layout import Layout, fields_of
 from hammer2_spec.transition_system import Model
 
 
@@ -75,8 +75,7 @@ class Signatures:
         """The type of a result in the text."""
         if result.record is None:
             return "int" if result.kind == "int" else "bool"
-        fields: tuple[str, ...] = result.record._fields  # type: ignore[attr-defined]  # a NamedTuple
-        return "(" + ", ".join(self._field_type(result.record, name) for name in fields) + ")"
+        return "(" + ", ".join(self._field_type(result.record, name) for name in fields_of(result.record)) + ")"
 
     def _field_type(self, record: type, name: str) -> str:
         return "bool" if (record, name) in self.layout.flags else "int"
@@ -142,5 +141,5 @@ class Signatures:
     @staticmethod
     def _used(scope: Scope, name: str, record: type) -> tuple[str, ...]:
         uses = scope.uses.get(name, set())
-        fields: tuple[str, ...] = record._fields  # type: ignore[attr-defined]  # a NamedTuple
+        fields = fields_of(record)
         return fields if uses is None else tuple(f for f in fields if f in uses)

@@ -4,6 +4,7 @@ import ast
 
 from hammer2_proofs.explorer.dialect.terms import RecordValue, Scalar, Scope, StateValue
 from hammer2_proofs.explorer.dialect.updates import Updates
+from hammer2_proofs.explorer.layout import fields_of
 
 
 class Statements(Updates):
@@ -147,7 +148,7 @@ class Statements(Updates):
             return
         result = self._expression(scope, value)
         if isinstance(result, RecordValue) and result.record is scope.result.record:
-            fields = ", ".join(result.fields[f] for f in result.record._fields)  # type: ignore[attr-defined]  # a NamedTuple
+            fields = ", ".join(result.fields[f] for f in fields_of(result.record))
             scope.emit(f"return ({fields})")
         elif isinstance(result, Scalar) and result.flag == (scope.result.kind == "bool"):
             scope.emit(f"return {result.text}")
