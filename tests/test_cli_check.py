@@ -177,8 +177,8 @@ def test_unreadable_input_outranks_a_difference_and_loses_nothing(tmp_path: Path
     assert "23 records: 22 agreed, 1 diverged; 4 unreadable" in result.stdout
     assert result.stderr.splitlines() == [
         (
-            f"hammer2-cluster: {bad}:2: expected the fields of a resolve vector or operation trace or receipt, "
-            "got {} (and 1 more line of this file)"
+            f"hammer2-cluster: {bad}:2: expected the fields of a resolve vector or operation trace or protocol trace "
+            "or ITF trace or receipt, got {} (and 1 more line of this file)"
         ),
         f"hammer2-cluster: {tmp_path}: Is a directory",
         f"hammer2-cluster: {empty}: is empty, expected at least one record",

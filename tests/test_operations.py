@@ -160,6 +160,7 @@ def test_divergences_of_the_stored_counterexamples_are_plain_json_and_are_drawn(
         judged = dict(KIND.judge(traces, DECISIONS["resolve"], semantics))
         assert any(judged.values())
         for i, differences in judged.items():
+            assert isinstance(differences, list)
             json.dumps(differences)
             drawn = KIND.draw(traces[i], differences)
             assert any(line.startswith(("cluster", "chain")) for line in drawn) == bool(differences)

@@ -31,6 +31,7 @@ GOLDEN = ROOT / "data" / "golden" / "resolve-public.jsonl.xz"
 
 Json: TypeAlias = Any
 
+ANY_KIND = "resolve vector or operation trace or protocol trace or ITF trace or receipt"
 GOOD: dict[str, Json] = {
     "k": "a", "m": 2, "f": 10756, "p": 1, "s": [None, [8, 1, 3]], "o": "ok", "F": 1, "e": 3, "g": 13060
 }  # fmt: skip
@@ -108,9 +109,9 @@ NO_RECORDS: dict[str, tuple[bytes, str | None, str]] = {
     "another object": (
         b'{"x": 1}',
         None,
-        'expected the fields of a resolve vector or operation trace or receipt, got {"x": 1}',
+        f'expected the fields of a {ANY_KIND}, got {{"x": 1}}',
     ),
-    "an empty object": (b"{}", None, "expected the fields of a resolve vector or operation trace or receipt, got {}"),
+    "an empty object": (b"{}", None, f"expected the fields of a {ANY_KIND}, got {{}}"),
     "an array": (b"[1]", None, "expected an object, got [1]"),
     "a number": (b"5", None, "expected an object"),
     "a string": (b'"x"', None, "expected an object"),
@@ -323,7 +324,8 @@ def test_kinds_are_told_apart_line_by_line(tmp_path: Path) -> None:
 
 def test_every_kind_is_registered_under_its_own_name() -> None:
     assert [kind_named(name).name for name in KINDS] == list(KINDS)
-    assert {title for title, _ in SCHEMAS.values()} == {*KINDS, "divergence", "manifest", "message of conform"}
+    ours, published_elsewhere = {"divergence", "manifest", "message of conform"}, {"ITF trace"}
+    assert {title for title, _ in SCHEMAS.values()} == {*KINDS, *ours} - published_elsewhere
     marks = [marks for marks, _ in KINDS.values()]
     assert len(frozenset().union(*marks)) == sum(len(keys) for keys in marks)
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from hammer2_cluster.decisions import Decision
 from hammer2_oracle.reading import Lines, Unreadable
-from hammer2_oracle.record_kinds import Difference, RecordKind, read_records
+from hammer2_oracle.record_kinds import Difference, RecordKind, Undecided, read_records
 from hammer2_oracle.status import Status, worst
 from hammer2_spec.semantics import Semantics
 
@@ -58,6 +58,7 @@ class Tally:
     diverged: int = 0
     divergences: list[Divergence] = field(default_factory=list)
     """The first ones."""
+    undecided: list[tuple[Row, Undecided]] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     """The first ones of each file."""
     unreadable_places: Counter[str] = field(default_factory=Counter)
@@ -66,7 +67,7 @@ class Tally:
 
     @property
     def skipped(self) -> int:
-        """Records that were read and not judged: only when the check was stopped."""
+        """Records that were read and not judged to the end: undecided, or the check was stopped."""
         return self.records - self.agreed - self.diverged
 
     @property
@@ -75,7 +76,7 @@ class Tally:
         return worst(
             Status.BAD_INPUT if self.unreadable else Status.AGREE,
             Status.DIFFER if self.diverged else Status.AGREE,
-            Status.UNDECIDED if self.interrupted else Status.AGREE,
+            Status.UNDECIDED if self.interrupted or self.undecided else Status.AGREE,
         )
 
     def note(self, unreadable: Unreadable) -> None:
@@ -119,6 +120,9 @@ def check(
                     judged = i + 1
                     if not differences:
                         tally.agreed += 1
+                        continue
+                    if isinstance(differences, Undecided):
+                        tally.undecided.append((batch[i], differences))
                         continue
                     tally.diverged += 1
                     if kept < max_divergences or not max_divergences:

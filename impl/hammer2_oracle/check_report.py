@@ -43,6 +43,10 @@ def show(tally: Tally, command: str | None) -> None:
             screen.line(f"    {line}")
     if len(tally.divergences) < tally.diverged:
         screen.line(f"... and {counted(tally.diverged - len(tally.divergences), 'more record')} not listed")
+    for row, (step, reason) in tally.undecided:
+        screen.line(
+            f"{row.file}:{row.line}, {row.kind.identify(row.record)}: undecided at step {step}: {reason}", "bold"
+        )
     text = f"{counted(tally.records, 'record')}: {tally.agreed:,} agreed, {tally.diverged:,} diverged"
     if tally.skipped:
         text += f", {tally.skipped:,} not judged"
@@ -76,6 +80,10 @@ def summary(tally: Tally, decision: Decision, semantics: Semantics, max_divergen
         "diverged": tally.diverged,
         "skipped": tally.skipped,
         "divergences": list(islice(entries, max_divergences or None)),
+        "undecided": [
+            {"file": row.file, "line": row.line, "id": row.kind.identify(row.record), "step": step, "reason": reason}
+            for row, (step, reason) in tally.undecided
+        ],
         "unreadable": [
             {"file": place.file, "line": place.line, "field": place.field, "reason": place.reason}
             for place in tally.unreadable

@@ -16,6 +16,8 @@ XZ_MEMORY_LIMIT: Final = 128 * 2**20
 PIECE: Final = 2**18
 """Bytes that are read, or decompressed, at a time."""
 
+ITF_NAME: Final = ".itf.json"
+"""A file that is so named is one record, whatever lines it has."""
 XZ_MAGIC: Final = b"\xfd7zXZ\x00"
 REST: Final = "from here on the file is not judged"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -44,6 +46,7 @@ class Lines:
     def __init__(self, file: str) -> None:
         self.file = "standard input" if file == "-" else file
         self.named_xz = file.endswith(".xz")
+        self.is_one_record = file.endswith(ITF_NAME)
         self.number = 1
         """Of the line that is delivered next, or could not be."""
         self.bytes_read = 0
@@ -75,7 +78,7 @@ class Lines:
         pieces: list[bytes] = []
         size = 0
         for text in self._text():
-            *ends, rest = text.split(b"\n")
+            *ends, rest = [text] if self.is_one_record else text.split(b"\n")
             for end in ends:
                 if size + len(end) > LINE_LIMIT:
                     raise self.unreadable(f"the line is longer than {LINE_LIMIT >> 20} MiB; {REST}")

@@ -29,6 +29,14 @@ class Difference(NamedTuple):
     """Of a trace, counted from 0."""
 
 
+class Undecided(NamedTuple):
+    """A record of which it could not be found out whether it differs."""
+
+    step: int
+    """Of a trace, counted from 0: the steps before it agree."""
+    reason: str
+
+
 class RecordKind(NamedTuple):
     """How to read and judge one kind of record."""
 
@@ -37,7 +45,7 @@ class RecordKind(NamedTuple):
     """Raises msgspec.DecodeError, or UnicodeDecodeError."""
     path_name: Callable[[str], str]
     """A field's path as msgspec gives it, as people read it."""
-    judge: Callable[[Sequence[Any], Decision, Semantics], Iterator[tuple[int, list[Difference]]]]
+    judge: Callable[[Sequence[Any], Decision, Semantics], Iterator[tuple[int, list[Difference] | Undecided]]]
     """In what records differ from the reference, by index and in order; one that is passed over agrees. Raises
     Contradiction."""
     draw: Callable[[Any, list[Difference]], list[str]]
@@ -54,6 +62,8 @@ KINDS: Final = {
     # name: the keys that tell it from other kinds, and its module
     "resolve vector": (frozenset("kmfpsoFeg"), "hammer2_oracle.vectors"),
     "operation trace": (frozenset({"id", "kind", "world", "steps"}), "hammer2_oracle.traces"),
+    "protocol trace": (frozenset({"cluster", "events", "start"}), "hammer2_oracle.protocol.kind"),
+    "ITF trace": (frozenset({"#meta", "params", "vars", "states"}), "hammer2_oracle.protocol.itf"),
     "receipt": (frozenset({"implementation", "manifest", "sha256", "executed"}), "hammer2_oracle.manifest"),
 }
 

@@ -15,6 +15,7 @@ from hammer2_oracle import trace_record
 from hammer2_oracle.conform.divergence import Divergence, OperationDivergence
 from hammer2_oracle.conform.messages import MESSAGES
 from hammer2_oracle.manifest import Manifest, Receipt
+from hammer2_oracle.protocol import record as protocol_record
 from hammer2_oracle.vector_record import Vector
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -29,6 +30,7 @@ def any_of(types: Sequence[type]) -> dict[str, Any]:
 SCHEMAS: Final[dict[str, tuple[str, Callable[[], dict[str, Any]]]]] = {
     "resolve-vector": ("resolve vector", lambda: msgspec.json.schema(Vector)),
     "operation-trace": ("operation trace", trace_record.schema),
+    "protocol-trace": ("protocol trace", protocol_record.schema),
     "manifest": ("manifest", lambda: msgspec.json.schema(Manifest)),
     "receipt": ("receipt", lambda: msgspec.json.schema(Receipt)),
     "divergence": ("divergence", lambda: any_of([Divergence, OperationDivergence])),

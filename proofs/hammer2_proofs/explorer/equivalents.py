@@ -18,6 +18,7 @@ from hammer2_proofs.lift import Refused
 from hammer2_proofs.mutants import Mutant, load
 from hammer2_proofs.obligations import Obligation, Status, discharge
 from hammer2_proofs.protocol_induction import ACTIONS, SETUP, Induction, Step, indices, lifted
+from hammer2_proofs.rebinding import Name, rebound
 from hammer2_proofs.values import Truth, conjunction, disjunction, equal, negation, same_truth
 from hammer2_spec.protocol import failures, reading, resynchronization, sessions, state, writing
 from hammer2_spec.transition_system import Action
@@ -27,23 +28,9 @@ TIMEOUT_SECONDS: Final = 20.0
 """Real time for each action."""
 
 
-def rebound(mutant: Mutant) -> dict[tuple[str, str], FunctionType]:
+def changed_by(mutant: Mutant) -> dict[Name, FunctionType]:
     """All functions of the protocol, by module and name, as they are when they call the mutant's function."""
-    changed = getattr(load(mutant), mutant.function)
-    spaces = {module.__name__: dict(vars(module)) for module in MODULES}
-    result = {}
-    for module in MODULES:
-        for name, function in vars(module).items():
-            if isfunction(function) and function.__module__ == module.__name__:
-                text = changed if (module.__name__, name) == (mutant.module, mutant.function) else function
-                copy = FunctionType(text.__code__, spaces[module.__name__], name)
-                copy.__annotations__ = function.__annotations__
-                result[module.__name__, name] = copy
-    for space in spaces.values():
-        for name, value in space.items():
-            if isfunction(value) and (value.__module__, value.__name__) in result:
-                space[name] = result[value.__module__, value.__name__]
-    return result
+    return rebound(MODULES, {(mutant.module, mutant.function): getattr(load(mutant), mutant.function)})
 
 
 def runs(action: Action[Any, Any], function: Callable[..., Any]) -> bool:
@@ -70,7 +57,7 @@ def same(one: Step, other: Step) -> Truth:
 def obligations(mutant: Mutant, function: Callable[..., Any]) -> Iterator[Obligation]:
     """That each action that runs the function does the same with the change."""
     induction = Induction(SETUP)
-    functions = rebound(mutant)
+    functions = changed_by(mutant)
     for action in ACTIONS:
         if runs(action, function):
             step = functions[action.step.__module__, action.step.__name__]
