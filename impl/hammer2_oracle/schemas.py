@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from hammer2_oracle import trace_record
-from hammer2_oracle.conform.divergence import Divergence, OperationDivergence
+from hammer2_oracle.conform.divergence import Divergence, OperationDivergence, ScenarioDivergence
 from hammer2_oracle.conform.messages import MESSAGES
 from hammer2_oracle.manifest import Manifest, Receipt
 from hammer2_oracle.protocol import record as protocol_record
@@ -33,7 +33,7 @@ SCHEMAS: Final[dict[str, tuple[str, Callable[[], dict[str, Any]]]]] = {
     "protocol-trace": ("protocol trace", protocol_record.schema),
     "manifest": ("manifest", lambda: msgspec.json.schema(Manifest)),
     "receipt": ("receipt", lambda: msgspec.json.schema(Receipt)),
-    "divergence": ("divergence", lambda: any_of([Divergence, OperationDivergence])),
+    "divergence": ("divergence", lambda: any_of([Divergence, OperationDivergence, ScenarioDivergence])),
     "conform": ("message of conform", lambda: any_of(MESSAGES)),
 }
 """For each file its title and its content."""

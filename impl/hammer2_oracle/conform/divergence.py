@@ -8,7 +8,17 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from hammer2_oracle.conform.messages import Answer, Done, Introduction, Message, OperationQuestion, Question
+from hammer2_oracle.conform.messages import (
+    Answer,
+    Came,
+    Done,
+    Introduction,
+    Message,
+    OperationQuestion,
+    Question,
+    ScenarioQuestion,
+    Step,
+)
 from hammer2_oracle.reading import Unreadable
 from hammer2_oracle.trace_record import AnyCall
 from hammer2_spec.semantics import Semantics, parse
@@ -59,7 +69,24 @@ class OperationDivergence(Kept, tag="operations", kw_only=True):
     got: Annotated[Any, Meta(description="what it said there; null: nothing")]
 
 
-AnyDivergence: TypeAlias = Divergence | OperationDivergence
+class ScenarioProgram(Message):
+    """A cluster to begin with, and what is done to it."""
+
+    scenario: ScenarioQuestion
+    steps: list[Step]
+
+
+class ScenarioDivergence(Kept, tag="scenarios", kw_only=True):
+    """A scenario that is not good."""
+
+    question: ScenarioProgram
+    came: Annotated[list[Came], Meta(description="what came of the steps, until one went wrong")]
+    expected: Annotated[str | None, Meta(description="what the last of them should have come to")]
+    got: Annotated[str | None, Meta(description="null: it gave no answer, detail says what happened")]
+    rules: Annotated[list[str], Meta(description="the sentences that it breaks; the first one decides")]
+
+
+AnyDivergence: TypeAlias = Divergence | OperationDivergence | ScenarioDivergence
 
 
 def file_name(divergence: AnyDivergence) -> str:

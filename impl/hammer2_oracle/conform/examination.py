@@ -3,22 +3,30 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
 from hammer2_oracle.conform.implementation import Implementation, Misbehaved, Misbehaviour, shown
 from hammer2_oracle.conform.messages import (
+    ENDINGS,
     Answer,
     Answered,
     AskedCall,
+    Came,
     Done,
     Effects,
     Introduction,
     OperationQuestion,
     RunOperation,
     RunResolve,
+    RunScenario,
+    RunStep,
+    ScenarioQuestion,
+    Status,
+    Step,
+    Stepped,
     question,
 )
 from hammer2_oracle.recorded import Diverged
@@ -32,6 +40,7 @@ RESTARTS: Final = 20
 """How often an implementation is started anew before it is given up."""
 
 DECODER: Final = msgspec.json.Decoder(Answered)
+STEP_DECODER: Final = msgspec.json.Decoder(Stepped)
 
 
 class Skipped(NamedTuple):
@@ -48,6 +57,7 @@ class Failed(NamedTuple):
 
 Reply: TypeAlias = Answer | Skipped | Failed | Misbehaved
 Batch: TypeAlias = Sequence[Configuration]
+A = TypeVar("A", Answered, Stepped)
 Below: TypeAlias = Callable[[AskedCall], dict[str, Any]]
 """The layer below: what a call changes and returns. Raises Diverged where that call should not be made."""
 
@@ -126,10 +136,13 @@ class Examination:
         return list(answered.result)
 
     def _answered(self, number: int) -> Answered:
+        return self._decoded(DECODER, number)
+
+    def _decoded(self, decoder: msgspec.json.Decoder[A], number: int) -> A:
         line = self._implementation.receive()
         misbehaved = self._implementation.misbehaved
         try:
-            answered = DECODER.decode(line)
+            answered = decoder.decode(line)
         except msgspec.ValidationError as error:
             raise misbehaved(Misbehaviour.WRONG_ANSWER, f"{error}: {shown(line)}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -163,6 +176,37 @@ class Examination:
             self._restart()
             return wrong
         return answered.result
+
+    # ---- scenarios
+
+    def take(self, step: ScenarioQuestion | Step, nodes: int) -> Came | Skipped | Failed | Misbehaved:
+        """Begin a scenario, or take a step of the one that has begun; of so many nodes. Raises GivenUp."""
+        self._number += 1
+        begins = isinstance(step, ScenarioQuestion)
+        try:
+            self._implementation.send((RunScenario if begins else RunStep)(self._number, step))  # type: ignore[arg-type]  # each its own
+            stepped = self._decoded(STEP_DECODER, self._number)
+            if isinstance(stepped.result, Came):
+                self._check(step, stepped.result, nodes)
+        except Misbehaved as reply:
+            self._restart()
+            return reply
+        if isinstance(stepped.skipped, str):
+            return Skipped(stepped.skipped)
+        if isinstance(stepped.error, str):
+            return Failed(stepped.error)
+        assert isinstance(stepped.result, Came)  # noqa: S101 - exactly one of them is there
+        return stepped.result
+
+    def _check(self, step: ScenarioQuestion | Step, came: Came, nodes: int) -> None:
+        """Raises Misbehaved where a step cannot end in this way."""
+        endings = ENDINGS[type(step)]
+        if came.ended not in endings:
+            detail = f"{came.ended}, expected {' or '.join(endings)}"
+            raise self._implementation.misbehaved(Misbehaviour.WRONG_ANSWER, detail)
+        if isinstance(step, Status) and came.nodes is not UNSET and len(came.nodes) != nodes:
+            detail = f"the status of {len(came.nodes)} nodes, expected {nodes}"
+            raise self._implementation.misbehaved(Misbehaviour.WRONG_ANSWER, detail)
 
     def _restart(self) -> None:
         self.restarts += 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from hammer2_oracle.conform.divergence import AnyDivergence, Divergence
+from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence
 from hammer2_oracle.conform.judging import Standing, bad
 from hammer2_oracle.conform.page import title
 from hammer2_oracle.conform.report import Report, drawn, in_counts
@@ -20,8 +20,7 @@ def write(path: Path, report: Report, divergences: Sequence[AnyDivergence]) -> N
     suite.add_testcases(_campaigns(report))
     for judgement, divergence in zip(report.tally.first, divergences, strict=True):
         case = TestCase(title(divergence), "conform.divergences")
-        fields = divergence.fields if isinstance(divergence, Divergence) else [divergence.field]
-        failure = Failure(printable(divergence.detail or f"{', '.join(fields)} differ"), divergence.standing)
+        failure = Failure(printable(divergence.detail or _what_differs(divergence)), divergence.standing)
         failure.text = printable("\n".join(drawn(judgement, report.semantics)))
         case.result = [failure]
         suite.add_testcase(case)
@@ -29,6 +28,14 @@ def write(path: Path, report: Report, divergences: Sequence[AnyDivergence]) -> N
     xml.add_testsuite(suite)
     xml.update_statistics()
     xml.write(str(path), pretty=True)
+
+
+def _what_differs(divergence: AnyDivergence) -> str:
+    if isinstance(divergence, Divergence):
+        return f"{', '.join(divergence.fields)} differ"
+    if isinstance(divergence, OperationDivergence):
+        return f"{divergence.field} differ"
+    return f"expected {divergence.expected}, got {divergence.got}"
 
 
 def printable(text: str) -> str:

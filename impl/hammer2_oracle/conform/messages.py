@@ -108,6 +108,101 @@ class Effects(Message):
     fx: dict[str, Any]
 
 
+class ScenarioQuestion(Message):
+    """A cluster to begin with: every node is there, all are in step, and there is no file."""
+
+    nodes: Annotated[
+        list[Literal["master", "slave"]], Meta(min_length=1, max_length=MAXCLUSTER, description="masters first")
+    ]
+    pfs_nmasters: Annotated[int, Meta(ge=1, le=MAXCLUSTER, description="at least as many as there are masters")]
+
+    def __post_init__(self) -> None:
+        """Look at what single fields cannot say. Raises ValueError."""
+        if not 1 <= self.masters <= self.pfs_nmasters:
+            raise ValueError("Expected 1 to `pfs_nmasters` masters")
+        if "slave" in self.nodes[: self.masters]:
+            raise ValueError("Expected masters first in `nodes`")
+
+    @property
+    def masters(self) -> int:
+        """How many there are."""
+        return self.nodes.count("master")
+
+
+class RunScenario(Message):
+    """Begin anew with this cluster, whatever was before: answered by Stepped, done."""
+
+    run: Number
+    scenario: ScenarioQuestion
+
+
+Node: TypeAlias = Annotated[int, Meta(ge=0, lt=MAXCLUSTER)]
+When: TypeAlias = Annotated[
+    Literal["now", "flush", "resync"],
+    Meta(
+        description="at once; or later, in the middle of something: when the node next has a change in its memory that "
+        "is not on its media yet; when it is next being resynchronized"
+    ),
+]
+
+
+class Put(Message, tag_field="do", tag="put"):
+    """Let a file have this content, whatever it had: acknowledged, refused or unknown."""
+
+    name: Text
+    content: Text
+
+
+class Remove(Message, tag_field="do", tag="remove"):
+    """Let there be no such file: acknowledged too if there is none."""
+
+    name: Text
+
+
+class Get(Message, tag_field="do", tag="get"):
+    """Read a file, hard: read, or refused."""
+
+    name: Text
+
+
+class Fail(Message, tag_field="do", tag="fail"):
+    """A node goes away, and keeps its media: done."""
+
+    node: Node
+    at: When = "now"
+
+
+class Crash(Message, tag_field="do", tag="crash"):
+    """A node goes away, with all that is in its memory: done."""
+
+    node: Node
+    at: When = "now"
+
+
+class Reconnect(Message, tag_field="do", tag="reconnect"):
+    """A node that went away, or was going to, is there and stays: done."""
+
+    node: Node
+
+
+class Resync(Message, tag_field="do", tag="resync"):
+    """Bring all nodes that are there into step, and wait for it: done, or refused."""
+
+
+class Status(Message, tag_field="do", tag="status"):
+    """Say what is known of each node: shown."""
+
+
+Step: TypeAlias = Put | Remove | Get | Fail | Crash | Reconnect | Resync | Status
+
+
+class RunStep(Message):
+    """Do this in the scenario that has begun: answered by Stepped."""
+
+    run: Number
+    step: Step
+
+
 class Stop(Message):
     """End, with exit status 0."""
 
@@ -124,7 +219,7 @@ class Introduction(Message):
     name: Text
     language: Text
     version: Text
-    parts: Annotated[list[Literal["resolve", "operations"]], Meta(min_length=1)]
+    parts: Annotated[list[Literal["resolve", "operations", "scenarios"]], Meta(min_length=1)]
     semantics: Annotated[Text, Meta(description="seed, repaired, +NAME,.. or -NAME,..: what of the original is mended")]
 
 
@@ -199,7 +294,65 @@ class Answered(Message):
             raise ValueError("Expected exactly one of `result`, `call`, `skipped` and `error`")
 
 
-MESSAGES: Final = (Start, RunResolve, RunOperation, Effects, Stop, Started, Answered)
+Ended: TypeAlias = Literal["acknowledged", "refused", "unknown", "done", "read", "shown"]
+ENDINGS: Final[dict[type[Message], tuple[Ended, ...]]] = {
+    ScenarioQuestion: ("done",),
+    Put: ("acknowledged", "refused", "unknown"),
+    Remove: ("acknowledged", "refused", "unknown"),
+    Get: ("read", "refused"),
+    Fail: ("done",),
+    Crash: ("done",),
+    Reconnect: ("done",),
+    Resync: ("done", "refused"),
+    Status: ("shown",),
+}
+"""How each step can end."""
+
+
+class Came(Message):
+    """What came of a step."""
+
+    ended: Annotated[
+        Ended,
+        Meta(
+            description="acknowledged: it is durable, and seen from now on; refused: it was not done, and never will "
+            "be; unknown: it may be seen later, or not"
+        ),
+    ]
+    content: Annotated[Text | UnsetType | None, Meta(description="of a file that was read; null: there is none")] = (
+        UNSET
+    )
+    nodes: Annotated[
+        list[Literal["synchronized", "behind", "away"]] | UnsetType,
+        Meta(description="of a status that is shown: each node as the cluster knows it"),
+    ] = UNSET
+
+    def __post_init__(self) -> None:
+        """Look at what single fields cannot say. Raises ValueError."""
+        if (self.content is not UNSET) != (self.ended == "read"):
+            raise ValueError("Expected `content` of what was read, and of nothing else")
+        if (self.nodes is not UNSET) != (self.ended == "shown"):
+            raise ValueError("Expected `nodes` of what is shown, and of nothing else")
+
+
+class Stepped(Message):
+    """The answer to a scenario, and to each of its steps: exactly one of the last three."""
+
+    run: Number
+    result: Came | UnsetType = UNSET
+    skipped: Annotated[Text | UnsetType, Meta(description="why the implementation does not do this")] = UNSET
+    error: Annotated[Text | UnsetType, Meta(description="why the implementation could not do this")] = UNSET
+
+    def __post_init__(self) -> None:
+        """Look at what single fields cannot say. Raises ValueError."""
+        if sum(part is not UNSET for part in (self.result, self.skipped, self.error)) != 1:
+            raise ValueError("Expected exactly one of `result`, `skipped` and `error`")
+
+
+MESSAGES: Final = (
+    *(Start, RunResolve, RunOperation, Effects, RunScenario, RunStep, Stop),
+    *(Started, Answered, Stepped),
+)
 """All that is ever said."""
 
 

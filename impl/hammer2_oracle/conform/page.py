@@ -7,15 +7,18 @@ from typing import Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hammer2_cluster.program import from_here, pasted
-from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence
+from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence, ScenarioDivergence
 from hammer2_oracle.conform.judging import described
 from hammer2_oracle.conform.messages import Answer
 from hammer2_oracle.conform.operations import call_of, in_json, spoken, world_of
 from hammer2_oracle.conform.report import Report, in_counts
+from hammer2_oracle.conform.scenarios import Program, rows, step_in_words
+from hammer2_oracle.conform.scenarios import in_words as scenario_in_words
 from hammer2_oracle.explanation import explain
 from hammer2_oracle.picture import draw as draw_world
 from hammer2_oracle.vector_record import focus_read
 from hammer2_oracle.vectors import in_words
+from hammer2_oracle.words import counted
 from hammer2_spec.configuration import Configuration
 from hammer2_spec.notation import arguments, format_flags, format_nmasters, format_slot, type_name
 
@@ -84,6 +87,8 @@ def title(divergence: AnyDivergence) -> str:
     """A divergence in a few words: the cluster, or the operation."""
     if isinstance(divergence, OperationDivergence):
         return call_of(divergence.question)
+    if isinstance(divergence, ScenarioDivergence):
+        return f"{scenario_in_words(divergence.question.scenario)}, {counted(len(divergence.question.steps), 'step')}"
     configuration = divergence.question.configuration
     members = " ".join("*" * (i == configuration.prior) + format_slot(it) for i, it in enumerate(configuration.slots))
     return f"{members or 'no members'}, {format_nmasters(configuration.pfs_nmasters)}"
@@ -94,6 +99,8 @@ def picture(divergence: AnyDivergence, path: str) -> Picture:
     commands = [pasted("replay", from_here(path))] if path else []
     if isinstance(divergence, OperationDivergence):
         return _operation(divergence, path, commands)
+    if isinstance(divergence, ScenarioDivergence):
+        return _scenario(divergence, path, commands)
     return _decision(divergence, path, commands)
 
 
@@ -118,6 +125,23 @@ def _operation(divergence: OperationDivergence, path: str, commands: list[str]) 
     what = divergence.detail or f"differs first at {divergence.field}"
     columns = [f"node {i}" for i in range(count)]
     return Picture(title(divergence), Path(path).name, what, columns, steps, [value], [], drawn_world, commands)
+
+
+def _scenario(divergence: ScenarioDivergence, path: str, commands: list[str]) -> Picture:
+    """Draw a scenario: what happens to a node, and as what it is shown, is in its column."""
+    question, came = divergence.question, divergence.came
+    answered, unanswered = question.steps[: len(came)], question.steps[len(came) :]
+    drawn = rows(Program(question.scenario, tuple(answered)), came)
+    steps = [Step(row.name, row.cells, "", row.result) for row in drawn]
+    steps += [Step(step_in_words(it), [""] * len(question.scenario.nodes)) for it in unanswered]
+    if steps:
+        steps[-1] = steps[-1]._replace(kind="got")
+    wrong = divergence.standing == "differs"
+    values = [Value("answer", "", divergence.expected or "", divergence.got or "", True)] if wrong else []
+    stable = "" if divergence.stable else "; asked again, it answered in another way"
+    what = (divergence.detail or "breaks a sentence of the specification") + stable
+    columns = [f"{kind} {n}" for n, kind in enumerate(question.scenario.nodes)]
+    return Picture(title(divergence), Path(path).name, what, columns, steps, values, divergence.rules, [], commands)
 
 
 def _decision(divergence: Divergence, path: str, replay: list[str]) -> Picture:

@@ -6,12 +6,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hammer2_oracle.conform.divergence import AnyDivergence, OperationDivergence
+from hammer2_oracle.conform.divergence import AnyDivergence, OperationDivergence, ScenarioDivergence
 from hammer2_oracle.conform.examination import Examination, Skipped
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import GOOD, judge
 from hammer2_oracle.conform.operations import OperationJudgement, Performance, judge_performance
 from hammer2_oracle.conform.report import AnyJudgement
+from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, judge_program
 from hammer2_oracle.status import Status
 
 TRIES: Final = 20
@@ -76,6 +77,8 @@ def _asked(divergence: AnyDivergence, examination: Examination) -> AnyJudgement:
     if isinstance(divergence, OperationDivergence):
         performance = Performance(divergence.question, divergence.calls, divergence.expected)
         return judge_performance(performance, examination)
+    if isinstance(divergence, ScenarioDivergence):
+        return judge_program(Program(divergence.question.scenario, tuple(divergence.question.steps)), examination)
     [reply] = examination.ask([divergence.question.configuration])
     return judge(divergence.question.configuration, reply, divergence.judged_by)
 
@@ -85,4 +88,6 @@ def _what(judgement: AnyJudgement) -> str:
         return str(judgement.reply)
     if isinstance(judgement, OperationJudgement):
         return judgement.field or judgement.standing.value
+    if isinstance(judgement, ScenarioJudgement):
+        return judgement.breach.rules[0].name if judgement.breach else judgement.standing.value
     return ", ".join(name for name, _, _ in judgement.fields) or judgement.standing.value

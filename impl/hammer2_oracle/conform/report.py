@@ -10,12 +10,19 @@ from typing import Any, TypeAlias
 import msgspec
 
 from hammer2_cluster.program import from_here, pasted
-from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence
+from hammer2_oracle.conform.divergence import (
+    AnyDivergence,
+    Divergence,
+    OperationDivergence,
+    ScenarioDivergence,
+    ScenarioProgram,
+)
 from hammer2_oracle.conform.examination import Failed
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Judgement, Standing, Tally, described
-from hammer2_oracle.conform.messages import Answer, Introduction, answer, question
+from hammer2_oracle.conform.messages import Answer, Came, Introduction, answer, question
 from hammer2_oracle.conform.operations import OperationJudgement, call_of, in_json, spoken, world_of
+from hammer2_oracle.conform.scenarios import ScenarioJudgement, drawn_scenario
 from hammer2_oracle.explanation import explain
 from hammer2_oracle.picture import draw as draw_world
 from hammer2_oracle.status import Status
@@ -24,7 +31,7 @@ from hammer2_oracle.vectors import in_words
 from hammer2_spec.notation import arguments, draw, format_flags, format_nmasters
 from hammer2_spec.semantics import Semantics
 
-AnyJudgement: TypeAlias = Judgement | OperationJudgement
+AnyJudgement: TypeAlias = Judgement | OperationJudgement | ScenarioJudgement
 
 
 @dataclass
@@ -61,8 +68,8 @@ class Report:
         parts = [in_counts(counts)] if counts else []
         if self.tally.not_asked:
             parts.append(f"{self.tally.not_asked:,} not asked, because the original asserts there")
-        operations = any(name.startswith("operations") for name in self.tally.campaigns)
-        what = "questions" if operations else "decisions"
+        others = any(name.startswith(("operations", "scenarios")) for name in self.tally.campaigns)
+        what = "questions" if others else "decisions"
         return f"{counts.total():,} {what}: {', '.join(parts) or 'nothing was asked'}"
 
 
@@ -105,6 +112,8 @@ def drawn(judgement: AnyJudgement, semantics: Semantics) -> Iterator[str]:
     """A reply that is not good, in lines of text."""
     if isinstance(judgement, OperationJudgement):
         return _drawn_operation(judgement)
+    if isinstance(judgement, ScenarioJudgement):
+        return drawn_scenario(judgement)
     return _drawn_decision(judgement, semantics)
 
 
@@ -195,6 +204,16 @@ def record(judgement: AnyJudgement, report: Report, command: Sequence[str], repr
             field=judgement.field,
             right=judgement.expected,
             got=judgement.got,
+            **common,
+        )
+    if isinstance(judgement, ScenarioJudgement):
+        breach = judgement.breach
+        return ScenarioDivergence(
+            question=ScenarioProgram(judgement.program.scenario, [*judgement.asked.steps]),
+            came=[it for it in judgement.replies if isinstance(it, Came)],
+            expected=breach.expected if breach else None,
+            got=breach.got if breach else None,
+            rules=[*map(str, breach.rules)] if breach else [],
             **common,
         )
     return Divergence(

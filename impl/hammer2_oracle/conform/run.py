@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 from hammer2_oracle.conform import campaigns
 from hammer2_oracle.conform.examination import Examination, GivenUp
 from hammer2_oracle.conform.implementation import Misbehaved
-from hammer2_oracle.conform.judging import Standing, asserts, inferred, judge
+from hammer2_oracle.conform.judging import GOOD, Standing, asserts, inferred, judge
 from hammer2_oracle.conform.messages import Answer
 from hammer2_oracle.conform.operations import OperationJudgement, judge_performance
 from hammer2_oracle.conform.report import AnyJudgement, Report
+from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, alike, judge_program, smallest
 from hammer2_oracle.words import counted
 from hammer2_spec.configuration import Configuration
 from hammer2_spec.semantics import Semantics, parse
@@ -89,6 +90,8 @@ def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[R
         _ask_decisions(examination, report, plan, tell)
     if "operations" in parts and plan.programs:
         _ask_operations(examination, report, plan, tell)
+    if "scenarios" in parts:
+        _ask_scenarios(examination, report, plan, tell)
     tell(report)
 
 
@@ -132,6 +135,29 @@ def _ask_operations(examination: Examination, report: Report, plan: Plan, tell: 
             report.tally.note(found)
 
 
+def _ask_scenarios(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
+    from hammer2_oracle.conform.scenario_questions import SMOKE, search
+
+    report.tally.begin("scenarios that tell")
+    before, found = report.tally.bad, list[Program]()
+    for program in SMOKE.values():
+        judgement = judge_program(program, examination)
+        if judgement.standing is Standing.DIFFERS:
+            judgement = smallest(judgement, lambda smaller: judge_program(smaller, examination))
+        if judgement.asked in found:
+            report.tally.count(judgement.standing)
+        else:
+            report.tally.note(judgement)
+        if judgement.standing not in GOOD:
+            found.append(judgement.asked)
+        tell(report)
+    if plan.lives and report.tally.bad == before:
+        report.tally.begin(f"scenarios: {plan.lives:,} random ones")
+        bad = search(examination, plan.lives, plan.seed, report.tally.note)
+        if bad is not None:
+            report.tally.note(bad)
+
+
 def _ask_smoke(examination: Examination, report: Report, infer: bool) -> bool:
     """Ask what tells most. Returns whether the implementation ends where the original asserts."""
     report.tally.begin("smoke")
@@ -165,12 +191,16 @@ def _ask_again(examination: Examination, report: Report) -> None:
 def _once_more(bad: AnyJudgement, examination: Examination, semantics: Semantics) -> AnyJudgement:
     if isinstance(bad, OperationJudgement):
         return judge_performance(bad.performance, examination)
+    if isinstance(bad, ScenarioJudgement):
+        return judge_program(bad.asked, examination)
     return judge(bad.configuration, examination.ask([bad.configuration])[0], semantics)
 
 
 def _differently(one: AnyJudgement, other: AnyJudgement) -> bool:
     if isinstance(one, OperationJudgement) and isinstance(other, OperationJudgement):
         return (one.standing, one.field, one.got) != (other.standing, other.field, other.got)
+    if isinstance(one, ScenarioJudgement) and isinstance(other, ScenarioJudgement):
+        return not alike(one, other)
     if isinstance(one.reply, Answer) or isinstance(other.reply, Answer):
         return one.reply != other.reply
     return one.standing is not other.standing

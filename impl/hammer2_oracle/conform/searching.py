@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from hammer2_oracle.conform.examination import GivenUp
 from hammer2_oracle.conform.judging import GOOD, Judged
 
 J = TypeVar("J", bound=Judged)
@@ -39,8 +40,9 @@ class Notes(Generic[J]):
 def smallest_bad(strategy: st.SearchStrategy[T], ask: Callable[[T], None], examples: int, seed_number: int) -> Any:  # noqa: ANN401 - of whatever was asked
     """Ask for so many random examples; ``ask`` raises Found.
 
-    Returns the smallest bad judgement, None if there is none.
+    Returns the smallest bad judgement, None if there is none. Raises GivenUp where nothing was found before.
     """
+    last: list[Any] = []
 
     @seed(seed_number)
     @settings(
@@ -54,10 +56,18 @@ def smallest_bad(strategy: st.SearchStrategy[T], ask: Callable[[T], None], examp
     )
     @given(strategy)
     def search(drawn: T) -> None:
-        ask(drawn)
+        try:
+            ask(drawn)
+        except Found as found:
+            last[:] = [found.judgement]
+            raise
 
     try:
         search()
     except Found as found:
         return found.judgement
+    except GivenUp:
+        if not last:
+            raise
+        return last[0]
     return None

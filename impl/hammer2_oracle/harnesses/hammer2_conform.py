@@ -10,13 +10,17 @@
 
     $ hammer2-cluster conform -- python port.py
 
+A whole cluster is examined too, if there is a class with the methods of ``Cluster``, that is called for each scenario:
+
+    hammer2_conform.serve("my port", "0.1", "seed", decide, MyCluster)
+
 Needs nothing but the standard library.
 """
 
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 PROTOCOL = 1
 FOREIGN = "foreign"
@@ -56,7 +60,52 @@ class Answer(NamedTuple):
     """Or the name of an assertion, like ``kkassert:L510``."""
 
 
-def serve(name: str, version: str, semantics: str, resolve: Callable[[Question], Answer]) -> None:
+class Refused(Exception):
+    """A step was not done, and never will be; a file cannot be read now."""
+
+
+class Unknown(Exception):
+    """A change may be seen later, or not."""
+
+
+class Cluster(Protocol):
+    """What a scenario drives: it begins with all nodes there and in step, and no file.
+
+    A method may raise Refused, or NotImplementedError(why): then the rest of the scenario is skipped.
+    """
+
+    def put(self, name: str, content: str) -> None:
+        """Returns when this is what the file has, durably; raises Refused or Unknown if it is not."""
+
+    def remove(self, name: str) -> None:
+        """The same, of there being no such file; if there is none, it is done."""
+
+    def get(self, name: str) -> str | None:
+        """What a file has by a quorum, None if there is none. Raises Refused without a quorum."""
+
+    def fail(self, node: int, at: str = "now") -> None:
+        """A node goes away: now, when it next has something to ``flush``, or in the middle of its next ``resync``."""
+
+    def crash(self, node: int, at: str = "now") -> None:
+        """The same, and it loses what is in its memory."""
+
+    def reconnect(self, node: int) -> None:
+        """It is there again; what was to happen to it does not."""
+
+    def resync(self) -> None:
+        """Returns when all nodes that are there are in step."""
+
+    def status(self) -> list[str]:
+        """For each node ``synchronized``, ``behind`` or ``away``."""
+
+
+def serve(
+    name: str,
+    version: str,
+    semantics: str,
+    resolve: Callable[[Question], Answer] | None = None,
+    begin: Callable[[list[str], int], Cluster] | None = None,
+) -> None:
     """Answer the oracle until it says stop.
 
     Args:
@@ -64,11 +113,14 @@ def serve(name: str, version: str, semantics: str, resolve: Callable[[Question],
         version: the same.
         semantics: what of the original is mended: seed, repaired, ``+name,..`` or ``-name,..``.
         resolve: answers one question.
+        begin: makes a cluster of nodes, each ``master`` or ``slave``, and pfs_nmasters.
 
     Raises EOFError where the oracle goes without saying stop.
     """
+    parts = [part for part, it in (("resolve", resolve), ("scenarios", begin)) if it is not None]
     introduction = {"protocol": PROTOCOL, "name": name, "language": "Python", "version": version}
-    introduction |= {"parts": ["resolve"], "semantics": semantics}
+    introduction |= {"parts": parts, "semantics": semantics}
+    cluster: Cluster | None = None
     for line in sys.stdin:
         message = json.loads(line)
         if "stop" in message:
@@ -76,10 +128,15 @@ def serve(name: str, version: str, semantics: str, resolve: Callable[[Question],
         said: dict[str, Any]
         if "start" in message:
             said = {"started": introduction}
-        elif "resolve" in message:
+        elif "resolve" in message and resolve is not None:
             said = {"run": message["run"], "result": [_answered(it, resolve) for it in message["resolve"]]}
+        elif "scenario" in message and begin is not None:
+            cluster = begin(message["scenario"]["nodes"], message["scenario"]["pfs_nmasters"])
+            said = {"run": message["run"], "result": {"ended": "done"}}
+        elif "step" in message and cluster is not None:
+            said = {"run": message["run"], **_stepped(cluster, message["step"])}
         else:
-            said = {"run": message["run"], "skipped": "this harness knows resolve alone"}
+            said = {"run": message["run"], "skipped": f"this harness knows {' and '.join(parts)} alone"}
         print(json.dumps(said, separators=(",", ":")), flush=True)
     raise EOFError("the oracle has gone without saying stop")
 
@@ -88,3 +145,18 @@ def _answered(asked: dict[str, Any], resolve: Callable[[Question], Answer]) -> d
     slots = [None if member is None else Slot(*member) for member in asked["s"]]
     answer = resolve(Question(slots, asked["m"], asked["p"], asked["f"]))
     return {"o": answer.outcome, "F": answer.focus, "e": answer.error, "g": answer.flags}
+
+
+def _stepped(cluster: Cluster, step: dict[str, Any]) -> dict[str, Any]:
+    do = step.pop("do")
+    try:
+        came = getattr(cluster, do)(**step)
+    except (Refused, Unknown) as ended:
+        return {"result": {"ended": "refused" if isinstance(ended, Refused) else "unknown"}}
+    except NotImplementedError as why:
+        return {"skipped": str(why)}
+    if do == "get":
+        return {"result": {"ended": "read", "content": came}}
+    if do == "status":
+        return {"result": {"ended": "shown", "nodes": came}}
+    return {"result": {"ended": "acknowledged" if do in ("put", "remove") else "done"}}

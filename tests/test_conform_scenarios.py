@@ -1,0 +1,364 @@
+"""Scenarios over the wire: a right cluster is green, and each wrong one breaks the sentence that it should."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from hammer2_oracle.conform import junit
+from hammer2_oracle.conform.divergence import ScenarioDivergence, read, save
+from hammer2_oracle.conform.examination import Examination
+from hammer2_oracle.conform.ghost import Breach, Ghost
+from hammer2_oracle.conform.judging import GOOD, Standing
+from hammer2_oracle.conform.messages import (
+    ENDINGS,
+    Came,
+    Crash,
+    Fail,
+    Get,
+    Put,
+    Reconnect,
+    Remove,
+    Resync,
+    RunScenario,
+    RunStep,
+    ScenarioQuestion,
+    Status,
+    Step,
+    Stepped,
+)
+from hammer2_oracle.conform.page import page, picture
+from hammer2_oracle.conform.replaying import Fate, replay
+from hammer2_oracle.conform.report import Report, drawn, records
+from hammer2_oracle.conform.run import Plan, examine
+from hammer2_oracle.conform.scenario_questions import SMOKE, search
+from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, judge_program, rows
+from hammer2_oracle.status import Status as Exit
+
+ROOT = Path(__file__).resolve().parent.parent
+PORT = [sys.executable, str(Path(__file__).with_name("ports") / "small_cluster.py")]
+PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
+THREE = ScenarioQuestion(["master"] * 3, 3)
+SMOKE_ALONE = Plan(lives=0, timeout=30)
+
+WRONG = {
+    "early": "a_hard_read_returns_everything_acknowledged",
+    "unflushed": "every_majority_of_intact_media_yields_what_was_acknowledged",
+    "reused-tid": "acknowledged_versions_are_nested",
+    "votes-at-once": "a_hard_read_returns_everything_acknowledged",
+    "forgets": "a_node_declared_synchronized_is",
+    "lost-on-crash": "every_majority_of_intact_media_yields_what_was_acknowledged",
+    "stale": "C34",
+    "minority": "C34",
+    "refused-but-done": "C33",
+    "torn": "a_mixture_of_versions_never_looks_synchronized",
+    "never-in-step": "C97",
+    "gives-up": "C05",
+}
+"""Each mistake of a small cluster, and a sentence that it breaks."""
+
+
+@cache
+def examined(*words: str, plan: Plan = SMOKE_ALONE) -> Report:
+    return examine([*PORT, *words], plan)
+
+
+def found(report: Report) -> list[ScenarioJudgement]:
+    return [it for it in report.tally.first if isinstance(it, ScenarioJudgement)]
+
+
+def broken(judgements: list[ScenarioJudgement]) -> set[str]:
+    return {rule.name for it in judgements if it.breach for rule in it.breach.rules}
+
+
+def test_a_right_cluster_is_green() -> None:
+    report = examined(plan=Plan(lives=60, timeout=30))
+    assert report.status == Exit.AGREE, [*drawn(report.tally.first[0], report.semantics)]
+    assert report.tally.counts[Standing.AGREES] == report.tally.counts.total() == len(SMOKE) + 60
+    assert [*report.tally.campaigns] == [
+        "introduction", "scenarios that tell", "scenarios: 60 random ones", "told to stop",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_a_wrong_cluster_breaks_its_sentence_and_no_step_can_be_spared(how: str) -> None:
+    report = examined(how)
+    assert report.status == Exit.DIFFER
+    assert WRONG[how] in broken(found(report))
+    assert not report.unstable
+    examination = Examination([*PORT, how], 30)
+    for judgement in found(report):
+        scenario, steps = judgement.asked
+        assert len(judgement.replies) == len(steps)
+        for n in range(len(steps)):
+            less = judge_program(Program(scenario, steps[:n] + steps[n + 1 :]), examination)
+            assert less.breach is None or less.breach.rules[0] not in judgement.breach.rules[:1]  # type: ignore[union-attr]  # there is one
+    examination.close()
+
+
+@pytest.mark.parametrize("how", ["unflushed", "votes-at-once", "torn"])
+def test_random_programs_find_it_too(how: str) -> None:
+    examination = Examination([*PORT, how], 30)
+    judgement = search(examination, 200, 1, lambda _: None)
+    examination.close()
+    assert judgement is not None
+    assert judgement.standing is Standing.DIFFERS
+    assert len(judgement.asked.steps) <= 8
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("silent", "does not answer: no line within 2 s"),
+        ("dies", "ended: exit status 3"),
+        ("wrong-count", "answers with what is no answer: the status of 0 nodes, expected 1"),
+        ("wrong-ending", "answers with what is no answer: done, expected acknowledged or refused or unknown"),
+    ],
+)
+def test_what_breaks_the_protocol_is_told_from_what_differs(how: str, said: str) -> None:
+    examination = Examination([*PORT, how], 2 if how == "silent" else 30)
+    judgement = judge_program(next(iter(SMOKE.values())), examination)
+    examination.close()
+    assert judgement.standing is Standing.MISBEHAVED
+    assert str(judgement.reply) == said
+
+
+def test_what_goes_wrong_again_and_again_is_counted_but_told_once() -> None:
+    report = examined("dies")
+    assert report.tally.counts[Standing.MISBEHAVED] == len(SMOKE)
+    assert [(len(it.program.scenario.nodes), len(it.asked.steps)) for it in found(report)] == [(1, 1), (3, 1), (3, 1)]
+
+
+def test_what_is_skipped_is_counted_with_its_reason() -> None:
+    report = examined("skip")
+    assert report.status == Exit.AGREE
+    assert dict(report.tally.reasons) == {"files are not removed yet": 2}
+
+
+def test_an_implementation_of_one_part_is_asked_nothing_of_the_others() -> None:
+    assert not any("scenarios" in name for name in examined("").tally.campaigns if name == "smoke")
+    decisions = [sys.executable, str(Path(__file__).with_name("ports") / "port.py"), "seed"]
+    report = examine(decisions, Plan(slots=0, lives=0, timeout=30))
+    assert not any("scenarios" in name for name in report.tally.campaigns)
+
+
+# ---- the judge
+
+
+def judged(*story: tuple[Step, Came], scenario: ScenarioQuestion = THREE) -> Breach | None:
+    """Nothing is wrong before the last step; what is there."""
+    ghost = Ghost(scenario)
+    for step, came in story[:-1]:
+        assert ghost.judge(step, came) is None
+    return ghost.judge(*story[-1])
+
+
+def put(content: str, ended: str = "acknowledged") -> tuple[Step, Came]:
+    return Put("a", content), Came(ended)  # type: ignore[arg-type]  # one of them
+
+
+def get(content: str | None) -> tuple[Step, Came]:
+    return Get("a"), Came("read", content)
+
+
+def quietly(step: Step) -> tuple[Step, Came]:
+    return step, Came("done")
+
+
+def shown(*nodes: str) -> tuple[Step, Came]:
+    return Status(), Came("shown", nodes=[*nodes])  # type: ignore[list-item]  # one of them
+
+
+DOUBTFUL = (quietly(Fail(1, "flush")), quietly(Fail(2, "flush")))
+
+
+def test_what_came_to_an_unknown_end_may_be_seen_or_not_and_at_any_time() -> None:
+    doubt = (put("1"), *DOUBTFUL, put("2", "unknown"))
+    assert judged(*doubt, get("1")) is None
+    assert judged(*doubt, get("2")) is None
+    assert judged(*doubt, get("1"), get("2")) is None
+    back = judged(*doubt, get("2"), get("1"))
+    assert back is not None
+    assert (back.expected, back.got) == ("'2'", "'1'")
+
+
+def test_what_a_later_version_was_acknowledged_without_is_never_seen() -> None:
+    doubt = (put("1"), *DOUBTFUL, put("2", "unknown"), (Put("b", "3"), Came("acknowledged")))
+    assert judged(*doubt, get("1")) is None
+    assert judged(*doubt, get("2")) is None
+    late = judged(*doubt, get("1"), get("2"))
+    assert late is not None
+    assert late.rules[0].name == "acknowledged_versions_are_nested"
+
+
+def test_of_several_doubtful_changes_some_may_be_seen_in_their_order() -> None:
+    doubt = (*DOUBTFUL, put("1", "unknown"), put("2", "unknown"), put("3", "unknown"))
+    assert judged(*doubt, get("2"), get("3")) is None
+    assert judged(*doubt, get(None), get("1"), get("3")) is None
+    assert judged(*doubt, get("2"), get("1")) is not None
+    assert judged(*doubt, get("3"), get("2")) is not None
+
+
+@pytest.mark.parametrize(
+    ("story", "rule"),
+    [
+        ((put("1"), get(None)), "a_hard_read_returns_everything_acknowledged"),
+        ((put("1"), put("2"), get("1")), "a_hard_read_returns_everything_acknowledged"),
+        ((put("1"), quietly(Crash(0)), get(None)), "every_majority_of_intact_media_yields_what_was_acknowledged"),
+        ((put("1"), (Remove("a"), Came("acknowledged")), get("1")), "a_hard_read_returns_everything_acknowledged"),
+        ((put("1"), get("2")), "a_mixture_of_versions_never_looks_synchronized"),
+        ((quietly(Fail(0)), quietly(Fail(1)), put("1", "refused"), quietly(Reconnect(0)), get("1")), "C33"),
+        ((quietly(Fail(0)), quietly(Fail(1)), put("1")), "C34"),
+        ((quietly(Fail(0)), quietly(Fail(1)), get(None)), "C34"),
+        ((quietly(Fail(0)), put("1", "refused")), "C05"),
+        ((quietly(Fail(0)), put("1", "unknown")), "C05"),
+        ((quietly(Fail(0)), (Get("a"), Came("refused"))), "C02"),
+        ((quietly(Fail(0)), (Resync(), Came("refused"))), "C97"),
+        ((quietly(Resync()), shown("synchronized", "synchronized", "behind")), "C97"),
+        ((quietly(Fail(0)), put("1"), shown(*["synchronized"] * 3)), "a_node_declared_synchronized_is"),
+    ],
+)  # fmt: skip
+def test_each_answer_that_is_wrong_breaks_its_sentence(story: tuple[tuple[Step, Came], ...], rule: str) -> None:
+    breach = judged(*story)
+    assert breach is not None
+    assert breach.rules[0].name == rule
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        (quietly(Fail(0)), shown("synchronized", "synchronized", "synchronized")),
+        (quietly(Fail(0)), put("1"), quietly(Reconnect(0)), shown("synchronized", "synchronized", "synchronized")),
+        (quietly(Fail(0)), put("1"), quietly(Reconnect(0)), shown("behind", "synchronized", "synchronized")),
+        (quietly(Fail(0)), quietly(Fail(1)), put("1", "refused"), (Get("a"), Came("refused"))),
+        (quietly(Fail(0)), quietly(Fail(1)), (Resync(), Came("refused"))),
+        (quietly(Fail(0)), quietly(Reconnect(0)), quietly(Fail(1)), put("1", "refused")),
+        (quietly(Fail(0, "resync")), quietly(Fail(1, "flush")), put("1", "unknown"), (Get("a"), Came("refused"))),
+        (quietly(Resync()), put("1"), shown("synchronized", "synchronized", "behind")),
+        (quietly(Fail(0)), (Remove("a"), Came("acknowledged")), shown(*["synchronized"] * 3)),
+    ],
+)
+def test_what_nobody_promised_is_not_judged(story: tuple[tuple[Step, Came], ...]) -> None:
+    assert judged(*story) is None
+
+
+def test_a_node_that_is_called_synchronized_has_to_serve() -> None:
+    story = (quietly(Fail(0)), put("1"), quietly(Reconnect(0)), shown(*["synchronized"] * 3), quietly(Fail(1)))
+    assert judged(*story, get("1")) is None
+    breach = judged(*story, (Get("a"), Came("refused")))
+    assert breach is not None
+    assert [rule.name for rule in breach.rules] == ["C02", "a_node_declared_synchronized_is"]
+
+
+def test_slaves_are_no_masters() -> None:
+    scenario = ScenarioQuestion(["master", "master", "slave"], 2)
+    assert judged(quietly(Fail(2)), put("1"), scenario=scenario) is None
+    breach = judged(quietly(Fail(1)), put("1"), scenario=scenario)
+    assert breach is not None
+    assert breach.rules[0].name == "C34"
+
+
+# ---- records
+
+
+def test_divergences_are_kept_drawn_and_replayed(tmp_path: Path) -> None:
+    report = examined("reused-tid")
+    divergences = records(report, [*PORT, "reused-tid"], "conform ...")
+    schema = json.loads((ROOT / "docs" / "reference" / "divergence.schema.json").read_text())
+    paths = save(divergences, tmp_path)
+    assert len({*paths}) == len(divergences) >= 2
+    for path, again in read(tmp_path):
+        jsonschema.validate(json.loads(path.read_text()), schema)
+        assert isinstance(again, ScenarioDivergence)
+        drawing = picture(again, str(path))
+        assert len(drawing.columns) == len(again.question.scenario.nodes)
+        assert all(len(step.cells) == len(drawing.columns) for step in drawing.steps)
+        assert [step.kind for step in drawing.steps] == [""] * (len(again.question.steps) - 1) + ["got"]
+        assert drawing.rules
+        assert again.rules[0].endswith(")")
+    assert [it.fate for it in replay(read(tmp_path), [], 30)] == [Fate.FAILS] * len(paths)
+    assert [it.fate for it in replay(read(tmp_path), PORT, 30)] == [Fate.FIXED] * len(paths)
+    junit.write(tmp_path / "junit.xml", report, divergences)
+    assert "a_tid_has_one_content" in (tmp_path / "junit.xml").read_text()
+    assert page(report, divergences, []).count("<section>") == len(divergences)
+
+
+def test_a_step_that_is_not_answered_is_drawn_too() -> None:
+    [divergence, *_] = records(examined("dies"), PORT, "conform ...")
+    assert isinstance(divergence, ScenarioDivergence)
+    assert picture(divergence, "").steps[-1].name == "put a 'a1'"
+    assert picture(divergence, "").what == "ended: exit status 3"
+
+
+def test_all_that_is_said_has_the_published_form() -> None:
+    published = json.loads((ROOT / "docs" / "reference" / "conform.schema.json").read_text())
+    schema = jsonschema.Draft202012Validator(published)
+    endings = {"read": Came("read", None), "shown": Came("shown", nodes=["away"])}
+    said: list[msgspec.Struct] = [RunScenario(1, THREE)]
+    said += [RunStep(2, step) for step in {type(step): step for it in SMOKE.values() for step in it.steps}.values()]
+    said += [Stepped(3, endings[it] if it in endings else Came(it)) for ended in ENDINGS.values() for it in ended]
+    said += [Stepped(4, skipped="not yet"), Stepped(5, error="no memory")]
+    for message in said:
+        assert schema.is_valid(json.loads(msgspec.json.encode(message)))
+    assert not schema.is_valid({"run": 1, "step": {"do": "explode", "node": 1}})
+
+
+@pytest.mark.parametrize(
+    ("came", "why"),
+    [
+        ({"ended": "read"}, "`content`"),
+        ({"ended": "acknowledged", "content": "a"}, "`content`"),
+        ({"ended": "shown"}, "`nodes`"),
+        ({"ended": "done", "nodes": []}, "`nodes`"),
+    ],
+)
+def test_an_answer_that_says_too_much_or_too_little_is_refused(came: dict[str, object], why: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=why):
+        msgspec.convert({"run": 1, "result": came}, Stepped)
+
+
+@pytest.mark.parametrize(("nodes", "pfs_nmasters"), [(["slave", "master"], 1), (["slave"], 1), (["master"] * 2, 1)])
+def test_a_cluster_that_cannot_be_is_refused(nodes: list[str], pfs_nmasters: int) -> None:
+    with pytest.raises(msgspec.ValidationError, match="Expected"):
+        msgspec.convert({"nodes": nodes, "pfs_nmasters": pfs_nmasters}, ScenarioQuestion)
+
+
+def test_every_scenario_that_tells_has_its_own_story_and_ends_with_a_look() -> None:
+    assert len({msgspec.json.encode([*it]) for it in SMOKE.values()}) == len(SMOKE)
+    for program in SMOKE.values():
+        assert isinstance(program.steps[-1], Get | Status)
+        contents = [step.content for step in program.steps if isinstance(step, Put)]
+        assert len({*contents}) == len(contents)
+
+
+def test_the_command_line_draws_nodes_as_columns_and_steps_as_rows(tmp_path: Path) -> None:
+    words = ["conform", "--lives", "0", "--", *PORT, "forgets"]
+    finished = subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == Exit.DIFFER
+    assert "                  node 0        node 1        node 2\n" in finished.stdout
+    assert "    > status      synchronized  synchronized  synchronized\n" in finished.stdout
+    assert (
+        "    expected node 2 not synchronized: it is away, and missed a change, got synchronized\n" in finished.stdout
+    )
+
+
+def test_a_picture_shows_who_is_there() -> None:
+    program = Program(THREE, (Fail(0), Crash(1, "flush"), Reconnect(0), Get("a")))
+    drawing = [*rows(program, (Came("done"), Came("done"), Came("done"), Came("read", "1")))]
+    assert [row.cells for row in drawing] == [
+        ["away", "", ""], ["away", "leaving", ""], ["there", "leaving", ""], ["", "leaving", ""],
+    ]  # fmt: skip
+    assert [row.result for row in drawing] == ["", "", "", "'1'"]
+
+
+def test_every_sentence_is_one_of_the_specification() -> None:
+    assert all(it.standing in GOOD for it in found(examined()))
+    rules = {rule for how in WRONG for it in found(examined(how)) if it.breach for rule in it.breach.rules}
+    for rule in rules:
+        assert rule.claims
+        assert str(rule).endswith(")")
