@@ -40,7 +40,7 @@ def _remake() -> str:
     return f"{python()} -m hammer2_proofs.matrix --write"
 
 
-def _matrix() -> dict[str, Any]:
+def stored_matrix() -> dict[str, Any]:
     """The stored matrix; refused when it speaks of other sources."""
     try:
         stored = matrix.load()
@@ -51,7 +51,7 @@ def _matrix() -> dict[str, Any]:
     return stored
 
 
-def _broken(stored: dict[str, Any], finding: Finding) -> list[Shown]:
+def broken_without(stored: dict[str, Any], finding: Finding) -> list[Shown]:
     """What the decision breaks without this repair alone: the finding's own claims first, and the plainest example."""
     properties = {prop.name: prop for prop in PROPERTIES}
     without = REPAIRED._replace(**{finding.repair: False})
@@ -64,7 +64,7 @@ def _broken(stored: dict[str, Any], finding: Finding) -> list[Shown]:
     return sorted(shown, key=lambda it: (not own & {*it.prop.claims}, surprises(it.example)))
 
 
-def _in_the_seed(stored: dict[str, Any], finding: Finding) -> Shown | None:
+def broken_in_the_seed(stored: dict[str, Any], finding: Finding) -> Shown | None:
     """The plainest of the original's smallest counterexamples that this repair alone mends; its own claims first."""
     properties = {prop.name: prop for prop in PROPERTIES}
     alone = SEED._replace(**{finding.repair: True})
@@ -89,7 +89,7 @@ def surprises(example: Example) -> int:
     return found
 
 
-def _stored_trace(repair: str) -> list[str]:
+def stored_trace(repair: str) -> list[str]:
     """The stored run that shows an operation's repair to be needed, drawn at its last step."""
     for number, line in enumerate(STORED.read_bytes().splitlines(), 1):
         trace = decode(line)
@@ -109,7 +109,7 @@ def _stored_trace(repair: str) -> list[str]:
 
 def overview(decision: Decision, as_json: bool) -> Status:
     """All findings in a line each, and the matrix of the decision's properties."""
-    stored = _matrix()
+    stored = stored_matrix()
     if as_json:
         found = {number: _as_json(number, finding, stored) for number, finding in FINDINGS.items()}
         row = {"command": "findings", "decision": decision.name, "findings": found, "matrix": stored}
@@ -137,7 +137,7 @@ def overview(decision: Decision, as_json: bool) -> Status:
 def one(number: str, decision: Decision, as_json: bool) -> Status:
     """One finding in full."""
     finding = FINDINGS[number]
-    stored = _matrix()
+    stored = stored_matrix()
     if as_json:
         found = _as_json(number, finding, stored)
         click.echo(json.dumps({"command": "findings", "decision": decision.name, "finding": found}))
@@ -152,12 +152,12 @@ def one(number: str, decision: Decision, as_json: bool) -> Status:
         screen.line(
             f"The smallest run found that goes wrong with all repairs but this one, semantics -{finding.repair}:"
         )
-        for line in _stored_trace(finding.repair):
+        for line in stored_trace(finding.repair):
             screen.line(f"  {line}")
         screen.line("The command replays the recorded run; with --semantics repaired it shows what is mended.")
         return Status.AGREE
-    broken = _broken(stored, finding)
-    if in_the_seed := _in_the_seed(stored, finding):
+    broken = broken_without(stored, finding)
+    if in_the_seed := broken_in_the_seed(stored, finding):
         _show(screen, "The original, semantics seed, breaks", in_the_seed)
     else:
         screen.line("No smallest counterexample of the original is mended by this repair alone.")
@@ -198,9 +198,9 @@ def _as_json(number: str, finding: Finding, stored: dict[str, Any]) -> dict[str,
     if finding.repair in RESOLVE_REPAIRS:
         row["broken"] = [
             {"property": it.prop.name, "claims": it.prop.claims, "example": matrix.example_as_json(it.example)}
-            for it in _broken(stored, finding)
+            for it in broken_without(stored, finding)
         ]
-        in_the_seed = _in_the_seed(stored, finding)
+        in_the_seed = broken_in_the_seed(stored, finding)
         row["seed_example"] = in_the_seed and {
             "property": in_the_seed.prop.name,
             "claims": in_the_seed.prop.claims,
@@ -212,7 +212,7 @@ def _as_json(number: str, finding: Finding, stored: dict[str, Any]) -> dict[str,
             if it["seed"]["standing"] == "refuted" and finding.repair in _used(it)
         ]
     else:
-        row["run"] = _stored_trace(finding.repair)
+        row["run"] = stored_trace(finding.repair)
     return row
 
 

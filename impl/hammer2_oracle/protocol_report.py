@@ -66,7 +66,7 @@ def _matrix(found: list[dict[str, Any]]) -> Iterator[str]:
 def one(number: str, decision: Decision, as_json: bool) -> Status:
     """One finding in full, with its shortest counterexample, which is run again."""
     found = protocol_findings.load()
-    row = violations(found)[number] if number.startswith("V") else _shortest(found, number)
+    row = violations(found)[number] if number.startswith("V") else shortest(found, number)
     if as_json:
         click.echo(json.dumps({"command": "findings", "decision": decision.name, "finding": as_object(number, row)}))
         return Status.AGREE
@@ -84,7 +84,8 @@ def one(number: str, decision: Decision, as_json: bool) -> Status:
     return Status.AGREE
 
 
-def _shortest(found: list[dict[str, Any]], number: str) -> Row:
+def shortest(found: list[dict[str, Any]], number: str) -> Row:
+    """The shortest counterexample of a finding; refused where none is stored."""
     row = protocol_findings.shortest(found, PROTOCOL_FINDINGS[number].repair)
     if row is None:
         raise click.ClickException(f"{protocol_findings.STORED} has no counterexample for {number}")
@@ -152,5 +153,5 @@ def as_object(number: str, row: Row) -> dict[str, Any]:
 def everything() -> dict[str, Any]:
     """The protocol's findings and matrix for machines."""
     found = protocol_findings.load()
-    rows = {number: _shortest(found, number) for number in PROTOCOL_FINDINGS} | violations(found)
+    rows = {number: shortest(found, number) for number in PROTOCOL_FINDINGS} | violations(found)
     return {"findings": {number: as_object(number, row) for number, row in rows.items()}, "matrix": found}
