@@ -42,6 +42,7 @@ MAY_IMPORT = {
 NEEDS_EXTRA = {
     "impl/hammer2_oracle/testing.py": {"hypothesis"},
     "impl/hammer2_oracle/conform/random_questions.py": {"hypothesis"},
+    "impl/hammer2_oracle/conform/scenario_questions.py": {"hypothesis"},
     "impl/hammer2_oracle/conform/operation_questions.py": {"hypothesis"},
     "impl/hammer2_oracle/conform/searching.py": {"hypothesis"},
 }
