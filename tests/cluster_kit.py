@@ -34,6 +34,7 @@ class Cluster:
         self,
         masters: int = 3,
         *,
+        slaves: int = 0,
         clients: int = 1,
         writes: int = 60,
         tasks: int = 0,
@@ -41,17 +42,21 @@ class Cluster:
         memories: Sequence[MemoryDevice] | None = None,
     ) -> None:
         """memories: with a store on them; by default a small one."""
-        self.sim = Simulation(masters)
+        count = masters + slaves
+        self.sim = Simulation(count)
         nodes = self.sim.nodes
-        memories = devices_with(masters) if memories is None else memories
+        memories = devices_with(masters, slaves=slaves) if memories is None else memories
         self.devices = [FaultyDevice(device, node) for device, node in zip(memories, nodes, strict=True)]
         self.chains = open_on(self.devices, nodes)
         straight = Straight(self.chains, REPAIRED)
         root, _ = straight.run(assemble(straight, self.chains, LABEL))
-        tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in root.array[:masters]]
+        tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in root.array[:count]]
         self.control = Control(tids, masters, clients, writes=writes, judged=True)
         self.journals = [Journal(cast("ChainLayer", self.chains)) for _ in range(clients)]
         self.failures = Failures(self.control, self.sim.shared, self.chains, root, LABEL, self._spoil, self.devices)
+        for n, tid in enumerate(tids):
+            if tid is None:  # out of step: to be mounted when it is resynchronized
+                self.sim.disconnect(n)
         self.ons, self.sessions, self.filesystems = [], [], []
         self.sim.shared.promises = lambda: tuple(node.promised for node in self.control.state.nodes)
         for c, journal in enumerate(self.journals):
@@ -62,7 +67,7 @@ class Cluster:
             self.sessions.append(Session(on, c, own_root, journal, self.control, self.failures, GRACE))
             self.filesystems.append(Filesystem(on, self.chains, LABEL, own_root, []))
         self.tasks = [self.sim.client(f"task {n}", self.chains) for n in range(tasks)]
-        self.watchers = [self.watch(n) for n in range(masters if watched else 0)]
+        self.watchers = [self.watch(n) for n in range(count if watched else 0)]
 
     def _spoil(self, client: Hashable, n: int) -> None:
         assert isinstance(client, int)

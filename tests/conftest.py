@@ -21,6 +21,7 @@ settings.register_profile(
     stateful_step_count=100,
     database=DirectoryBasedExampleDatabase(Path(__file__).parent.parent / ".hypothesis" / "examples"),
 )
+settings.register_profile("nightly", settings.get_profile("fuzz"), max_examples=10_000, stateful_step_count=200)
 settings.load_profile("test")
 
 

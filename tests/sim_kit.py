@@ -23,16 +23,16 @@ from hammer2_cluster.store.pfs import assemble, find_root, root_chain
 from hammer2_cluster.store.volume_header import confirmed_tid, generations
 from hammer2_cluster.straight import Straight
 from hammer2_spec.semantics import REPAIRED
-from hammer2_spec.vocabulary import ChainFlag
+from hammer2_spec.vocabulary import ChainFlag, PfsType
 
 FILES = {b"a": b"alpha", b"b": b"beta" * 300}
 
 
 @cache
-def _images(count: int, files: tuple[tuple[bytes, bytes], ...]) -> list[bytes]:
+def _images(masters: int, slaves: int, files: tuple[tuple[bytes, bytes], ...]) -> list[bytes]:
     """What so many nodes with these files have on their media."""
-    memories = memory(count, 1 << 20)
-    store = make(memories)
+    memories = memory(masters + slaves, 1 << 20)
+    store = make(memories, [PfsType.MASTER] * masters + [PfsType.SLAVE] * slaves)
     filesystem = store.mount()
     for name, data in files:
         put(store, filesystem, name, data)
@@ -40,9 +40,9 @@ def _images(count: int, files: tuple[tuple[bytes, bytes], ...]) -> list[bytes]:
     return [bytes(device.content) for device in memories]
 
 
-def devices_with(count: int, files: dict[bytes, bytes] | None = None) -> list[MemoryDevice]:
-    """So many nodes with these files."""
-    images = _images(count, tuple((FILES if files is None else files).items()))
+def devices_with(masters: int, files: dict[bytes, bytes] | None = None, slaves: int = 0) -> list[MemoryDevice]:
+    """So many nodes with these files; slaves have none yet."""
+    images = _images(masters, slaves, tuple((FILES if files is None else files).items()))
     return [MemoryDevice(len(image), bytearray(image)) for image in images]
 
 

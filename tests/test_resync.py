@@ -3,14 +3,16 @@
 import random
 
 import pytest
-from tests.cluster_kit import Cluster
+from tests.cluster_kit import GRACE, Cluster
 from tests.sim_kit import by_seed
 from tests.store_kit import problems, tree_of
 
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.resync import Interrupted, Progress
+from hammer2_cluster.sessions import RECOVERIES
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.inode_data import InodeData
+from hammer2_cluster.synchronization import ATTEMPTS
 from hammer2_spec.vocabulary import PfsType
 
 BIG = b"0123456789" * 9000
@@ -65,6 +67,19 @@ def test_what_did_not_change_is_not_copied_again() -> None:
     assert all_equal(cluster)
 
 
+@pytest.mark.claims("C92")
+def test_of_a_file_of_which_one_block_has_changed_that_block_and_its_inode_are_copied() -> None:
+    cluster = fallen_behind(files=1)
+    cluster.sim.run("task 2", cluster.resync(2).run())
+    cluster.failures.disconnected(2)
+    cluster.sim.run(0, cluster.sessions[0].write(lambda: cluster.filesystems[0].write(b"0", 70_000, b"changed")))
+    cluster.sim.settle()
+    cluster.mount_again(2)
+    progress = cluster.sim.run("task 2", cluster.resync(2).run())
+    assert progress == Progress(passes=1, copied=2, removed=0, skipped=3), "two files, and the file's other block"
+    assert all_equal(cluster)
+
+
 @pytest.mark.claims("C95")
 def test_a_pass_copies_what_was_when_it_began_while_others_write_on() -> None:
     for seed in range(10):
@@ -92,6 +107,34 @@ def test_a_file_that_shrinks_into_its_inode_during_a_pass_takes_its_blocks_along
     assert cluster.sim.result("task 2").passes > 1
     assert all_equal(cluster)
     assert not problems(cluster.devices)
+
+
+@pytest.mark.claims("C93")
+def test_after_so_many_failures_in_a_row_a_node_waits_until_something_happens_elsewhere() -> None:
+    cluster = Cluster(watched=True)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    for more in range(2):
+        cluster.failures.disconnected(2)
+        cluster.sim.run(0, cluster.put(0, b"%d" % more, BIG))
+        cluster.sim.settle()
+        before = cluster.control.taken["SyncBegin"]
+        cluster.devices[2].faults.append(Fault(Kind.WRITE_ERROR))
+        cluster.failures.returned(2)
+        cluster.sim.settle()
+        assert cluster.control.taken["SyncBegin"] == before + ATTEMPTS
+        assert cluster.watchers[2].has_given_up
+        assert "write error" in cluster.watchers[2].trouble
+        cluster.sim.run(0, cluster.put(0, b"d", BIG))
+        cluster.sim.settle()
+        assert cluster.control.taken["SyncBegin"] == before + ATTEMPTS + 1, "one more, because others went on"
+        assert cluster.watchers[2].has_given_up
+        cluster.devices[2].faults.clear()
+        cluster.sim.run(0, cluster.put(0, b"d", BIG))
+        cluster.sim.settle()
+        assert (cluster.watchers[2].has_given_up, cluster.watchers[2].trouble) == (False, "")
+        assert cluster.failures.causes == {}
+        assert all_equal(cluster)
 
 
 @pytest.mark.claims("C96")
@@ -126,6 +169,20 @@ def test_a_pass_whose_source_or_target_is_lost_can_be_begun_again(lost: int) -> 
             if not node.eligible:
                 cluster.sim.run(f"task {n}", cluster.resync(n).run(), pick)
         assert all_equal(cluster)
+
+
+def test_a_source_that_does_not_answer_in_time_is_given_up_and_what_it_does_later_harms_nobody() -> None:
+    cluster = fallen_behind()
+    cluster.sim.stalled.add(0)
+    with pytest.raises(Interrupted, match="node 0 does not answer"):
+        cluster.sim.run("task 2", cluster.resync(2).run())
+    assert cluster.sim.now == RECOVERIES * GRACE
+    cluster.sim.stalled.clear()
+    cluster.sim.settle()
+    assert cluster.control.taken["SyncBegin"] == 0, "the pass that it was for is over"
+    assert not any(volume.pins for volume in cluster.chains.volumes if volume is not None)
+    cluster.sim.run("task 2", cluster.resync(2).run())
+    assert all_equal(cluster)
 
 
 async def nothing() -> None:

@@ -1,5 +1,6 @@
 """A store in service: real threads on files, while whatever can fail does."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from tests.conftest import seed_of
 from tests.hostile_day import HostileDay, nothing, read_all
 from tests.store_kit import Ids, tree_of
 
+from hammer2_cluster.control import STEPS
 from hammer2_cluster.device.device import Device
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.device.memory import MemoryDevice
@@ -19,9 +21,10 @@ from hammer2_cluster.patience import FAIL
 from hammer2_cluster.service import Service
 from hammer2_cluster.store.directory import UnavailableError
 from hammer2_cluster.store.local import Store
+from hammer2_spec.protocol.state import Phase, Setup, State
 from hammer2_spec.vocabulary import PfsType
 
-NIGHTLY = settings.default is not None and settings.default.max_examples > 1000
+NIGHTLY = settings.get_current_profile_name() == "nightly"
 GRACE = 20
 BIG = b"0123456789" * 9000
 
@@ -146,6 +149,29 @@ def test_without_a_quorum_a_client_fails_or_waits_as_it_has_chosen() -> None:
         service.failures.returned(0)
         put(service, b"d", BIG)
         assert get(service, b"c", 1) == BIG
+
+
+def test_actions_that_threads_take_at_the_same_time_are_all_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(new_devices()) as service:
+        put(service, b"c", BIG)
+        assert service.wait_for_nodes(20) == []
+        begun, other_came = threading.Event(), threading.Event()
+        step = STEPS["Disconnect"]
+
+        def slowly(setup: Setup, state: State, n: int) -> State | None:
+            begun.set()
+            other_came.wait(0.2)
+            return step(setup, state, n)
+
+        monkeypatch.setitem(STEPS, "Disconnect", slowly)
+        one = threading.Thread(target=service.control.take, args=("Disconnect", 0))
+        one.start()
+        assert begun.wait(20)
+        service.control.take("GiveUp" if service.control.may("GiveUp", 0) else "CrashClient", 0)
+        other_came.set()
+        one.join(20)
+        assert not service.control.state.nodes[0].connected
+        assert service.control.state.clients[0].phase is Phase.IDLE
 
 
 def test_a_store_without_any_node_that_can_be_opened_is_refused() -> None:

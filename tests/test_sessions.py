@@ -2,15 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from tests.cluster_kit import Cluster
+from tests.cluster_kit import GRACE, Cluster
+from tests.conftest import seed_of
 from tests.sim_kit import FILES, by_seed
 from tests.store_kit import problems, tree_of
 
@@ -148,6 +149,72 @@ def test_a_node_that_missed_a_part_of_a_write_does_not_count_as_having_it() -> N
     assert cluster.failures.queue == {1: ROOT}
 
 
+def in_the_middle_of_a_write(cluster: Cluster, name: bytes) -> None:
+    """Client 0 has begun to write a file, and waits for the nodes."""
+    cluster.sim.start(0, cluster.put(0, name, BIG))
+    while not cluster.control.taken["Begin"]:
+        cluster.sim.happen()
+
+
+def test_a_session_lets_another_one_finish_its_write_and_then_goes_on_at_once() -> None:
+    cluster = Cluster(clients=2)
+    in_the_middle_of_a_write(cluster, b"c")
+    cluster.sim.run(1, cluster.put(1, b"d", BIG))
+    assert cluster.sim.result(0) is None, "it was not cut off"
+    cluster.sim.run(0, cluster.put(0, b"e", BIG))
+    assert cluster.control.taken["Preempt"] == 2
+    assert cluster.sim.now == 0, "nobody waits for a session that is over"
+    cluster.sim.settle()
+    assert {node.eligible for node in cluster.control.state.nodes} == {True}
+
+
+def test_a_session_that_does_not_finish_its_write_is_waited_for_so_long_and_no_longer() -> None:
+    cluster = Cluster(clients=2)
+    in_the_middle_of_a_write(cluster, b"c")
+    cluster.sim.stalled.update({0, 1, 2})
+    cluster.sim.start(1, cluster.put(1, b"d", BIG))
+    while cluster.control.taken["Preempt"] == 0:
+        cluster.sim.happen()
+    assert cluster.sim.now == GRACE
+
+
+@pytest.mark.claims("C90")
+def test_a_slave_holds_up_no_write() -> None:
+    cluster = Cluster(slaves=1, watched=True)
+    cluster.sim.run(0, cluster.put(0, b"b", BIG))
+    cluster.sim.settle()
+    assert cluster.control.state.nodes[3].eligible
+    cluster.sim.stalled.add(3)
+    for name in (b"c", b"d", b"e"):
+        cluster.sim.run(0, cluster.put(0, name, BIG))
+    assert cluster.sim.now == 0
+    assert cluster.failures.queue == {3: ROOT}
+    assert cluster.failures.causes == {3: Cause.BEHIND}
+
+
+@pytest.mark.claims("C87")
+@pytest.mark.parametrize("failing", [1, 2])
+def test_what_is_dirty_is_thrown_away_only_where_enough_nodes_remain_to_complete_the_write(failing: int) -> None:
+    """With too few, what they have stays: it is not acknowledged, and whoever has it brings it to the others."""
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", b"before"))
+    cluster.sim.settle()
+    for n in range(failing):
+        cluster.devices[n].faults.append(Fault(Kind.WRITE_ERROR))
+    with pytest.raises(Unwritten) if failing > 1 else nullcontext():
+        cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    assert set(cluster.failures.queue) == {*range(failing)}, "those that remain are not given up"
+    for n in range(failing):
+        cluster.devices[n].faults.clear()
+        cluster.mount_again(n)
+        cluster.watch(n)
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.sim.settle()
+    assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
+    assert equal_nodes(cluster, (0, 1, 2))
+
+
 def test_what_a_node_did_for_a_session_that_has_ended_is_thrown_away() -> None:
     days = Days()
     days.begin(seed=964)
@@ -270,6 +337,7 @@ NOT_HERE = {"BeginReplacement", "Read"}
 """Actions that the code does not take: replaced media are not built, reads leave no trace."""
 RARE = {"BeginAgain", "NoSpace", "NoSpaceForCopy", "FreeSpace", "SyncRefused"}
 """Actions that few days do not come to."""
+MANY = 200
 ROUNDS = 3
 """Sessions that it may take until all is well: one may still be refused by a node that has promised to another."""
 
@@ -278,16 +346,27 @@ async def nothing() -> None:
     """A write that changes nothing."""
 
 
-NIGHTLY = settings.default is not None and settings.default.max_examples > 1000
-Days.TestCase.settings = settings(
-    max_examples=10_000 if NIGHTLY else 60, stateful_step_count=200 if NIGHTLY else 30, deadline=None
+class Amount(NamedTuple):
+    """How much is done in all, and in how many parts, which processes of their own can do."""
+
+    parts: int
+    runs: int
+    steps: int
+    """Of each run."""
+
+
+AMOUNT = {"fuzz": Amount(1, 200, 200), "nightly": Amount(50, 10_000, 200)}.get(
+    settings.get_current_profile_name(), Amount(1, 60, 30)
 )
 
 
+@pytest.mark.hypothesis
 @pytest.mark.claims("C80", "C90", "C97")
-def test_days_end_well_and_take_the_actions_of_the_protocol() -> None:
-    run_state_machine_as_test(Days, settings=Days.TestCase.settings)
-    assert {*STEPS} - NOT_HERE - (set() if NIGHTLY else RARE) <= {*TAKEN}
-
-
-test_days_end_well_and_take_the_actions_of_the_protocol.is_hypothesis_test = True  # type: ignore[attr-defined]  # who selects such tests looks for it
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", range(AMOUNT.parts))
+def test_days_end_well_and_take_the_actions_of_the_protocol(part: int, request: pytest.FixtureRequest) -> None:
+    runs = AMOUNT.runs // AMOUNT.parts
+    several = AMOUNT.parts > 1
+    days = seed(f"{seed_of(request.config)}, part {part}")(type("Days", (Days,), {})) if several else Days
+    run_state_machine_as_test(days, settings=settings(max_examples=runs, stateful_step_count=AMOUNT.steps))
+    assert {*STEPS} - NOT_HERE - (set() if runs >= MANY else RARE) <= {*TAKEN}

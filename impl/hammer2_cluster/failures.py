@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from hammer2_cluster.control import Control
-from hammer2_cluster.device.device import Device, DisconnectedError, FullError, WriteError
+from hammer2_cluster.device.device import Device, FullError, WriteError
 from hammer2_cluster.nodes import Nodes
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
@@ -197,6 +197,6 @@ class Failures:
     def _disable(self, n: int, cause: Cause) -> None:
         volume = self._chains.volumes[n]
         if volume is not None:
-            volume.fail(DisconnectedError(cause.value) if cause is Cause.DISCONNECT else WriteError(cause.value))
+            volume.fail(WriteError(cause.value))
         self._enqueue(n, cause, ROOT)
         self._shared.disconnect(n)

@@ -101,6 +101,8 @@ class Resync:
         """Of the run that goes on, or of the last one."""
         self.removed_snapshots: Final[list[bytes]] = []
         """Labels of those that the target has given up to make room."""
+        self._begun: object = None
+        """The pass that is under way."""
         self.on: Final = on
         self.target: Final = target
         self._pmp: Final = pmp
@@ -121,29 +123,34 @@ class Resync:
                 pass
             except _Refused:
                 before = self.control.state
-                await self.on.wait(partial(self._differs_from, before), "another session")
+                await self.on.wait(partial(self._may_try_again, before), "another session")
         self.failures.in_step(self.target)
         return self.progress
 
-    def _differs_from(self, before: State) -> bool:
-        return self.control.state is not before
+    def _may_try_again(self, before: State) -> bool:
+        return self.control.state is not before or not is_out_of_step(self.control, self.target)
 
     async def _at(self, n: int, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Something that happens at a node. Raises Interrupted if the node goes away meanwhile."""
+        """Something that happens at a node. Raises Interrupted if the node goes away meanwhile, and what the step does.
+
+        A step at a node that does not answer in time may yet happen; on the target it does not, for that is given up.
+        """
         await self.on.wait(lambda: not self.on.has_news_of(n), f"news of node {n}")
         handle = self.on.chains.kmalloc()
         handle.pmp = self._pmp
 
-        async def perform(_: int) -> tuple[Result | None, DeviceError | None]:
+        async def perform(_: int) -> tuple[Result | None, DeviceError | UnavailableError | None]:
             try:
                 return await step(), None
-            except DeviceError as error:
+            except (DeviceError, UnavailableError) as error:  # an answer, which nobody hears if it is late
                 return None, error
 
         with self.on.at_most(self.patience):
             async for _, (result, error) in self.on.ask(handle, perform, slots=[n], even_empty=True):
-                if error is not None:
+                if isinstance(error, DeviceError):
                     raise Interrupted(f"node {n}: {error}") from error
+                if error is not None:
+                    raise error
                 return result  # type: ignore[return-value]  # what the call gave
         if n == self.target:
             self.failures.disconnected(n, Cause.STALL)
@@ -172,8 +179,9 @@ class Resync:
             raise Interrupted("there is no node to copy from")
         c, source = found
         volume = self.failures.root(source).volume
+        begun = self._begun = object()
         try:
-            top = await self._at(source, partial(self._snapshot, c, source))
+            top = await self._at(source, partial(self._snapshot, c, source, begun))
             await self._copy_below(source, (), top)
             await self._finish(c)
         except BaseException as error:
@@ -184,6 +192,7 @@ class Resync:
                 self.failures.disconnected(self.target, Cause.FULL if is_full else Cause.WRITE)
             raise
         finally:
+            self._begun = None
             volume.pins.discard(self)
 
     def _is_full(self, error: BaseException) -> bool:
@@ -218,11 +227,13 @@ class Resync:
         except UnavailableError:
             return []
 
-    async def _snapshot(self, c: int, source: int) -> Entry:
-        """At the source: the version on its media, which stays readable (L1440-1443)."""
+    async def _snapshot(self, c: int, source: int, begun: object) -> Entry:
+        """At the source: the version on its media, which stays readable (L1440-1443). begun: for which pass."""
         root = self.failures.root(source)
         await root.volume.lock(root, Resolve.ALWAYS)
         try:
+            if begun is not self._begun:
+                raise Interrupted("the pass is over")
             if (c, source) not in self._sources() or root.flags & ChainFlag.MODIFIED:
                 raise _Overtaken("a write came first")
             if not self.control.attempt("SyncBegin", c, self.target):

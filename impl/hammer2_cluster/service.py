@@ -1,5 +1,6 @@
 """A PFS on several nodes in service: a worker per node, sessions of clients, and a synchronization thread per node."""
 
+import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -104,7 +105,7 @@ class Service:
         root, promised = self.threads.run("opener", self._mount(opener))
         pmp = cast("Pfs", root.pmp)
         tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in root.array[: len(self.devices)]]
-        self.control = Control(tids, pmp.pfs_nmasters, clients, promised=promised)
+        self.control = Control(tids, pmp.pfs_nmasters, clients, promised=promised, mutex=threading.Lock())
         self.control.changed = self.threads.wake
         shared = self.threads.shared
         shared.promises = lambda: tuple(node.promised for node in self.control.state.nodes)

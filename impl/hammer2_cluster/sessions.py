@@ -137,9 +137,8 @@ class Session:
         self._go_on_with("Ready", "too few masters have the last version")
 
     def _nobody_else_is_busy(self) -> bool:
-        """Whether no other session would be cut off in the middle of something."""
-        others = (client for c, client in enumerate(self._control.state.clients) if c != self._c)
-        return all(client.phase in (Phase.IDLE, Phase.READY) for client in others)
+        """Whether no session would be cut off in the middle of something; this one has ended."""
+        return all(client.phase in (Phase.IDLE, Phase.READY) for client in self._control.state.clients)
 
     def _enough_are_there(self) -> bool:
         masters = self._control.setup.masters
