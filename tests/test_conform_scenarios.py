@@ -42,6 +42,7 @@ from hammer2_oracle.status import Status as Exit
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = [sys.executable, str(Path(__file__).with_name("ports") / "small_cluster.py")]
+CLUSTER = [sys.executable, str(Path(__file__).with_name("ports") / "scenario_port.py")]
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
 THREE = ScenarioQuestion(["master"] * 3, 3)
 SMOKE_ALONE = Plan(lives=0, timeout=30)
@@ -83,6 +84,20 @@ def test_a_right_cluster_is_green() -> None:
     assert [*report.tally.campaigns] == [
         "introduction", "scenarios that tell", "scenarios: 60 random ones", "told to stop",
     ]  # fmt: skip
+
+
+@pytest.mark.claims("C05", "C34", "C90", "C97")
+@pytest.mark.parametrize("words", [[], ["itself"]])
+def test_this_cluster_is_green_whether_it_resynchronizes_when_told_or_by_itself(words: list[str]) -> None:
+    report = examine([*CLUSTER, *words], Plan(lives=12, timeout=60))
+    assert report.status == Exit.AGREE, [*drawn(report.tally.first[0], report.semantics)]
+    assert report.tally.counts[Standing.AGREES] == len(SMOKE) + 12
+
+
+def test_this_cluster_is_found_out_when_it_acknowledges_what_is_in_memory_only() -> None:
+    report = examine([*CLUSTER, "flush_before_ack"], SMOKE_ALONE)
+    assert report.status == Exit.DIFFER
+    assert broken(found(report)) == {"every_majority_of_intact_media_yields_what_was_acknowledged"}
 
 
 @pytest.mark.parametrize("how", WRONG)
@@ -239,6 +254,7 @@ def test_each_answer_that_is_wrong_breaks_its_sentence(story: tuple[tuple[Step, 
         (quietly(Fail(0)), quietly(Fail(1)), (Resync(), Came("refused"))),
         (quietly(Fail(0)), quietly(Reconnect(0)), quietly(Fail(1)), put("1", "refused")),
         (quietly(Fail(0, "resync")), quietly(Fail(1, "flush")), put("1", "unknown"), (Get("a"), Came("refused"))),
+        (quietly(Fail(0)), quietly(Resync()), quietly(Reconnect(0)), shown("behind", "synchronized", "synchronized")),
         (quietly(Resync()), put("1"), shown("synchronized", "synchronized", "behind")),
         (quietly(Fail(0)), (Remove("a"), Came("acknowledged")), shown(*["synchronized"] * 3)),
     ],

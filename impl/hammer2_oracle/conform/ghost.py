@@ -93,7 +93,9 @@ class Ghost:
         """Nodes that are away, and have been since before something was acknowledged."""
         self._believed: Final = [False] * count
         """Nodes that are sound because a status said so."""
-        self._crashed = self._settled = False
+        self._settled = [False] * count
+        """Nodes that have just been resynchronized, and nothing has happened since."""
+        self._crashed = False
         self._possible = {Possible(frozenset(), ())}
         self._fates: Final[dict[Change, str]] = {}
 
@@ -146,11 +148,12 @@ class Ghost:
 
     def _leave(self, node: int, now: bool, crashes: bool) -> None:
         self.presence[node] = Presence.AWAY if now or self.presence[node] is Presence.AWAY else Presence.LEAVING
-        self._sound[node] = self._believed[node] = self._settled = False
+        self._sound[node] = self._believed[node] = False
+        self._settled = [False] * len(self.presence)
         self._crashed |= crashes
 
     def _change(self, change: Change, ended: str) -> Breach | None:
-        self._settled = False
+        self._settled = [False] * len(self.presence)
         if change not in self._fates or ended != "refused":
             self._fates[change] = ended
         if ended == "acknowledged":
@@ -217,7 +220,7 @@ class Ghost:
         if ended == "done" and self.may_recover:
             for n, presence in enumerate(self.presence):
                 self._sound[n] |= presence is Presence.THERE
-            self._settled = True
+                self._settled[n] = presence is Presence.THERE
         if ended == "refused" and self.may_recover:
             return Breach((rules.ENDS_WELL,), "done: a majority of the masters is there", ended)
         return None
@@ -226,7 +229,7 @@ class Ghost:
         for n, (presence, said) in enumerate(zip(self.presence, shown, strict=True)):
             if said == "synchronized" and self._missed[n]:
                 return Breach((rules.DECLARED,), f"node {n} not synchronized: it is away, and missed a change", said)
-            if said != "synchronized" and self._settled and presence is Presence.THERE:
+            if said != "synchronized" and self._settled[n]:
                 return Breach((rules.ENDS_WELL,), f"node {n} synchronized: it has just been resynchronized", said)
             if said == "synchronized" and presence is Presence.THERE and not self._sound[n]:
                 self._sound[n] = self._believed[n] = True

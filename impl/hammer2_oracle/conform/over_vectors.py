@@ -25,7 +25,8 @@ from hammer2_oracle.vector_record import Vector
 from hammer2_spec.configuration import Outcome
 
 UNDEFINED: Final = "undefined in the original, and done otherwise"
-PARTS: Final = {"resolve vector": "resolve", "operation trace": "operations"}
+PARTS: Final = {"resolve vector": "resolve", "operation trace": "operations", "protocol trace": "protocol"}
+"""No implementation claims the last, so far: what it did is recorded, and judged by check."""
 
 
 def run(command: Sequence[str], directory: Path, receipt_file: Path, timeout: float) -> Status:
