@@ -7,21 +7,26 @@ from functools import partial
 import pytest
 from tests.cluster_kit import Cluster
 from tests.sim_kit import FILES, by_seed
-from tests.store_kit import problems, tree_of
+from tests.store_kit import make, memory, problems, tree_of
 
 from hammer2_cluster import difference
 from hammer2_cluster.device.device import Device
+from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.device.memory import MemoryDevice
+from hammer2_cluster.failures import ROOT, Cause
 from hammer2_cluster.node import Suspended, suspended
 from hammer2_cluster.patience import Patience
+from hammer2_cluster.resync import Interrupted
 from hammer2_cluster.sessions import Unwritten
 from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.directory import NotFoundError, UnavailableError
 from hammer2_cluster.store.fsck import Kind as ProblemKind
 from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT
+from hammer2_cluster.store.making import format_volume
+from hammer2_cluster.store.volume import entries_in
 from hammer2_cluster.store.volume_header import generations
-from hammer2_spec.vocabulary import BrefType
+from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, BrefType
 
 BIG = b"0123456789" * 9000
 FAST = Patience(again=False, ticks=200)
@@ -216,11 +221,122 @@ def spoil(cluster: Cluster, n: int, kind: BrefType) -> None:
         content = at_once(difference.content_of(volume, entry))
         return at_once(difference.entries_below(volume, entry.type, content))
 
+    def tables(entry: Entry) -> list[Entry]:
+        content = at_once(difference.content_of(volume, entry))
+        return [below for below in entries_in(entry.type, content) if below.type == BrefType.INDIRECT]
+
     inodes = below(cluster.failures.root(n).entry())
-    blocks = inodes if kind is BrefType.INODE else [block for inode in inodes for block in below(inode)]
+    find = {BrefType.INODE: lambda inode: [inode], BrefType.INDIRECT: tables, BrefType.DATA: below}[kind]
+    blocks = [block for inode in inodes for block in find(inode)]
     assert blocks
     for block in blocks:
         device.content[block.offset] ^= 1
+
+
+def forget(cluster: Cluster, n: int) -> None:
+    """What a node has in memory is forgotten; it is in step again afterwards."""
+    cluster.failures.disconnected(n)
+    cluster.failures.returned(n)
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.sim.settle()
+
+
+@pytest.mark.claims("C81", "C91")
+def test_what_cannot_be_read_costs_a_node_that_element_and_its_file_is_queued() -> None:
+    cluster = Cluster(tasks=3)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster.sim.settle()
+    cluster.failures.disconnected(1)
+    cluster.mount_again(1)
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.sim.settle()
+    cluster.sim.run("task 1", cluster.resync(1).run())
+    cluster.sim.settle()
+    spoil(cluster, 1, BrefType.DATA)
+    assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
+    cluster.sim.settle()
+    assert cluster.control.state.nodes[1].eligible, "the node stays"
+    files = at_once(difference.elements_at(cluster.failures.root(1), ())) or {}
+    assert cluster.failures.queue[1] == cluster.failures.unreadable[1]
+    assert cluster.failures.queue[1] in {(file,) for file in files}
+    assert cluster.failures.causes == {1: Cause.READ}
+    assert cluster.sim.run(0, cluster.get(0, b"d")) == BIG
+    cluster.sim.settle()
+    assert cluster.failures.queue == cluster.failures.unreadable == {1: ROOT}, "the point above both files"
+
+
+def test_the_cause_that_is_told_is_the_last_one_but_for_reads_that_fail_too() -> None:
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    chain = cluster.failures.root(1)
+    cluster.failures.chain_failed(0, chain)
+    assert cluster.failures.causes == {1: Cause.READ}
+    cluster.failures.disconnected(1, Cause.STALL)
+    cluster.failures.chain_failed(0, chain)
+    assert cluster.failures.causes == {1: Cause.STALL}
+    cluster.mount_again(1)
+    cluster.failures.disconnected(1)
+    assert cluster.failures.causes == {1: Cause.DISCONNECT}
+    assert cluster.failures.away == {1}
+
+
+@pytest.mark.claims("C83")
+def test_a_write_leaves_a_disabled_node_out_though_it_is_mounted_and_has_the_last_version() -> None:
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    cluster.failures.disconnected(1)
+    cluster.mount_again(1)
+    node = cluster.control.state.nodes[1]
+    assert (node.eligible, node.volatile_tid) == (False, cluster.sessions[0].client.tid)
+    writes = cluster.devices[1].count.writes
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster.sim.settle()
+    assert not cluster.failures.root(1).flags & CHAIN_FLUSH_MASK, "nothing is modified on it"
+    assert cluster.devices[1].count.writes == writes
+    assert cluster.control.state.nodes[1] == node
+    assert cluster.failures.is_mounted(1)
+
+
+def test_a_file_whose_table_cannot_be_read_is_made_anew() -> None:
+    long = bytes(range(256)) * 2100  # more blocks than an inode's table has entries
+    devices = memory(3, 1 << 21)
+    make(devices)
+    cluster = Cluster(watched=True, memories=devices)
+    cluster.sim.run(0, cluster.put(0, b"c", long))
+    cluster.sim.settle()
+    spoil(cluster, 1, BrefType.INDIRECT)
+    forget(cluster, 1)
+    assert cluster.sim.run(0, cluster.get(0, b"c")) == long
+    cluster.sim.settle()
+    assert all(node.eligible for node in cluster.control.state.nodes)
+    assert len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
+
+
+def test_a_node_whose_root_cannot_be_read_is_not_resynchronized() -> None:
+    cluster = Cluster(tasks=3)
+    cluster.failures.disconnected(2)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    cluster.mount_again(2)
+    where = cluster.failures.root(2).entry().offset
+    cluster.devices[2].faults.append(Fault(Kind.READ_ERROR, range(where, where + 1)))
+    with pytest.raises(Interrupted, match="node 2: its root cannot be read"):
+        cluster.sim.run("task 2", cluster.resync(2).run())
+    cluster.devices[2].faults.clear()
+    cluster.sim.run("task 2", cluster.resync(2).run())
+    assert cluster.control.state.nodes[2].eligible
+
+
+def test_a_node_that_has_no_such_filesystem_is_not_mounted() -> None:
+    cluster = Cluster()
+    cluster.failures.disconnected(2)
+    at_once(format_volume(cluster.devices[2], b"another volume..", b"of another store"))
+    with pytest.raises(UnavailableError, match="node 2 has no 'ROOT'"):
+        cluster.mount_again(2)
+    assert not cluster.control.state.nodes[2].connected
 
 
 @pytest.mark.claims("C81", "C90")
@@ -240,7 +356,7 @@ def test_what_cannot_be_read_is_mended_from_the_others_though_its_tid_is_right(k
         assert cluster.sim.run(0, cluster.get(0, name)) == data
     cluster.sim.settle()
     assert cluster.control.taken["Disconnect"] > 1, "once more, to be mended"
-    assert cluster.failures.queue == {}
+    assert cluster.failures.queue == cluster.failures.unreadable == {}
     for name, data in files.items():
         assert cluster.sim.run(0, cluster.get(0, name)) == data
     cluster.sim.settle()

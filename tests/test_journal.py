@@ -91,9 +91,9 @@ def test_a_change_by_somebody_whose_session_is_over_is_not_made(what: str) -> No
     below = Below()
     journal = Journal(cast("ChainLayer", below))
     journal.begin(0, EPOCH)
-    asked: list[tuple[int | None, int]] = []
+    asked: list[tuple[int, int]] = []
 
-    def may_change(n: int | None, epoch: int) -> bool:
+    def may_change(n: int, epoch: int) -> bool:
         asked.append((n, epoch))
         return False
 
@@ -103,6 +103,9 @@ def test_a_change_by_somebody_whose_session_is_over_is_not_made(what: str) -> No
         at_once(CHANGES[what](journal, parent, chain(parent)))
     assert (below.calls, asked) == (0, [(0, EPOCH)])
     assert journal.digest(0) == NOTHING
+    with pytest.raises(Fenced, match="node 1"):
+        at_once(CHANGES[what](journal, chain(hmp=1), chain(parent, hmp=1)))
+    assert asked[-1] == (1, 0), "no write has begun there"
 
 
 def test_what_a_node_has_missed_is_not_made_good_by_what_it_does_later_in_the_same_write() -> None:

@@ -137,7 +137,7 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
             chain = await _new_element(root, item, entry)
         else:
             await modify(chain, 0)
-        failed = chain.error or chain.data is None
+        failed = chain.error
         if not failed:
             copy_edited(REPAIRED, Edited(entry.type, entry.length, bytearray(content)), deref(chain.data))
             chain.bref.methods = entry.methods
@@ -156,8 +156,10 @@ def _loses_its_blocks(chain: StoredChain, entry: Entry, content: bytes) -> bool:
 async def _new_element(root: StoredChain, item: ClusterItem, entry: Entry) -> StoredChain:
     bref = Blockref(entry.type, key=entry.key, keybits=entry.keybits)
     error, chain = await create(item, None, root.pmp, bref, entry.length, 0)
-    if error == ENOSPC or chain is None:
+    if error == ENOSPC:
         raise FullError(f"{root.volume.name}: no room for what is to be copied")
+    if chain is None:
+        raise ReadError(f"{root.volume.name}: what is above it cannot be read")
     return chain
 
 

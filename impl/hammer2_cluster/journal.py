@@ -27,10 +27,10 @@ class Journal:
     def __init__(self, below: ChainLayer) -> None:
         """below: the layer that does the work."""
         self._below: Final = below
-        self._digests: Final[dict[int | None, bytes]] = {}
-        self._begun_in: Final[dict[int | None, int]] = {}
+        self._digests: Final[dict[int, bytes]] = {}
+        self._begun_in: Final[dict[int, int]] = {}
         """The epoch of the write that has begun at each node."""
-        self.may_change: Callable[[int | None, int], bool] = lambda _n, _epoch: True
+        self.may_change: Callable[[int, int], bool] = lambda _n, _epoch: True
         """Whether a write that was begun in an epoch may still change something at a node."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the layer below has
@@ -45,22 +45,24 @@ class Journal:
         """Of what was changed at a node; NOTHING if nothing was."""
         return self._digests.get(n, NOTHING)
 
-    def spoil(self, n: int | None) -> None:
+    def spoil(self, n: int) -> None:
         """A node has missed something, which a digest of what it did may not show: it is not in step any more."""
         self._digests[n] = SPOILED
 
     def _fence(self, chain: Chain) -> None:
         """Before anything is changed. Raises Fenced."""
-        if not self.may_change(chain.hmp, self._begun_in.get(chain.hmp, 0)):
-            raise Fenced(f"node {chain.hmp}: another session has begun")
+        n = deref(chain.hmp)
+        if not self.may_change(n, self._begun_in.get(n, 0)):
+            raise Fenced(f"node {n}: another session has begun")
 
     def _note(self, chain: Chain, what: str, *args: object) -> None:
-        before = self._digests.get(chain.hmp, NOTHING)
+        n = deref(chain.hmp)
+        before = self._digests.get(n, NOTHING)
         if before is not SPOILED:
             # Roots of PFSs stand where their names belong, a node's own affair.
             key = None if chain.bref.flags & BrefFlag.PFSROOT else chain.bref.key
             entry = (what, chain.bref.type, key, chain.bref.keybits, chain.bytes, *args)
-            self._digests[chain.hmp] = blake2b(before + repr(entry).encode(), digest_size=16).digest()
+            self._digests[n] = blake2b(before + repr(entry).encode(), digest_size=16).digest()
 
     async def create(
         self,

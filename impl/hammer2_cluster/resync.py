@@ -296,8 +296,7 @@ class Resync:
 
         def is_decided() -> bool:
             """Not while the session writes what follows the snapshot: the node would have to take that write."""
-            client = control.state.clients[c]
-            return control.state.nodes[n].snapshot_tid == client.tid or client.phase is not Phase.WRITE
+            return control.state.clients[c].phase is not Phase.WRITE
 
         await self.on.wait(is_decided, "the end of a write")
 

@@ -75,10 +75,10 @@ class Session:
     def _node(self, i: int) -> Node:
         return self._control.state.nodes[i]
 
-    def _may_change(self, n: int | None, epoch: int) -> bool:
+    def _may_change(self, n: int, epoch: int) -> bool:
         """Whether a write that was begun in an epoch may change a node: its session lasts, for that node too."""
         is_open = self.client.phase in (Phase.READY, Phase.WRITE) and self.client.epoch == epoch
-        return is_open and n is not None and self._node(n).promised <= epoch
+        return is_open and self._node(n).promised <= epoch
 
     def _may(self, action: str) -> Callable[[Collection[int]], bool]:
         return lambda _answered: self._control.may(action, self._c)
