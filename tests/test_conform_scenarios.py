@@ -12,7 +12,7 @@ import pytest
 
 from hammer2_oracle.conform import junit
 from hammer2_oracle.conform.divergence import ScenarioDivergence, read, save
-from hammer2_oracle.conform.examination import Examination
+from hammer2_oracle.conform.examination import RESTARTS, Examination
 from hammer2_oracle.conform.ghost import Breach, Ghost
 from hammer2_oracle.conform.judging import GOOD, Standing
 from hammer2_oracle.conform.messages import (
@@ -147,6 +147,15 @@ def test_what_goes_wrong_again_and_again_is_counted_but_told_once() -> None:
     report = examined("dies")
     assert report.tally.counts[Standing.MISBEHAVED] == len(SMOKE)
     assert [(len(it.program.scenario.nodes), len(it.asked.steps)) for it in found(report)] == [(1, 1), (3, 1), (3, 1)]
+
+
+def test_what_was_found_before_it_was_given_up_is_told() -> None:
+    examination = Examination([*PORT, "dies"], 30)
+    judgement = search(examination, 20, 1, lambda _: None)
+    examination.close()
+    assert examination.restarts > RESTARTS
+    assert judgement is not None
+    assert judgement.standing is Standing.MISBEHAVED
 
 
 def test_what_is_skipped_is_counted_with_its_reason() -> None:

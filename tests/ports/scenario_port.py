@@ -108,7 +108,7 @@ class Driven:
         while sim.events():
             sim.happen()
         for n, medium in enumerate(self.media):
-            if not medium.there and n not in self.failures.away:
+            if not medium.there and (n not in self.failures.away or self.failures.is_mounted(n)):
                 self.failures.disconnected(n)
         while sim.events():
             sim.happen()

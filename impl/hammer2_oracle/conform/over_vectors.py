@@ -17,8 +17,8 @@ from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import Answer
 from hammer2_oracle.conform.operations import judge_performance, performances
-from hammer2_oracle.manifest import FILE, Entry, Executed, Manifest, Receipt, differences
-from hammer2_oracle.screen import Screen
+from hammer2_oracle.manifest import FILE, Entry, Executed, Manifest, Receipt, text_as_named
+from hammer2_oracle.receipt_report import handed_over
 from hammer2_oracle.status import Status
 from hammer2_oracle.traces import decode
 from hammer2_oracle.vector_record import Vector
@@ -40,18 +40,8 @@ def run(command: Sequence[str], directory: Path, receipt_file: Path, timeout: fl
         raise click.ClickException(f"{shlex.join(command)}: {reason}") from None
     except (msgspec.DecodeError, ValueError) as error:
         raise click.ClickException(f"{directory}: {error}") from None
-    receipt_file.write_bytes(msgspec.json.encode(receipt) + b"\n")
-    screen = Screen()
-    for name, done in receipt.executed.items():
-        skipped = "".join(f", {count:,} skipped: {reason}" for reason, count in done.skipped.items())
-        screen.line(f"{name}: {done.right:,} right, {done.wrong:,} wrong{skipped}", "red" if done.wrong else "")
-    found = differences(receipt)
-    for difference in found:
-        screen.line(f"{difference.field}: expected {difference.expected}, got {difference.got}", "red")
-    screen.line(f"{from_here(str(receipt_file))}: the receipt", "bold red" if found else "bold green")
-    if found:
-        screen.line(f"Reproduce with: {pasted('conform', '--vectors', from_here(str(directory)), '--', *command)}")
-    return Status.DIFFER if found else Status.AGREE
+    again = pasted("conform", "--vectors", from_here(str(directory)), "--", *command)
+    return handed_over(receipt, receipt_file, again)
 
 
 def receipt_of(command: Sequence[str], directory: Path, timeout: float) -> Receipt:
@@ -70,9 +60,7 @@ def receipt_of(command: Sequence[str], directory: Path, timeout: float) -> Recei
 
 
 def _executed(file: Entry, directory: Path, examination: Examination) -> Executed:
-    text = (directory / file.name).read_bytes()
-    if hashlib.sha256(text).hexdigest() != file.sha256:
-        raise ValueError(f"{file.name} is not the file that the manifest speaks of")
+    text = text_as_named(directory, file)
     lines, part = text.splitlines(), PARTS[file.kind]
     if part not in examination.introduction.parts:
         return Executed(0, 0, {f"it does not claim to do {part}": len(lines)})

@@ -1,12 +1,14 @@
 """Which scenarios a cluster is asked: a few that tell, then random ones, shrunk over the wire."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from hammer2_oracle.conform.examination import Examination
+from hammer2_oracle.conform.examination import Examination, GivenUp
 from hammer2_oracle.conform.ghost import Ghost, Presence
+from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import (
     Crash,
     Fail,
@@ -179,4 +181,8 @@ def search(
         notes.take(judge_program(fitted(*drawn), examination))
 
     found: ScenarioJudgement | None = smallest_bad(programs, life, examples, seed_number)
-    return found and smallest(found, lambda program: judge_program(program, examination))
+    if found is None or found.standing is not Standing.DIFFERS:
+        return found
+    with suppress(GivenUp):
+        return smallest(found, lambda program: judge_program(program, examination))
+    return found

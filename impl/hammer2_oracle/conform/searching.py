@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 
 from hammer2_oracle.conform.examination import GivenUp
 from hammer2_oracle.conform.judging import GOOD, Judged
@@ -43,6 +44,7 @@ def smallest_bad(strategy: st.SearchStrategy[T], ask: Callable[[T], None], examp
     Returns the smallest bad judgement, None if there is none. Raises GivenUp where nothing was found before.
     """
     last: list[Any] = []
+    given_up: list[GivenUp] = []
 
     @seed(seed_number)
     @settings(
@@ -56,18 +58,20 @@ def smallest_bad(strategy: st.SearchStrategy[T], ask: Callable[[T], None], examp
     )
     @given(strategy)
     def search(drawn: T) -> None:
+        if given_up:
+            raise given_up[0]
         try:
             ask(drawn)
         except Found as found:
             last[:] = [found.judgement]
             raise
+        except GivenUp as reason:
+            given_up.append(reason)
+            raise
 
     try:
         search()
-    except Found as found:
-        return found.judgement
-    except GivenUp:
+    except (Found, GivenUp, Flaky):
         if not last:
             raise
-        return last[0]
-    return None
+    return last[0] if last else None
