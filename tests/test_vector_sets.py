@@ -16,19 +16,23 @@ import msgspec
 import pytest
 
 from hammer2_oracle import vector_set
+from hammer2_oracle.conditions import Conditions
 from hammer2_oracle.conform import campaigns
 from hammer2_oracle.manifest import Executed, Receipt, differences
+from hammer2_oracle.protocol import scenarios
 from hammer2_oracle.record_kinds import kind_named
 from hammer2_oracle.schemas import text_of
 from hammer2_oracle.status import Status
 from hammer2_oracle.vector_record import vector
+from hammer2_spec import resolve as resolve_specification
 from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot
 from hammer2_spec.semantics import REPAIRED, SEED
 from hammer2_spec.vocabulary import PfsType
 
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
 PORTS = Path(__file__).with_name("ports")
-FILES = ("resolve-accept.jsonl", "resolve-reject.jsonl", "traces-accept.jsonl", "traces-reject.jsonl")
+KINDS = ("resolve", "traces", "protocol")
+FILES = tuple(f"{kind}-{verdict}.jsonl" for kind in KINDS for verdict in ("accept", "reject"))
 
 
 def called(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +92,46 @@ def test_every_operation_and_every_outcome_of_a_decision_is_there(directory: Pat
     assert decisions["without a PFS"] > 100
     assert decisions["foreign focus before"] > 100
     assert len(files["traces-reject.jsonl"]["edits"]) >= 5
+
+
+def test_scenarios_take_every_action_and_every_branch_that_can_be_taken(directory: Path) -> None:
+    files = {file["name"]: file["coverage"] for file in manifest_of(directory)["files"]}
+    legal, wrong = files["protocol-accept.jsonl"], files["protocol-reject.jsonl"]
+    assert legal["actions never taken"] == []
+    assert set(legal["actions"]) == {
+        action.name for cluster in scenarios.CLUSTERS.values() for action in cluster.model.actions
+    }
+    assert legal["branches not taken"] == []
+    assert legal["branches that cannot be taken"] == scenarios.UNREACHABLE
+    assert legal["branches"] == legal["branches taken"] + len(scenarios.UNREACHABLE) > 450
+    assert 300 < legal["branches taken by legal events alone"] < legal["branches taken"]
+    assert set(wrong["edits"]) == set(scenarios.EDITS)
+    assert set(wrong["actions refused by their guards"]) == set(legal["actions"])
+
+
+def test_every_legal_scenario_stands_beside_a_wrong_one_that_differs_in_one_edit(directory: Path) -> None:
+    right, wrong = (
+        [json.loads(line) for line in (directory / f"protocol-{verdict}.jsonl").read_text().splitlines()]
+        for verdict in ("accept", "reject")
+    )
+    beside = {trace["id"].partition(": ")[0] for trace in wrong}
+    assert {trace["id"] for trace in right} <= beside
+    assert sum(" after " in trace["id"] for trace in wrong) > 150
+
+
+def test_a_branch_that_is_not_taken_is_listed_and_one_that_cannot_be_has_its_reason() -> None:
+    conditions = Conditions()
+    watched = conditions.watched(resolve_specification.outranks)  # type: ignore[arg-type]  # a plain function
+    good, bad = (Slot(True, PfsType.MASTER, 7, error) for error in (0, 5))
+    assert watched(good, bad) is True
+    assert [conditions.text(branch) for branch in sorted(conditions.taken)] == [
+        "outranks: (one.error == 0) != (other.error == 0): true",
+        "outranks: one.error == 0: true",
+    ]
+    found = conditions.coverage(conditions.taken, {"outranks: one.error == 0: false": "we are lucky"})
+    assert (found["branches"], found["branches taken"]) == (10, 2)
+    assert found["branches that cannot be taken"] == {"outranks: one.error == 0: false": "we are lucky"}
+    assert len(found["branches not taken"]) == 7
 
 
 @pytest.mark.parametrize("count", [3, 8])
@@ -182,6 +226,33 @@ def test_a_receipt_against_another_manifest_differs(directory: Path, tmp_path: P
     assert "expected a manifest, got nowhere.json: No such file" in called("check", tmp_path / "receipt.jsonl").stdout
 
 
+def test_check_judges_a_whole_set_and_leaves_a_receipt(directory: Path, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.jsonl"
+    done = called("check", "--vectors", directory, "--receipt", receipt)
+    assert done.returncode == Status.AGREE, done.stdout + done.stderr
+    assert len(re.findall(r"-(?:accept|reject).jsonl: [1-9][0-9,]* right, 0 wrong\n", done.stdout)) == len(FILES)
+    assert checked(receipt)["agreed"] == 1
+    copy = tmp_path / "copy"
+    shutil.copytree(directory, copy)
+    made = manifest_of(copy)
+    made["files"] = made["files"][4:]
+    made["files"][0]["verdict"] = "reject"
+    (copy / "manifest.json").write_text(json.dumps(made))
+    done = called("check", "--vectors", copy, "--receipt", receipt)
+    assert done.returncode == Status.DIFFER
+    assert "protocol-accept.jsonl: 0 right, " in done.stdout
+    assert "Reproduce with: " in done.stdout
+    (copy / FILES[4]).write_text("{}\n")
+    done = called("check", "--vectors", copy, "--receipt", receipt)
+    assert done.returncode == Status.BAD_INPUT
+    assert "protocol-accept.jsonl is not the file that the manifest speaks of" in done.stderr
+
+
+def test_a_set_and_files_are_not_judged_at_once(directory: Path) -> None:
+    for words in ((), ("--vectors", str(directory), "x.jsonl"), ("--vectors", str(directory), "--json")):
+        assert called("check", *words).returncode == Status.BAD_INPUT
+
+
 def ran(directory: Path, where: Path, *port: str) -> subprocess.CompletedProcess[str]:
     words = [str(PROGRAM), "conform", "--timeout", "30", "--vectors", str(directory), "--", sys.executable, *port]
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=where)
@@ -194,8 +265,9 @@ def test_a_right_implementation_gets_a_receipt_that_agrees(directory: Path, tmp_
         counts = re.findall(r": ([\d,]+) right, 0 wrong(.*)", finished.stdout)
         assert len(counts) == len(FILES)
         skipped = [reason for _, reason in counts if reason]
-        assert all(reason.endswith(f"skipped: it does not claim to do {part}") for reason in skipped)
-        assert len(skipped) == 2
+        for what in (part, "protocol"):
+            assert sum(reason.endswith(f"skipped: it does not claim to do {what}") for reason in skipped) == 2
+        assert len(skipped) == 4
         assert checked(tmp_path / "receipt.jsonl")["agreed"] == 1
 
 

@@ -59,6 +59,7 @@ def test_the_command_writes_it_beside_the_vectors(tmp_path: Path, monkeypatch: p
 
     as_mutants(monkeypatch, TEXT)
     monkeypatch.setattr("hammer2_oracle.vector_set.operation_traces", lambda *_: [])
+    monkeypatch.setattr("hammer2_oracle.protocol.scenarios.WALKS", {"quick": (0, 0)})
     said = CliRunner().invoke(vectors, ["--out", str(tmp_path), "--strength"], standalone_mode=False)
     assert "strength.json: 0 of 1 mutants of the specification killed, 1 survive" in said.stdout
     assert json.loads((tmp_path / "strength.json").read_text())["survivors"] == ["mutant 0"]

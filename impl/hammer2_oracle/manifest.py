@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from hammer2_oracle.protocol.scenarios import Size
 from hammer2_oracle.record_kinds import Difference, RecordKind
-from hammer2_oracle.vector_set import Part, Size
+from hammer2_oracle.vector_set import Kind, Part
 from hammer2_spec.semantics import Semantics, describe
 
 FILE: Final = "manifest.json"
@@ -22,7 +23,7 @@ class Entry(Struct, forbid_unknown_fields=True):
     """One file of vectors."""
 
     name: str
-    kind: Literal["resolve vector", "operation trace"]
+    kind: Kind
     verdict: Annotated[Literal["accept", "reject"], Meta(description="what must become of each of its records")]
     records: Count
     sha256: Digest
@@ -43,7 +44,7 @@ def entry(part: Part) -> Entry:
     """A file as the manifest has it."""
     return Entry(
         part.name,
-        part.kind,  # type: ignore[arg-type]  # one of the two
+        part.kind,
         "accept" if part.accept else "reject",
         len(part.lines),
         hashlib.sha256(text_of(part)).hexdigest(),
@@ -60,6 +61,14 @@ def manifest(parts: Sequence[Part], semantics: Semantics, seed: int, size: Size)
     """The content of the manifest: the same whenever and wherever it is made."""
     made = Manifest(version("hammer2-cluster"), describe(semantics), seed, size, [entry(part) for part in parts])
     return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+
+
+def text_as_named(directory: Path, file: Entry) -> bytes:
+    """The content of a file of vectors. Raises ValueError where it is not what the manifest says, OSError."""
+    text = (directory / file.name).read_bytes()
+    if hashlib.sha256(text).hexdigest() != file.sha256:
+        raise ValueError(f"{file.name} is not the file that the manifest speaks of")
+    return text
 
 
 # ---- receipts

@@ -16,6 +16,7 @@ from hammer2_oracle import trace_record as records
 from hammer2_oracle.conform import campaigns
 from hammer2_oracle.conform.operation_questions import every_case
 from hammer2_oracle.conform.operations import Performance, performances
+from hammer2_oracle.protocol.scenarios import Size, edited_scenarios, right_coverage, scenarios, wrong_coverage
 from hammer2_oracle.recorded import Diverged, RecordedWorld
 from hammer2_oracle.replay import Replay, check_trace
 from hammer2_oracle.run_record import record_case
@@ -25,7 +26,7 @@ from hammer2_spec.configuration import FOREIGN, Configuration, Outcome
 from hammer2_spec.semantics import REPAIRED, Semantics
 from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, MAXCLUSTER, ClusterFlag
 
-Size: TypeAlias = Literal["quick", "full"]
+Kind: TypeAlias = Literal["resolve vector", "operation trace", "protocol trace"]
 PRIME: Final = 23
 """At least as many as there are kinds of members: the lines of the plane over so many points meet in every pair."""
 NMASTERS: Final = (None, 0, 1, 2, 3, 4, 5, 8, 9, 255)
@@ -39,7 +40,7 @@ class Part(NamedTuple):
     """The records of one file."""
 
     name: str
-    kind: str
+    kind: Kind
     accept: bool
     """Whether each must be accepted, or each rejected."""
     lines: list[bytes]
@@ -57,6 +58,10 @@ def parts(semantics: Semantics, size: Size, seed: int) -> Iterator[Part]:
     edited = [it for n, trace in enumerate(traces) for it in wrong_traces(trace, semantics, n, seed)]
     coverage = {"edits": dict(sorted(Counter(trace.id.rpartition(": ")[2] for trace in edited).items()))}
     yield Part("traces-reject.jsonl", "operation trace", False, encoded(edited), coverage)
+    found = scenarios(size, seed)
+    yield Part("protocol-accept.jsonl", "protocol trace", True, encoded(found.legal), right_coverage(found))
+    illegal = [*found.refused, *edited_scenarios(found, seed)]
+    yield Part("protocol-reject.jsonl", "protocol trace", False, encoded(illegal), wrong_coverage(found, illegal))
 
 
 def encoded(items: Iterable[msgspec.Struct]) -> list[bytes]:

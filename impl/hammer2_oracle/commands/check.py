@@ -1,5 +1,7 @@
 """``hammer2-cluster check``: judge recorded calls of another implementation."""
 
+from pathlib import Path
+
 import click
 
 from hammer2_cluster.decisions import Decision
@@ -9,7 +11,7 @@ from hammer2_spec.semantics import Semantics
 
 
 @click.command("check")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1)
 @semantics_option("seed")
 @decision_option
 @click.option(
@@ -20,6 +22,18 @@ from hammer2_spec.semantics import Semantics
     help="List so many differing fields, 0 for all. All are counted.",
 )
 @click.option("--records", type=click.IntRange(min=1), help="There must be just so many: no file has been cut short.")
+@click.option(
+    "--vectors",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Instead of files: all that a directory's manifest names, each to be accepted or rejected as it says.",
+)
+@click.option(
+    "--receipt",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="receipt.jsonl",
+    show_default=True,
+    help="With --vectors: where the receipt is written.",
+)
 @json_option
 def check(
     files: tuple[str, ...],
@@ -27,12 +41,23 @@ def check(
     decision: Decision,
     max_divergences: int,
     records: int | None,
+    vectors: Path | None,
+    receipt: Path,
     as_json: bool,
 ) -> Status:
-    """Judge the records in FILE... (.jsonl or .jsonl.xz, - for standard input).
+    """Judge the records in FILE... (.jsonl or .jsonl.xz, .itf.json, - for standard input).
 
-    A record says what an implementation was asked and what it answered; it agrees when the reference answers the same.
+    A record says what an implementation was asked and what it answered, or what happened to a cluster; it agrees when
+    the reference answers the same, or allows it.
     """
+    if bool(files) == (vectors is not None):
+        raise click.UsageError("expected FILE... or --vectors DIR")
+    if vectors is not None:
+        if as_json:
+            raise click.UsageError("with --vectors the receipt is the JSON: expected no --json")
+        from hammer2_oracle.check_vectors import run
+
+        return run(vectors, receipt, decision)
     from hammer2_oracle import check as judge
     from hammer2_oracle.check_report import report
     from hammer2_oracle.progress import reading_progress

@@ -1,6 +1,7 @@
 """``hammer2-cluster vectors``: questions and right answers for implementations that cannot be asked."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -24,7 +25,9 @@ from hammer2_spec.semantics import Semantics
     "--strength", "measured", is_flag=True, help="Also say which mutants of the specification the decisions tell apart."
 )
 @json_option
-def vectors(out: Path, semantics: Semantics, size: str, seed: int, measured: bool, as_json: bool) -> Status:
+def vectors(
+    out: Path, semantics: Semantics, size: Literal["quick", "full"], seed: int, measured: bool, as_json: bool
+) -> Status:
     """Write vectors of decisions and traces of operations, right ones, and wrong ones that must be rejected.
 
     docs/reference/vectors.md describes the files, the manifest, and the receipt of a run over them.
@@ -34,13 +37,13 @@ def vectors(out: Path, semantics: Semantics, size: str, seed: int, measured: boo
 
     out.mkdir(parents=True, exist_ok=True)
     made = []
-    for part in parts(semantics, size, seed):  # type: ignore[arg-type]  # one of the choices
+    for part in parts(semantics, size, seed):
         (out / part.name).write_bytes(text_of(part))
         made.append(part)
         if not as_json:
             verdict = "accepted" if part.accept else "rejected"
             click.echo(f"{out / part.name}: {len(part.lines):,} records, each to be {verdict}")
-    text = manifest(made, semantics, seed, size)  # type: ignore[arg-type]  # one of the choices
+    text = manifest(made, semantics, seed, size)
     (out / FILE).write_bytes(text)
     if measured:
         import json

@@ -46,6 +46,7 @@ class Rules:
     """
 
     def __init__(self, cluster: Cluster, steps: Mapping[Step, Step] | None = None) -> None:
+        self.cluster = cluster
         self.model = cluster.model
         self.setup = self.model.setup
         chosen = steps or ({} if cluster.rank_tids else wide_steps())
