@@ -7,7 +7,7 @@ ARGS ?=
 enough := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes
 found = $(or $(shell $(PYTHON) -c 'import platform; print("Python " + platform.python_version())' 2>/dev/null),not there)
 
-.PHONY: help environment verify verify-deep test lint format fuzz bench lock clean
+.PHONY: help environment verify verify-deep verify-nightly test lint format fuzz bench lock clean
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -19,6 +19,10 @@ verify: environment
 ## make verify-deep      the same to larger bounds (about an hour)
 verify-deep: environment
 	@$(PY) tools/verify.py --deep $(ARGS)
+
+## make verify-nightly   and whatever takes hours: 10,000 random days of 200 steps, a hostile one in real time, all mutants
+verify-nightly: environment
+	@$(PY) tools/verify.py --nightly $(ARGS)
 
 ## make test             the tests
 test: environment

@@ -14,7 +14,7 @@ import pytest
 import environment
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGETS = ["verify", "verify-deep", "test", "lint", "format", "fuzz", "bench", "lock"]
+TARGETS = ["verify", "verify-deep", "verify-nightly", "test", "lint", "format", "fuzz", "bench", "lock"]
 
 
 @pytest.fixture
@@ -207,6 +207,7 @@ def test_after_a_failed_update_nothing_that_was_installed_is_believed(
 RECIPES = {
     "verify": ["@$(PY) tools/verify.py $(ARGS)"],
     "verify-deep": ["@$(PY) tools/verify.py --deep $(ARGS)"],
+    "verify-nightly": ["@$(PY) tools/verify.py --nightly $(ARGS)"],
     "test": ["@$(PY) -m pytest -n auto --dist worksteal $(ARGS)"],
     "lint": ["@$(PY) -m ruff check .", "@$(PY) -m ruff format --check .", "@$(PY) -m mypy"],
 }

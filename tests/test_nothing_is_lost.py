@@ -15,7 +15,7 @@ from hammer2_spec.properties import PROPERTIES
 from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
 from hammer2_spec.protocol.model import INVARIANTS
 from hammer2_spec.semantics import REPAIRED
-from verify import DEEP_STEPS, STEPS
+from verify import DEEP_STEPS, NIGHTLY_STEPS, STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,6 +82,7 @@ def test_every_step_of_verify_is_there_and_the_readme_tells_of_it() -> None:
         "store",
         "failures-teeth",
     }
+    assert {step.name for step in NIGHTLY_STEPS} >= {"days", "hostile-day", "failures-all-mutants"}
     rows = re.findall(r"(?m)^\| ([a-z-]+(?:, [a-z-]+)*) \|", (ROOT / "README.md").read_text())
     assert {name for row in rows for name in row.split(", ")} >= {step.name for step in STEPS}
 

@@ -213,7 +213,7 @@ def test_an_unknown_step_is_named_together_with_the_known_ones() -> None:
 
 
 def test_every_step_has_a_name_of_its_own_and_a_budget() -> None:
-    steps = verify.STEPS + verify.DEEP_STEPS
+    steps = verify.STEPS + verify.DEEP_STEPS + verify.NIGHTLY_STEPS
     assert len({step.name for step in steps}) == len(steps)
     assert all(step.cpu_budget > 0 for step in steps)
     assert sum(step.cpu_budget for step in verify.STEPS) <= 15 * 60

@@ -4,7 +4,8 @@ Usage: mutate_store.py [--sample N] [--seed N] [--nearest] [--failures | MODULE.
 
 With --failures: of what handles failures and resynchronizes, and the tests of that.
 
-Each mutant runs in a process of its own, which takes it for the original and runs the tests until the first one fails.
+Each mutant runs in a process of its own, which takes it for the original and runs the tests until the first one fails,
+the quickest first: how long each takes is measured without any mutant.
 A survivor is listed with its place and what was done to it; one whose tests do not end in time counts as noticed.
 The exit status is 1 if too few are noticed, 2 if the tests fail without any mutant, 3 if it was stopped.
 """
@@ -12,10 +13,12 @@ The exit status is 1 if too few are noticed, 2 if the tests fail without any mut
 
 import argparse
 import importlib
+import json
 import os
 import random
 import signal
 import sys
+import tempfile
 import types
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -34,7 +37,18 @@ NEAREST = {
     "device": ("device", "device_waiting"),
     "parts": ("store_parts", "media_layout"),
     "chains": ("chain_layer", "stored_beside_model"),
-    "failures": ("failures", "promises", "resync", "service", "sessions", "patience", "store_failures"),
+    "failures": (
+        "difference",
+        "failures",
+        "journal",
+        "promises",
+        "resync",
+        "room",
+        "service",
+        "sessions",
+        "patience",
+        "store_failures",
+    ),
     "files": (
         "store_members",
         "store_fsck",
@@ -48,10 +62,13 @@ NEAREST = {
 """Which tests look at what, the quick ones first."""
 PARTS = ("block_table", "blockref", "check_codes", "freemap", "inode_data", "layout", "locks", "volume_header")
 FILES = ("directory", "file_data", "filesystem", "fsck", "local", "making", "members", "pfs")
-FAILURES = ("failures", "synchronization", "resync", "difference", "sessions", "journal", "promises")
+FAILURES = ("failures", "synchronization", "resync", "difference", "room", "sessions", "journal", "promises")
 LONG = "tests/test_service.py::test_a_hostile_day_ends_with_equal_nodes_and_everything_acknowledged"
 """A test that takes its time whatever it tests."""
-CPU_SECONDS = 200
+CPU_SECONDS, FAILURES_CPU_SECONDS = 200, 60
+"""Of all tests: several times what they take of the original."""
+TEST_SECONDS, FAILURES_TEST_SECONDS = 900, 120
+"""Of one test in real time, for it may wait for what no longer happens."""
 FLOOR = 0.9
 ALIVE, KILLED = 0, 1
 OURS = ("hammer2_", "tests")
@@ -111,26 +128,53 @@ def tests_for(module: str, most: int) -> list[str]:
     return [name for group in groups[:most] for name in NEAREST[group]]
 
 
-def run_tests(mutant: Mutant, most: int) -> int:
+def is_of_failures(mutant: Mutant) -> bool:
+    """Whether it is one of what handles failures and resynchronizes."""
+    return mutant.module.rpartition(".")[2] in FAILURES
+
+
+class Quickest:
+    """Runs the quick tests first, as they were measured in a process that ran them all."""
+
+    def __init__(self, seconds: dict[str, float], measured: Path | None) -> None:
+        """measured: where to write what they take, if anywhere."""
+        self._seconds, self._measured = seconds, measured
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:  # noqa: D102 - pytest's
+        items.sort(key=lambda item: self._seconds.get(item.nodeid, 0.0))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:  # noqa: D102 - pytest's
+        if self._measured is not None:
+            self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0.0) + report.duration
+
+    def pytest_sessionfinish(self) -> None:  # noqa: D102 - pytest's
+        if self._measured is not None:
+            self._measured.write_text(json.dumps(self._seconds), encoding="utf-8")
+
+
+def run_tests(mutant: Mutant, most: int, plugin: Quickest) -> int:
     """In a process that will end: whether a test fails."""
     for name in [name for name in sys.modules if name.startswith(OURS)]:
         del sys.modules[name]
     sys.meta_path.insert(0, Mutated(mutant))
     files = [str(ROOT / "tests" / f"test_{name}.py") for name in tests_for(mutant.module, most)]
-    options = ["-x", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=900", f"--deselect={LONG}"]
-    return int(pytest.main([*options, *files]) != 0)
+    timeout = FAILURES_TEST_SECONDS if is_of_failures(mutant) else TEST_SECONDS
+    options = ["-x", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", f"--timeout={timeout}", f"--deselect={LONG}"]
+    return int(pytest.main([*options, *files], plugins=[plugin]) != 0)
 
 
-def judge(mutant: Mutant, most: int = len(NEAREST)) -> int:
-    """ALIVE or KILLED, found out in a process of its own."""
+def judge(
+    mutant: Mutant, most: int = len(NEAREST), seconds: dict[str, float] | None = None, measured: Path | None = None
+) -> int:
+    """ALIVE or KILLED, found out in a process of its own. seconds, measured: as for Quickest."""
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, FAILURES_CPU_SECONDS if is_of_failures(mutant) else CPU_SECONDS)
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, 1)
         os.dup2(devnull, 2)
-        os._exit(run_tests(mutant, most))
+        os._exit(run_tests(mutant, most, Quickest(seconds or {}, measured)))
     try:
         _, status = os.waitpid(child, 0)
     except KeyboardInterrupt:
@@ -152,14 +196,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.modules = [f"hammer2_cluster.{name}" for name in FAILURES]
     most = 1 if options.nearest else len(NEAREST)
     mutants = all_mutants(options.modules)
-    if judge(unchanged(options.modules[0]), most) != ALIVE:
-        print("mutate_store: the tests fail without any mutant: nothing can be told", file=sys.stderr)
-        return 2
+    with tempfile.TemporaryDirectory() as directory:
+        measured = Path(directory) / "seconds.json"
+        if judge(unchanged(options.modules[0]), most, measured=measured) != ALIVE:
+            print("mutate_store: the tests fail without any mutant: nothing can be told", file=sys.stderr)
+            return 2
+        seconds = json.loads(measured.read_text(encoding="utf-8"))
     chosen = sampled(mutants, options.sample, random.Random(options.seed))
     killed = judged = 0
     try:
         for mutant in chosen:
-            dead = judge(mutant, most) == KILLED
+            dead = judge(mutant, most, seconds) == KILLED
             judged, killed = judged + 1, killed + dead
             print(f"{'' if dead else 'survives: '}{mutant.module} {mutant.name}: {mutant.description}", flush=True)
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 A step is a command of its own that ends with exit status 0 (holds), 1 (refuted), 2 (bad usage or input) or
 3 (undecided), and whose last line on standard output says what came of it. To add a check, add a line to STEPS,
-or to DEEP_STEPS when it takes too long for every day.
+or to DEEP_STEPS when it takes too long for every day, or to NIGHTLY_STEPS when it takes hours.
 """
 
 import contextlib
@@ -87,7 +87,14 @@ DEEP_STEPS: tuple[Step, ...] = (
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),
-    Step("failures-teeth", ("python", "tools/mutate_store.py", "--failures", "--sample", "120"), 2400),
+    Step("failures-teeth", ("python", "tools/mutate_store.py", "--failures", "--sample", "120"), 1200),
+)
+
+NIGHTLY = ("python", "-m", "pytest", "-q", "--hypothesis-profile=nightly")
+NIGHTLY_STEPS: tuple[Step, ...] = (
+    Step("days", (*NIGHTLY, "-n", "auto", "tests/test_sessions.py"), 4000),
+    Step("hostile-day", (*NIGHTLY, "tests/test_service.py"), 900),
+    Step("failures-all-mutants", ("python", "tools/mutate_store.py", "--failures"), 20000),
 )
 
 
@@ -301,11 +308,13 @@ def verify(steps: Sequence[Step], report: TextIO | None, console: Console) -> in
 @click.command()
 @click.argument("names", metavar="[STEP]...", nargs=-1)
 @click.option("--deep", is_flag=True, help="The steps to larger bounds too (about an hour).")
+@click.option("--nightly", is_flag=True, help="Those that take hours as well.")
 @click.option("--list", "list_only", is_flag=True, help="Show the steps and their commands, run nothing.")
 @click.option("--json", "report", type=click.File("w", lazy=False), help="Write a report there.")
-def main(names: Sequence[str], deep: bool, list_only: bool, report: TextIO | None) -> None:
+def main(names: Sequence[str], deep: bool, nightly: bool, list_only: bool, report: TextIO | None) -> None:
     """Run every check, or only the named ones; the exit status is the worst of theirs."""
-    steps = selected(STEPS + DEEP_STEPS if deep else STEPS, names)
+    known = STEPS + DEEP_STEPS * (deep or nightly) + NIGHTLY_STEPS * nightly
+    steps = selected(known, names)
     if list_only:
         for step in steps:
             print(f"{step.name:24} {step.cpu_budget:>5} CPU-s  {step.shown}")
