@@ -113,6 +113,22 @@ def test_a_node_that_cannot_even_remove_a_snapshot_keeps_it() -> None:
     assert cluster.watchers[2].removed_snapshots == [b"first"]
 
 
+@pytest.mark.claims("C82", "C94")
+def test_a_node_that_runs_out_of_space_in_the_middle_of_a_write_gives_up_a_snapshot_too() -> None:
+    cluster = Cluster(watched=True, memories=with_snapshots())
+    cluster.sim.run(0, cluster.put(0, b"c", b"little"))
+    cluster.sim.settle()
+    volume = cluster.chains.volumes[2]
+    assert volume is not None
+    volume.promised = volume.freemap.free_bytes
+    cluster.sim.run(0, cluster.sessions[0].write(lambda: cluster.filesystems[0].remove(b"c")))
+    assert cluster.failures.causes == {2: Cause.FULL}
+    assert cluster.control.taken["NoSpace"] == 1
+    cluster.sim.settle()
+    assert is_in_step(cluster)
+    assert cluster.watchers[2].removed_snapshots == [b"first"]
+
+
 @pytest.mark.claims("C94")
 def test_a_snapshot_that_is_mounted_is_not_given_up() -> None:
     store = reopen(with_snapshots())

