@@ -5,12 +5,10 @@ from pathlib import Path
 
 import click
 
-from hammer2_oracle.commands.store import a_store_command, directory_argument, store
 from hammer2_oracle.options import json_option
 from hammer2_oracle.status import Status
 from hammer2_oracle.store_failures import How, keep, kept
-
-node_argument = click.argument("node", type=click.IntRange(0, 7))
+from hammer2_oracle.store_options import a_store_command, directory_argument, node_argument
 
 
 def _change(directory: Path, node: int, how: How | None) -> None:
@@ -28,7 +26,7 @@ def _change(directory: Path, node: int, how: How | None) -> None:
         raise StoreError(str(error)) from None
 
 
-@store.command
+@click.command
 @directory_argument
 @node_argument
 @click.option("--how", type=click.Choice([how.value for how in How]), required=True, help="What goes wrong with it.")
@@ -39,7 +37,7 @@ def fail(directory: Path, node: int, how: str) -> Status:
     return Status.AGREE
 
 
-@store.command
+@click.command
 @directory_argument
 @node_argument
 @a_store_command
@@ -49,7 +47,7 @@ def reconnect(directory: Path, node: int) -> Status:
     return Status.AGREE
 
 
-@store.command
+@click.command
 @directory_argument
 @json_option
 @a_store_command

@@ -3,18 +3,18 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import wraps
 from pathlib import Path
-from typing import IO, ParamSpec
+from typing import IO
 
 import click
 
+from hammer2_oracle import store_failure_commands
 from hammer2_oracle.options import json_option, semantics_option
 from hammer2_oracle.status import Status
+from hammer2_oracle.store_options import a_store_command, directory_argument
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import PfsType
 
-P = ParamSpec("P")
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -34,23 +34,6 @@ class Size(click.ParamType[int]):
         return int(digits) * UNITS[text[len(digits) :]]
 
 
-def a_store_command(function: Callable[P, Status]) -> Callable[P, Status]:
-    """Whatever is wrong with a store ends as one line and status 2."""
-
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> Status:
-        from hammer2_oracle.cli import Ending
-        from hammer2_oracle.store_directory import StoreError
-
-        try:
-            return function(*args, **kwargs)
-        except StoreError as error:
-            raise Ending(Status.BAD_INPUT, str(error)) from None
-
-    return run
-
-
-directory_argument = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 snapshot_option = click.option("--snapshot", "label", metavar="LABEL", help="Read from this snapshot.")
 
 
@@ -227,4 +210,5 @@ def fsck(directory: Path, as_json: bool) -> Status:
     return Status.DIFFER if any(node.problems for node in nodes) else Status.AGREE
 
 
-from hammer2_oracle import store_failure_commands  # noqa: E402, F401 - they are commands of the group above
+for command in (store_failure_commands.fail, store_failure_commands.reconnect, store_failure_commands.resync):
+    store.add_command(command)
