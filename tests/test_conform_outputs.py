@@ -144,7 +144,7 @@ def test_in_a_real_browser_nothing_is_wider_than_the_window(tmp_path: Path, widt
     report, divergences = found("repaired", "seed")
     from hammer2_oracle.conform.messages import question
 
-    widest = structs.replace(divergences[0], question=question(EIGHT))
+    widest = structs.replace(divergences[0], question=question(EIGHT), rules=["a_rule_of_many_words" * 6])
     measure = "<script>document.title = [document.documentElement.scrollWidth, innerWidth].join()</script>"
     file = tmp_path / "page.html"
     file.write_text(page(report, [widest, *divergences], []).replace("</body>", f"{measure}</body>"))

@@ -97,6 +97,7 @@ def test_this_cluster_is_green_whether_it_resynchronizes_when_told_or_by_itself(
 def test_this_cluster_is_found_out_when_it_acknowledges_what_is_in_memory_only() -> None:
     report = examine([*CLUSTER, "flush_before_ack"], SMOKE_ALONE)
     assert report.status == Exit.DIFFER
+    assert not report.tally.like
     assert broken(found(report)) == {"every_majority_of_intact_media_yields_what_was_acknowledged"}
 
 

@@ -102,8 +102,8 @@ class Judged(Protocol):
         """What that is."""
 
     @property
-    def like(self) -> tuple[str, ...]:
-        """Whose answer it is, if it differs."""
+    def like(self) -> tuple[str, ...] | None:
+        """Whose answer it is, if it differs; None where nobody asks that."""
 
 
 J = TypeVar("J", bound=Judged)
@@ -138,7 +138,7 @@ class Tally(Generic[J]):
         self.count(judgement.standing)
         if isinstance(judgement.reply, Skipped):
             self.reasons[judgement.reply.reason] += 1
-        if judgement.standing is Standing.DIFFERS:
+        if judgement.standing is Standing.DIFFERS and judgement.like is not None:
             self.like[" and ".join(judgement.like) or "nobody known"] += 1
         if judgement.standing not in GOOD and len(self.first) < self.kept:
             self.first.append(judgement)

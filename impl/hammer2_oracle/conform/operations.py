@@ -43,9 +43,8 @@ class OperationJudgement(NamedTuple):
     got: Any = None
 
     @property
-    def like(self) -> tuple[str, ...]:
-        """Nobody's: what other semantics do is not asked here."""
-        return ()
+    def like(self) -> None:
+        """What other semantics do is not asked here."""
 
 
 def performances(trace: records.Trace) -> Iterator[Performance]:

@@ -35,9 +35,8 @@ class ScenarioJudgement(NamedTuple):
     breach: Breach | None = None
 
     @property
-    def like(self) -> tuple[str, ...]:
-        """Nobody's: what is judged has no other semantics."""
-        return ()
+    def like(self) -> None:
+        """What is judged has no other semantics."""
 
     @property
     def asked(self) -> Program:
