@@ -26,8 +26,9 @@ ANCESTORS = 2
 WORDS = frozenset({"flags", "check_algo"})
 """Arguments that are given as words of WORD_BITS, and not as any integers."""
 WORD_BITS = 32
-CHAIN_FLAG_BITS = 6
-CLUSTER_FLAG_BITS = 14
+CHAIN_FLAG_BITS = 11
+CLUSTER_FLAG_BITS = 15
+"""The flags that there are, and one more that nobody knows and that must be kept."""
 
 
 class FlagWord(SymbolicInt):
