@@ -199,15 +199,19 @@ def status(semantics: Semantics, directory: Path, as_json: bool) -> Status:
 @json_option
 @a_store_command
 def fsck(directory: Path, as_json: bool) -> Status:
-    """Walk every block of every node: check codes, leaks, double use. Status 1 if anything is wrong."""
-    from hammer2_oracle.store_fsck import check_nodes, show
+    """Walk every block of every node: check codes, leaks, double use, and whether synchronized nodes have the same.
 
-    nodes = check_nodes(directory)
+    Status 1 if anything is wrong.
+    """
+    from hammer2_oracle.store_fsck import check_nodes, in_json, show
+
+    nodes, differing = check_nodes(directory)
     if as_json:
-        click.echo(json.dumps({"command": "store fsck", "nodes": [node._asdict() for node in nodes]}))
+        rows = [node._asdict() for node in nodes]
+        click.echo(json.dumps({"command": "store fsck", "nodes": rows, "differences": [*map(in_json, differing)]}))
     else:
-        show(nodes)
-    return Status.DIFFER if any(node.problems for node in nodes) else Status.AGREE
+        show(nodes, differing)
+    return Status.DIFFER if differing or any(node.problems for node in nodes) else Status.AGREE
 
 
 for command in (store_failure_commands.fail, store_failure_commands.reconnect, store_failure_commands.resync):
