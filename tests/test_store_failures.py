@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.store_command_kit import good, refused, run
 
-from hammer2_oracle.store_failures import FILE
+from hammer2_oracle.store_failures import CAUSES, FILE
 
 SAYS = {
     "disconnect": "node 1 takes no part: disconnected",
@@ -65,6 +65,30 @@ def test_a_store_goes_on_through_a_failure_says_what_it_went_without_and_gets_ov
     assert {node["tid"] for node in said["nodes"]} == {said["quorum"]["tid"]}
     assert good("get", store, "during") == b"written by two of three"
     assert is_sound(store)
+
+
+def test_why_a_node_has_missed_its_first_write_is_told_until_it_is_in_step_again(store: Path) -> None:
+    good("fail", store, "1", "--how", "write")
+    run("put", store, "-", "during", stdin=b"written by two of three")
+    good("reconnect", store, "1")
+    run("put", store, "-", "more", stdin=b"and more")
+    [entry] = status(store)["queue"]
+    assert (entry["node"], "write error" in entry["why"]) == (1, True), "it is behind, and that is why"
+    assert f"node 1 has missed a write: {entry['why']}" in run("status", store).stdout
+    (store / CAUSES).chmod(0o400)
+    assert status(store)["queue"] == [entry]
+    good("resync", store)
+    assert status(store)["queue"] == []
+    assert not (store / CAUSES).exists()
+
+
+def test_causes_that_cannot_be_read_are_not_known(store: Path) -> None:
+    good("fail", store, "1", "--how", "disconnect")
+    run("put", store, "-", "during", stdin=b"written by two of three")
+    assert [entry["why"] for entry in status(store)["queue"]] == ["disconnected"]
+    for text in ("", "[]", '{"one": "x"}'):
+        (store / CAUSES).write_text(text)
+        assert [entry["why"] for entry in status(store)["queue"]] == ["disconnected"], "as it is seen now"
 
 
 def test_a_failure_is_kept_until_the_node_is_reconnected(store: Path) -> None:

@@ -122,6 +122,15 @@ def opened(directory: Path, semantics: Semantics, *, must_write: bool) -> Iterat
         except (BadVolumeError, DeviceError, Fatal) as error:
             raise StoreError(f"{directory}: {in_words(error)}") from None
         _name_who_dropped_out(store)
+        if must_write:
+            store_failures.keep_causes(directory, _who_missed_it(store))
+
+
+def _who_missed_it(store: Store) -> dict[int, str]:
+    """The nodes that have not written what the others have, and why."""
+    failed = [volume.failed if volume else None for volume in store.volumes]
+    why = [trouble or str(error or "") for trouble, error in zip(store.trouble, failed, strict=True)]
+    return {node: text for node, text in enumerate(why) if text}
 
 
 def _name_who_dropped_out(store: Store) -> None:

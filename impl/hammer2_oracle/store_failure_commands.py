@@ -7,7 +7,7 @@ import click
 
 from hammer2_oracle.options import json_option
 from hammer2_oracle.status import Status
-from hammer2_oracle.store_failures import How, keep, kept
+from hammer2_oracle.store_failures import How, keep, keep_causes, kept
 from hammer2_oracle.store_options import a_store_command, directory_argument, node_argument
 
 
@@ -56,6 +56,7 @@ def resync(directory: Path, as_json: bool) -> Status:
     from hammer2_oracle.store_resync import resynchronize, show
 
     nodes = resynchronize(directory)
+    keep_causes(directory, {}, well=[node.node for node in nodes if node.in_step])
     if as_json:
         click.echo(json.dumps({"command": "store resync", "nodes": [node._asdict() for node in nodes]}))
     else:

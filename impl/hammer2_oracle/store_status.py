@@ -27,8 +27,11 @@ def configuration_of(nodes: list[NodeStatus]) -> Configuration:
     return Configuration(slots, newest.inode.pfs_nmasters if newest else 0, None, 0)
 
 
-def report(store: Store, semantics: Semantics, as_json: bool, failing: dict[int, How]) -> None:
-    """Print the state of all nodes and the verdict about the root. failing: the nodes that were told to fail."""
+def report(store: Store, semantics: Semantics, as_json: bool, failing: dict[int, How], causes: dict[int, str]) -> None:
+    """Print the state of all nodes and the verdict about the root.
+
+    failing: the nodes that were told to fail. causes: for nodes, why they have missed a write.
+    """
     nodes, snapshots = store.status(), store.snapshots()
     configuration = configuration_of(nodes)
     explanation = explain(configuration, semantics)
@@ -48,7 +51,7 @@ def report(store: Store, semantics: Semantics, as_json: bool, failing: dict[int,
         for n, node in enumerate(nodes)
     ]
     queue = [
-        {"node": n, "point": "/", "why": row["state"]}
+        {"node": n, "point": "/", "why": causes.get(n, row["state"])}
         for n, row in enumerate(rows)
         if nodes[n].root is None or (agreed.reached and row["tid"] != agreed.tid)
     ]
@@ -85,5 +88,8 @@ def report(store: Store, semantics: Semantics, as_json: bool, failing: dict[int,
     screen.line(f"access    {access_in_words(explanation)}")
     waiting = ", ".join(f"node {entry['node']}" for entry in queue)
     screen.line(f"queue     {f'{waiting}, from the root' if waiting else 'nothing to resynchronize'}")
+    for entry in queue:
+        if entry["node"] in causes:
+            screen.line(f"          node {entry['node']} has missed a write: {entry['why']}")
     if snapshots:
         screen.line(f"snapshots {', '.join(printable(label) for label in snapshots)}")

@@ -186,11 +186,11 @@ def snapshot(semantics: Semantics, directory: Path, label: str, delete: bool) ->
 def status(semantics: Semantics, directory: Path, as_json: bool) -> Status:
     """Show each node, what they decide together: the quorum, the focus, and why; and who waits for resync."""
     from hammer2_oracle.store_directory import opened
-    from hammer2_oracle.store_failures import kept
+    from hammer2_oracle.store_failures import causes, kept
     from hammer2_oracle.store_status import report
 
     with opened(directory, semantics, must_write=False) as cluster:
-        report(cluster, semantics, as_json, kept(directory))
+        report(cluster, semantics, as_json, kept(directory), causes(directory))
     return Status.AGREE
 
 
