@@ -2,6 +2,7 @@
 # ruff: noqa: D102 - the methods of a chain layer are described in ChainLayer
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -55,6 +56,8 @@ VDIR = 2
 T = TypeVar("T")
 
 _IN_BREF = {name: "flags" if name == "bflags" else name for name in BlockrefRecord.__struct_fields__}
+fields_of_bref = attrgetter(*_IN_BREF.values())
+"""The ten fields of a blockref, in the order in which records have them."""
 
 
 class Diverged(Exception):
@@ -92,7 +95,7 @@ def number(thing: Chain | Cluster | Pfs | Inode | None) -> int | None:
 
 def blockref_record(bref: Blockref) -> BlockrefRecord:
     """A blockref as records write it."""
-    return BlockrefRecord(*(getattr(bref, name) for name in _IN_BREF.values()))
+    return BlockrefRecord(*fields_of_bref(bref))
 
 
 class RecordedWorld:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from msgspec import UNSET, structs
@@ -10,7 +11,7 @@ from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.objects import Chain, Cluster, ClusterItem, Inode, Pfs
 from hammer2_cluster.straight import Straight
 from hammer2_oracle import trace_record as records
-from hammer2_oracle.recorded import VDIR, RecordedWorld, blockref_record, number, pack, unpack
+from hammer2_oracle.recorded import VDIR, RecordedWorld, blockref_record, fields_of_bref, number, pack, unpack
 from hammer2_oracle.replay import Replay
 from hammer2_proofs.operations.client import Client, Violation
 from hammer2_proofs.operations.search import Case, Script
@@ -84,18 +85,24 @@ CALLS: Final[dict[str, Callable[..., records.AnyCall]]] = {
 
 def chain_record(chain: Chain) -> records.ChainRecord:
     """A chain as it stands."""
-    return records.ChainRecord(
-        **structs.asdict(blockref_record(chain.bref)),
-        bytes=chain.bytes,
-        flags=chain.flags,
-        error=chain.error,
-        parent=number(chain.parent),
-        hmp=chain.hmp,
-        pmp=number(chain.pmp),
-        refs=chain.refs,
-        locks=chain.locks,
-        data=None if chain.data is None else pack(chain.data[: max(INODE_BYTES, chain.bytes)]),
-    )
+    fields: list[Any] = [
+        *fields_of_bref(chain.bref),
+        chain.bytes,
+        chain.flags,
+        chain.error,
+        number(chain.parent),
+        chain.hmp,
+        number(chain.pmp),
+        chain.refs,
+        chain.locks,
+        None if chain.data is None else _packed(bytes(chain.data[: max(INODE_BYTES, chain.bytes)])),
+    ]
+    return records.ChainRecord(*fields)
+
+
+@lru_cache(256)
+def _packed(data: bytes) -> records.Runs:
+    return pack(data)
 
 
 def cluster_record(k: Cluster) -> records.ClusterRecord:
@@ -210,6 +217,8 @@ class Recording:
                 new.append(structs.replace(record, refs=record.refs - refs, locks=record.locks - locks))
                 continue
             was = self._seen[n]
+            if record == was and n not in counts:
+                continue
             for name in record.__struct_fields__:
                 value, old = getattr(record, name), getattr(was, name)
                 by_itself = {"refs": refs, "locks": locks}.get(name, 0)
@@ -244,13 +253,14 @@ class Recording:
 
     def _note_edits(self) -> None:
         """What the caller wrote into data, and the references that it took: an env step."""
-        old = [(unpack(record.data), record) for record in self._seen]
+        old = [unpack(record.data) for record in self._seen]
         changes = self._changes({}, before=True)
         poke = [
             (n, at, 1, byte)
-            for n, chain in enumerate(self._model.chains)
-            for at, byte in enumerate(chain.data or b"")
-            if n < len(old) and old[n][0] is not None and (old[n][0] or b"")[at] != byte
+            for n, (chain, was) in enumerate(zip(self._model.chains, old, strict=False))
+            if was is not None and chain.data is not None and chain.data != was[: len(chain.data)]
+            for at, byte in enumerate(chain.data)
+            if was[at] != byte
         ]
         env = {"set": changes.get("set", UNSET), "poke": _runs(poke) or UNSET}
         if any(value is not UNSET for value in env.values()):
@@ -264,7 +274,7 @@ class Recording:
         replay = Replay(RecordedWorld(trace.world), semantics)
         for op, args, calls in self._steps:
             cls = records.STEPS[op]
-            passed = next(field.type for field in structs.fields(cls) if field.name == "args")(**args)
+            passed = _type_of_args(cls)(**args)
             outcome, result = replay.perform(op, passed, calls)
             fields = {} if result is UNSET else {"result": result}
             step = cls(args=passed, outcome=outcome, calls=calls, state=replay.changes(), **fields)
@@ -272,6 +282,11 @@ class Recording:
             if outcome != "ok":
                 break
         return trace
+
+
+@cache
+def _type_of_args(step: type[Any]) -> Any_:
+    return next(field.type for field in structs.fields(step) if field.name == "args")
 
 
 def _runs(poke: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
