@@ -136,6 +136,24 @@ def test_a_full_node_waits_for_space_and_is_brought_into_step_when_there_is_some
         assert get(service, b"d", 1) == BIG
 
 
+def test_a_medium_that_was_replaced_by_a_blank_one_does_not_vote_and_is_not_filled() -> None:
+    """It has forgotten what the old one promised: let in, it could promise the same epoch twice (P10)."""
+    devices = new_devices()
+    blank = devices[1] = MemoryDevice(1 << 21)
+    with serving(devices) as service:
+        put(service, b"c", BIG)
+        service.failures.returned(1)
+        deadline = time.monotonic() + 30
+        while not service.watchers[1].has_given_up:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        put(service, b"d", BIG)
+        assert get(service, b"c", 1) == BIG
+        assert not service.in_step(1)
+        assert service.control.taken["Promise"] == 2
+    assert not any(blank.content)
+
+
 @pytest.mark.claims("C05", "C33")
 def test_without_a_quorum_a_client_fails_or_waits_as_it_has_chosen() -> None:
     with serving(new_devices()) as service:
