@@ -98,6 +98,17 @@ PLANTS = {
     "protocol": Plant(
         "spec/hammer2_spec/protocol/state.py", "m.masters // 2 + 1", "m.masters // 2", first_run(3), "broken"
     ),
+    "schedules": Plant(
+        "impl/hammer2_cluster/control.py",
+        "self._media[client.prior_tid] + 1",
+        "self._media[client.prior_tid]",
+        narrowed(
+            "hammer2_proofs.schedules.__main__",
+            "m.trial = m.reasons = lambda *_: []",
+            "m.STANDARD = [m.Scenario('tiny', (('write',),), masters=2)]",
+        ),
+        "Reproduce with: ",
+    ),
 }
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "contracts": "python tools/contracts.py",
     "calibration": "python -m hammer2_proofs.explorer.verification calibration",
     "protocol": "python -m hammer2_proofs.explorer.verification protocol tree",
+    "schedules": "python -m hammer2_proofs.schedules",
 }
 PROPERTY_NAMES = [
     "no_configuration_ends_in_an_assertion",
@@ -79,6 +80,7 @@ def test_every_step_of_verify_is_there_and_the_readme_tells_of_it() -> None:
         "protocol-deep",
         "protocol-proofs",
         "protocol-teeth",
+        "schedules-deep",
         "store",
         "failures-teeth",
     }

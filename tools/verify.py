@@ -70,6 +70,7 @@ STEPS: tuple[Step, ...] = (
     Step("contracts", ("python", "tools/contracts.py"), 50),
     Step("calibration", ("python", "-m", "hammer2_proofs.explorer.verification", "calibration"), 10),
     Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 240),
+    Step("schedules", ("python", "-m", "hammer2_proofs.schedules"), 120),
 )
 
 STORE_TESTS = [
@@ -84,6 +85,7 @@ DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol-proofs", ("hammer2-cluster", "prove", "protocol"), 150),
     Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 1800),
     Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "120", "--seed", "1"), 300),
+    Step("schedules-deep", ("python", "-m", "hammer2_proofs.schedules", "--deep"), 6600),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),

@@ -223,15 +223,15 @@ class FrontEnd:
         try:
             while True:
                 self.join(range(len(self._nodes.nodes)))
-                before, seen = self._held(), self._nodes.seen()
+                before, seen = self.held(), self._nodes.seen()
                 try:
                     return await operation()
                 except lost:
-                    self._release_since(before)
+                    self.release_since(before)
                     if not patience.again or self.is_out_of_patience():
                         raise
                 except BaseException:
-                    self._release_since(before)
+                    self.release_since(before)
                     raise
                 await self.wait(partial(self._nodes.differ_from, seen), "a quorum")
                 with self.at_most(pause):
@@ -240,11 +240,11 @@ class FrontEnd:
         finally:
             self._deadline, self._cancelled = None, False
 
-    def _held(self) -> dict[int, tuple[int, bool]]:
+    def held(self) -> dict[int, tuple[int, bool]]:
         """What the client holds: for each cluster its references, and whether it is locked."""
         return {n: (known.refs, is_locked(known)) for n, known in self._known.items() if known.refs > 0}
 
-    def _release_since(self, before: dict[int, tuple[int, bool]]) -> None:
+    def release_since(self, before: dict[int, tuple[int, bool]]) -> None:
         """Release what was not held before. It queues behind all that was sent, so it meets what that has locked."""
         self.no_longer_asks(self._question)
         for cluster in list(self._known.values()):

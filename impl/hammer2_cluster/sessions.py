@@ -166,6 +166,7 @@ class Session:
         if self.client.phase == Phase.IDLE:
             await self.open()
         await self._begin()
+        held = self._on.held()
         try:
             self._on.may_join = False
             result = await change()
@@ -176,6 +177,7 @@ class Session:
             self._take_back()
             raise UnavailableError(str(fenced)) from None
         except Exception:
+            self._on.release_since(held)  # a flush locks what is above
             if await self._what_was_done() == NOTHING:
                 await self._commit(NOTHING)
             else:

@@ -5,7 +5,7 @@ choices, and every run can be had by choosing differently.
 """
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -156,7 +156,10 @@ class Simulation:
         events = self.events()
         if not events:
             raise Stuck(self.who_waits())
-        event = pick(events)
+        self.take(pick(events))
+
+    def take(self, event: Event) -> None:
+        """One event that can happen; a tick can whenever somebody sleeps, as if all that happens before came later."""
         self.happened.append(event)
         match event.what:
             case "step":
@@ -194,6 +197,15 @@ class Simulation:
     def _is_ready(self, why: Suspended) -> bool:
         return why.ready() or (why.wakes is not None and why.wakes <= self.now)
 
+    @property
+    def somebody_sleeps(self) -> bool:
+        """Whether there is a tick that somebody waits for."""
+        return self._next_tick() is not None
+
+    def died(self) -> Iterator[tuple[Hashable, BaseException]]:
+        """Clients whose operations have raised, and what."""
+        return ((me, client.raised) for me, client in self._clients.items() if client.raised is not None)
+
     def who_waits(self) -> str:
         """Who waits for what, in words."""
         waits = [
@@ -204,6 +216,12 @@ class Simulation:
         for n, node in enumerate(self.nodes):
             waits += [f"client {me} waits at node {n} for {why.why}" for me, why in node.waits()]
         return "; ".join(waits) or "nobody waits"
+
+    def close(self) -> None:
+        """Abandon what the clients do, where it waits."""
+        for client in self._clients.values():
+            if client.operation is not None:
+                client.operation.close()
 
     # ---- failures
 

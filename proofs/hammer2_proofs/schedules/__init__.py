@@ -1,0 +1,1 @@
+"""Every schedule of the real code: clients, nodes, failures and resynchronization, up to bounds."""

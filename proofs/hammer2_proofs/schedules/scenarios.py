@@ -1,0 +1,37 @@
+"""What is explored: a few minutes every day, and the rest at night."""
+
+from typing import Final
+
+from hammer2_proofs.schedules.world import Scenario
+
+W: Final = ("write",)
+WW: Final = ("write", "write")
+WR: Final = ("write", "read")
+
+STANDARD: Final = (
+    Scenario("one-write", (W,)),
+    Scenario("two-clients-on-two-nodes", (W, W), faults=1, masters=2),
+    Scenario("write-and-read-on-two-nodes", (W, ("read",)), faults=1, masters=2),
+    Scenario("two-clients-two-operations", (WW, WR), faults=1, delays=0),
+    Scenario("two-operations-and-resynchronization", (WW,), faults=1, watched=True, delays=0),
+    Scenario("a-full-node", (W,), faults=1, kinds=("full", "no-room"), watched=True, delays=0),
+    Scenario("a-copy-finds-no-room", (W,), faults=2, kinds=("no-room",), watched=True, delays=0),
+    Scenario("a-pass-is-cut-short", (W,), faults=2, kinds=("write-error",), watched=True, delays=0),
+)
+"""For every day."""
+
+DEEP: Final = (
+    Scenario("one-write-one-fault", (W,), faults=1),
+    Scenario("two-writes", (WW,)),
+    Scenario("two-clients", (W, W)),
+    Scenario("write-and-read", (W, ("read",))),
+    Scenario("two-by-two-on-two-nodes", (WW, WR), faults=1, masters=2),
+    Scenario("answers-in-flight-on-two-nodes", (W, W), faults=1, masters=2, in_flight=True),
+    Scenario("one-write-and-resynchronization-1", (W,), faults=1, watched=True, delays=1),
+    Scenario("two-clients-two-operations-1", (WW, WR), faults=1, delays=1),
+    Scenario("two-operations-and-resynchronization-1", (WW,), faults=1, watched=True, delays=1),
+    Scenario("two-clients-and-resynchronization", (WW, WR), faults=1, watched=True, delays=0),
+)
+"""Beside those, for the night; each ends undecided when its time is over."""
+
+EVERY: Final = {scenario.name: scenario for scenario in (*STANDARD, *DEEP)}

@@ -1,0 +1,164 @@
+"""Every schedule of the code up to bounds: mistakes are found, pruning loses nothing, the protocol has every state."""
+
+import types
+from collections.abc import Generator
+
+import pytest
+from click.testing import CliRunner
+
+from hammer2_proofs.schedules import soundness
+from hammer2_proofs.schedules.__main__ import main
+from hammer2_proofs.schedules.abstraction import named_in_the_code, reasons, visited
+from hammer2_proofs.schedules.counterexample import run, shortened, told
+from hammer2_proofs.schedules.fingerprint import Canon, fingerprint
+from hammer2_proofs.schedules.frames import live_after
+from hammer2_proofs.schedules.planted import PLANTS
+from hammer2_proofs.schedules.scenarios import DEEP, EVERY, STANDARD
+from hammer2_proofs.schedules.search import search
+from hammer2_proofs.schedules.world import FAULTS, Move, Scenario, World
+
+TWO_CLIENTS = Scenario("two clients on two nodes", (("write",), ("write",)), masters=2)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_planted_mistake_is_found(name: str) -> None:
+    plant = PLANTS[name]
+    with plant.planted():
+        found = search(plant.scenario, seconds=60)
+    assert found.counterexample is not None
+
+
+def test_without_them_the_same_search_ends_well() -> None:
+    found = search(PLANTS["flush-on-a-write-disabled-node"].scenario, seconds=2)
+    assert found.counterexample is None
+
+
+def test_a_counterexample_is_as_short_as_can_be_and_is_made_again_by_its_command() -> None:
+    plant = PLANTS["flush-on-a-write-disabled-node"]
+    with plant.planted():
+        found = search(plant.scenario).counterexample
+        assert found is not None
+        short = shortened(plant.scenario, found)
+        assert len(short.moves) < len(found.moves)
+        for n in range(len(short.moves)):
+            other = run(plant.scenario, short.moves[:n] + short.moves[n + 1 :])
+            assert other is None or len(other.moves) >= len(short.moves)
+        lines = told(plant.scenario, short, "flush-on-a-write-disabled-node")
+    words = lines[-1].removeprefix("Reproduce with: python -m hammer2_proofs.schedules ").split(" --steps ")
+    result = CliRunner().invoke(main, [*words[0].split(), "--steps", words[1].strip("'")])
+    assert result.exit_code == 1
+    assert result.output.splitlines() == lines
+    assert lines[1].split() == ["step", "node", "0", "node", "1", "node", "2", "client", "0"]
+    assert "SYNC ERROR" in result.output
+
+
+BROKEN_ONCE = {
+    "a session flushed while its failed change still held a lock": (
+        Scenario("", (("write",),), faults=2, kinds=("no-room",), watched=True),
+        "0 1 0 1 2 2 0 0 0 1 1 1 0 1 0 1 no-room:1 2 2 2 2 2 2 2 no-room:2 1 2 1",
+    ),
+    "a step that came too late ended the synchronization thread that had sent it": (
+        Scenario("", (("write",),), faults=1, watched=True),
+        """
+        0 1 0 1 2 2 0 0 0 1 1 1 0 1 0 1 0 1 1 0 1 0 1 0 1 2 2 2 2 2 2 2 2 2 2 2 2 2 2
+        client:sync0 1 client:sync1 0 client:sync2 late:0 0
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_ONCE)
+def test_what_exploration_has_found_stays_mended(name: str) -> None:
+    scenario, steps = BROKEN_ONCE[name]
+    assert run(scenario, [Move.read(step) for step in steps.split()]) is None
+
+
+@pytest.mark.parametrize("scenario", soundness.SMALL[:3], ids=lambda it: it.name)
+def test_pruned_and_unpruned_searches_meet_the_same(scenario: Scenario) -> None:
+    comparison = soundness.compare(scenario)
+    assert comparison.agree
+    assert comparison.pruned.schedules < comparison.unpruned.schedules
+
+
+def test_a_fingerprint_that_leaves_out_what_coroutines_hold_is_caught() -> None:
+    assert not soundness.compare(soundness.SMALL[1], soundness.PLANTED["what coroutines hold"]).agree
+
+
+def test_equal_runs_have_equal_fingerprints_wherever_their_objects_are() -> None:
+    first, other = World(TWO_CLIENTS), World(TWO_CLIENTS)
+    assert first.sim.nodes[0] is not other.sim.nodes[0]
+    assert fingerprint(first) == fingerprint(other)
+    first.make(Move("step", 0))
+    assert fingerprint(first) != fingerprint(other)
+    first.close()
+    other.close()
+
+
+def test_an_object_of_a_kind_that_nobody_has_thought_of_is_refused() -> None:
+    with pytest.raises(TypeError, match="nobody has thought of objects of"):
+        Canon()(memoryview(b""))
+
+
+@types.coroutine
+def pause() -> Generator[None, object, object]:
+    return (yield)
+
+
+def test_a_local_counts_as_long_as_it_may_be_read() -> None:
+    async def body(on: object) -> list[object]:
+        seen = [on]
+        for dead in range(3):
+            later = await pause()
+            del dead
+            seen.append(later)
+        return seen
+
+    coroutine = body(None)
+    assert isinstance(coroutine, types.CoroutineType)
+    coroutine.send(None)
+    assert coroutine.cr_frame is not None
+    alive = live_after(coroutine.cr_code, coroutine.cr_frame.f_lasti)
+    coroutine.close()
+    assert "seen" in alive
+    assert not {"on", "later"} & alive
+
+
+def test_the_code_visits_only_states_of_the_protocol_and_what_it_never_does_has_a_reason() -> None:
+    found = search(TWO_CLIENTS)
+    beside = visited(found)
+    assert found.complete
+    assert (beside.outside, beside.undecided) == (0, "")
+    assert 10 < beside.code < beside.explored
+    why = dict(reasons([found]))
+    assert why["BeginReplacement"] == "no code names it"
+    assert why["Disconnect"] == "", "it was possible, and is not said to be impossible"
+    assert {"Elect", "SyncFinish"} <= named_in_the_code()
+
+
+def test_states_outside_the_protocol_would_be_seen() -> None:
+    found = search(TWO_CLIENTS)
+    state = next(iter(found.abstract))
+    found.abstract.add(state._replace(known=1, nodes=(state.nodes[0]._replace(durable_content=3), *state.nodes[1:])))
+    assert visited(found).outside == 1
+
+
+@pytest.mark.parametrize(
+    "move",
+    [Move("step", 2), Move("tick"), Move("client", client="sync1"), Move("answer", 1, 0), *map(Move, FAULTS[:2])],
+)
+def test_a_move_is_written_as_it_is_read(move: Move) -> None:
+    assert Move.read(str(move)) == move
+
+
+def test_bad_usage_is_told_in_a_line() -> None:
+    for words, why in (
+        (["nothing"], "there is no scenario 'nothing'"),
+        (["one-write", "--steps", "0 fly:1"], "'fly:1' is no step"),
+    ):
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 2
+        assert why in result.output
+
+
+def test_scenarios_have_names_of_their_own() -> None:
+    assert len(EVERY) == len(STANDARD) + len(DEEP)
