@@ -23,10 +23,11 @@ from hammer2_oracle.protocol import scenarios
 from hammer2_oracle.record_kinds import kind_named
 from hammer2_oracle.schemas import text_of
 from hammer2_oracle.status import Status
+from hammer2_oracle.vector_branches import decision_branches
 from hammer2_oracle.vector_record import vector
 from hammer2_spec import resolve as resolve_specification
 from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot
-from hammer2_spec.semantics import REPAIRED, SEED
+from hammer2_spec.semantics import REPAIRED, SEED, Semantics, parse
 from hammer2_spec.vocabulary import PfsType
 
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
@@ -92,6 +93,25 @@ def test_every_operation_and_every_outcome_of_a_decision_is_there(directory: Pat
     assert decisions["without a PFS"] > 100
     assert decisions["foreign focus before"] > 100
     assert len(files["traces-reject.jsonl"]["edits"]) >= 5
+
+
+def test_decisions_take_every_branch_that_can_be_taken_and_operations_most(directory: Path) -> None:
+    files = {file["name"]: file["coverage"] for file in manifest_of(directory)["files"]}
+    decisions, traces = files["resolve-accept.jsonl"], files["traces-accept.jsonl"]
+    assert decisions["branches not taken"] == []
+    assert list(decisions["branches that cannot be taken"]) == ["member_type: pfs_nmasters is None: true"]
+    assert decisions["branches taken"] > 60
+    assert len(traces["branches not taken"]) == traces["branches"] - traces["branches taken"]
+    assert traces["branches taken"] > 0.7 * traces["branches"] > 90
+    assert all(re.fullmatch(r"\w+\.py:\d+:\d+ \w+(: (true|false))?", it) for it in traces["branches not taken"])
+
+
+@pytest.mark.parametrize("semantics", [SEED, REPAIRED, parse("+ranked_soft,+fresh_focus"), parse("-sound_votes")])
+def test_decisions_take_every_branch_under_every_semantics(semantics: Semantics) -> None:
+    found = decision_branches(vector_set.resolve_vectors(semantics, "quick"), semantics)
+    assert found["branches not taken"] == []
+    few = decision_branches(vector_set.resolve_vectors(semantics, "quick")[:5], semantics)
+    assert len(few["branches not taken"]) > 10
 
 
 def test_scenarios_take_every_action_and_every_branch_that_can_be_taken(directory: Path) -> None:

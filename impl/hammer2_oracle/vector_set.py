@@ -15,16 +15,17 @@ from hammer2_cluster.resolve import resolve
 from hammer2_oracle import trace_record as records
 from hammer2_oracle.conform import campaigns
 from hammer2_oracle.conform.operation_questions import every_case
-from hammer2_oracle.conform.operations import Performance, performances
+from hammer2_oracle.conform.operations import performances
 from hammer2_oracle.protocol.scenarios import Size, edited_scenarios, right_coverage, scenarios, wrong_coverage
-from hammer2_oracle.recorded import Diverged, RecordedWorld
-from hammer2_oracle.replay import Replay, check_trace
+from hammer2_oracle.replay import check_trace
 from hammer2_oracle.run_record import record_case
+from hammer2_oracle.telling_traces import alone, telling_performances, telling_runs
 from hammer2_oracle.traces import decode
+from hammer2_oracle.vector_branches import decision_branches, operation_branches
 from hammer2_oracle.vector_record import Vector, vector
-from hammer2_spec.configuration import FOREIGN, Configuration, Outcome
+from hammer2_spec.configuration import FOREIGN, Configuration, Outcome, Slot
 from hammer2_spec.semantics import REPAIRED, Semantics
-from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, MAXCLUSTER, ClusterFlag
+from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, MAXCLUSTER, ClusterFlag, PfsType
 
 Kind: TypeAlias = Literal["resolve vector", "operation trace", "protocol trace"]
 PRIME: Final = 23
@@ -50,11 +51,13 @@ class Part(NamedTuple):
 def parts(semantics: Semantics, size: Size, seed: int) -> Iterator[Part]:
     """The files of a set, one after the other."""
     vectors = resolve_vectors(semantics, size)
-    yield Part("resolve-accept.jsonl", "resolve vector", True, encoded(vectors), vector_coverage(vectors))
+    covered = vector_coverage(vectors) | decision_branches(vectors, semantics)
+    yield Part("resolve-accept.jsonl", "resolve vector", True, encoded(vectors), covered)
     wrong = [wrong_vector(it, n) for n, it in enumerate(vectors)]
     yield Part("resolve-reject.jsonl", "resolve vector", False, encoded(wrong), vector_coverage(wrong))
     traces = operation_traces(semantics, size, seed)
-    yield Part("traces-accept.jsonl", "operation trace", True, encoded(traces), trace_coverage(traces))
+    covered = trace_coverage(traces) | operation_branches(traces, semantics)
+    yield Part("traces-accept.jsonl", "operation trace", True, encoded(traces), covered)
     edited = [it for n, trace in enumerate(traces) for it in wrong_traces(trace, semantics, n, seed)]
     coverage = {"edits": dict(sorted(Counter(trace.id.rpartition(": ")[2] for trace in edited).items()))}
     yield Part("traces-reject.jsonl", "operation trace", False, encoded(edited), coverage)
@@ -92,7 +95,7 @@ def covering(count: int) -> Iterator[Configuration]:
 
 def resolve_vectors(semantics: Semantics, size: Size) -> list[Vector]:
     """All small clusters, and covering arrays of larger ones."""
-    asked = [*campaigns.smoke(), *campaigns.small(2 if size == "full" else 1)]
+    asked = [*campaigns.smoke(), *campaigns.small(2 if size == "full" else 1), *_like_members()]
     for count in range(3, MAXCLUSTER + 1) if size == "full" else (3, MAXCLUSTER):
         asked += covering(count)
     exhaustive = len(asked)
@@ -100,6 +103,15 @@ def resolve_vectors(semantics: Semantics, size: Size) -> list[Vector]:
         vector(it, resolve(*it, semantics), "a" if n < exhaustive and len(it.slots) <= 2 else "b")
         for n, it in enumerate(dict.fromkeys(asked))
     ]
+
+
+def _like_members() -> Iterator[Configuration]:
+    """Of two like members the better one is that with the higher tid, and then the lower error, wherever it stands."""
+    for kind in (PfsType.SUPROOT, PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE):
+        for one, other in (((1, 1), (1, 2)), ((1, 0), (2, 0))):
+            for pair in ((one, other), (other, one)):
+                slots = tuple(Slot(True, kind, *it) for it in pair)
+                yield Configuration(slots, 1, None, int(ClusterFlag.LOCKED))
 
 
 def wrong_vector(right: Vector, number: int) -> Vector:
@@ -147,7 +159,9 @@ def operation_traces(semantics: Semantics, size: Size, seed: int) -> list[record
             if new:
                 seen |= new
                 kept.append(trace)
-    return [*kept, *_otherwise(kept, semantics)]
+    kept += _otherwise(kept, semantics)
+    kept += telling_runs(kept, semantics, 1 if size == "full" else 0)
+    return [*kept, *telling_performances(kept, semantics)] if size == "full" else kept
 
 
 def _otherwise(kept: Sequence[records.Trace], semantics: Semantics) -> Iterator[records.Trace]:
@@ -174,29 +188,6 @@ def never_performed(traces: Iterable[records.Trace]) -> list[str]:
     """The operations that are in no trace."""
     performed = {type(step).__struct_config__.tag for trace in traces for step in trace.steps}
     return sorted(records.OPERATIONS.keys() - performed)
-
-
-GONE: Final = records.ClusterRecord(None, 0, 0, 0, None, 0, 0, [None] * MAXCLUSTER, [0] * MAXCLUSTER)
-"""In the place of a cluster that was freed, to which nothing refers."""
-
-
-def alone(performance: Performance, semantics: Semantics, name: str) -> records.Trace | None:
-    """A trace of one operation under these semantics; None where it makes other calls."""
-    question, calls = performance.question, list(performance.calls)
-    given = question.world
-    clusters = [given.clusters.get(n, GONE) for n in range(given.next_cluster)]
-    world = records.World(given.pmps, given.inodes, given.chains, clusters)
-    args = msgspec.convert(question.args, records.STEPS[question.op].__annotations__["args"])
-    replay = Replay(RecordedWorld(world), semantics)
-    try:
-        outcome, result = replay.perform(question.op, args, calls)
-        replay.chains.finish()
-    except Diverged:
-        return None
-    step = records.STEPS[question.op](args=args, outcome=outcome, calls=calls, state=replay.changes())
-    if result is not UNSET:
-        step.result = result
-    return records.Trace(name, "single", world, [step])
 
 
 def features(trace: records.Trace, size: Size) -> set[object]:

@@ -1,7 +1,7 @@
-"""The text of a function of the protocol once all ingredients are in: what only the lack of one needs is left out."""
+"""The text of a function once its switches are known: what only another setting needs is left out."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from hammer2_spec.protocol.state import INGREDIENTS
@@ -12,9 +12,10 @@ WITHIN_BOUNDS: Final = ("fault_possible", "few_epochs")
 
 
 class _Folded(ast.NodeTransformer):
-    """Works out the switches, and what follows from them."""
+    """Works out the switches of one record, and what follows from them."""
 
-    def __init__(self) -> None:
+    def __init__(self, record: str, switches: Mapping[str, bool]) -> None:
+        self.record, self.switches = record, switches
         self.known: dict[str, ast.Constant] = {}
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt | None:
@@ -31,9 +32,9 @@ class _Folded(ast.NodeTransformer):
         return self.known.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """A switch is true."""
-        if isinstance(node.value, ast.Name) and node.value.id == "m" and node.attr in INGREDIENTS:
-            return ast.Constant(True)
+        """A switch is known."""
+        if isinstance(node.value, ast.Name) and node.value.id == self.record and node.attr in self.switches:
+            return ast.Constant(self.switches[node.attr])
         self.generic_visit(node)
         return node
 
@@ -54,6 +55,13 @@ class _Folded(ast.NodeTransformer):
         if not values:
             return ast.Constant(not decides)
         return values[0] if len(values) == 1 else ast.BoolOp(node.op, values)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        """Only the value that is taken."""
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Constant):
+            return node.body if node.test.value else node.orelse
+        return node
 
     def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
         """Only the branch that is taken."""
@@ -108,18 +116,21 @@ def _is_bound(node: ast.AST) -> bool:
     return False
 
 
-def folded(text: str) -> ast.FunctionDef:
-    """The function whose text this is, all ingredients in.
+EVERYTHING: Final = dict.fromkeys(INGREDIENTS, True)
+
+
+def folded(text: str, record: str = "m", switches: Mapping[str, bool] = EVERYTHING) -> ast.FunctionDef:
+    """The function whose text this is, the switches of one of its arguments known: all ingredients in.
 
     Raises:
         ValueError: the text is not that of one plain function.
     """
-    return _only_function(_Folded(), text)
+    return _only_function(_Folded(record, switches), text)
 
 
 def shape(text: str) -> str:
     """What of a function is the protocol's: equal for two texts that differ in bounds or in absent ingredients only."""
-    return ast.dump(_only_function(_Unbounded(), text))
+    return ast.dump(_only_function(_Unbounded("m", EVERYTHING), text))
 
 
 def _only_function(transformer: ast.NodeTransformer, text: str) -> ast.FunctionDef:

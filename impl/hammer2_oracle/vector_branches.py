@@ -1,0 +1,97 @@
+"""Which branches of the decision and of the operations vectors take."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache
+from inspect import isfunction
+from typing import Any, Final
+
+import hammer2_spec.resolve
+from hammer2_oracle.conditions import HOOK, Conditions
+from hammer2_oracle.replay import check_trace
+from hammer2_oracle.trace_record import OPERATIONS, Trace
+from hammer2_oracle.vector_record import Vector
+from hammer2_proofs.explorer.folding import called, folded
+from hammer2_proofs.operations.probes import Place, Way
+from hammer2_proofs.operations.teeth import code_of, coverage_of, ways_through
+from hammer2_proofs.rebinding import rebound
+from hammer2_spec.semantics import Semantics
+
+NO_GOOD_SLAVE: Final = "sound_votes: where there is a quorum there is a master without error at its tid"
+UNREACHABLE: Final[Mapping[tuple[str, bool], Mapping[str, str]]] = {
+    ("no_pfs_root", False): {
+        "member_type: pfs_nmasters is None: true": "without no_pfs_root: assertion L408 comes first"
+    },
+    ("fresh_focus", True): {"choose: held is not None: true": "fresh_focus: nothing is held from before"},
+    ("sound_votes", True): {
+        "choose: good_slaves: true": NO_GOOD_SLAVE,
+        "choose: good_slaves (2): true": NO_GOOD_SLAVE,
+    },
+}
+"""Branches of the decision that nothing comes to with a repair, or without it."""
+
+
+def decision_branches(vectors: Sequence[Vector], semantics: Semantics) -> dict[str, Any]:
+    """Which branches of the specification of the decision, as it is under one semantics, vectors take."""
+    conditions, module, switches = Conditions(), hammer2_spec.resolve, semantics._asdict()
+    functions = {name: it for name, it in vars(module).items() if isfunction(it) and it.__module__ == module.__name__}
+    trees = {name: folded(inspect.getsource(it), "semantics", switches) for name, it in functions.items()}
+    waiting, used = ["resolve"], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in trees and name not in used:
+            used.add(name)
+            waiting += called(trees[name])
+    watched = {
+        (module.__name__, name): conditions.watched(it, trees[name]) for name, it in functions.items() if name in used
+    }
+    decide = rebound([module], watched, {HOOK: conditions.note})[module.__name__, "resolve"]
+    for vector in vectors:
+        decide(*vector.configuration, semantics)
+    unreachable = (its for (repair, value), its in UNREACHABLE.items() if switches[repair] == value)
+    return conditions.coverage(conditions.taken, {text: why for its in unreachable for text, why in its.items()})
+
+
+class Replayed:
+    """Traces as a judge of the operations."""
+
+    name = "vectors"
+    straight = True
+
+    def __init__(self, traces: Sequence[Trace], semantics: Semantics) -> None:
+        self.traces, self.semantics = traces, semantics
+
+    def parts(self) -> Mapping[str, int]:
+        """All of one kind."""
+        return {"traces": len(self.traces)}
+
+    def count(self) -> int:
+        """Traces."""
+        return len(self.traces)
+
+    def is_well(self, case: int) -> bool:
+        """The trace agrees."""
+        return check_trace(self.traces[case], self.semantics) is None
+
+
+@cache
+def every_way(semantics: Semantics) -> frozenset[Way]:
+    """All branches of the operations, as they are under one semantics where nobody waits."""
+    return frozenset(ways_through(code_of(semantics, list(OPERATIONS))))
+
+
+def operation_branches(traces: Sequence[Trace], semantics: Semantics) -> dict[str, Any]:
+    """Which branches of the operations traces take. What cannot be taken is not told from what was not."""
+    every = every_way(semantics)
+    missed = every - coverage_of(Replayed(traces, semantics)).ways
+    return {
+        "branches": len(every),
+        "branches taken": len(every) - len(missed),
+        "branches not taken": [described(*way) for way in sorted(missed)],
+    }
+
+
+def described(where: Place, way: bool) -> str:
+    """A branch for people."""
+    outcome = "" if where.kind == "case" else f": {'true' if way else 'false'}"
+    return f"{where.module}.py:{where.line}:{where.column + 1} {where.kind}{outcome}"
