@@ -60,17 +60,17 @@ class Step(NamedTuple):
 
 CHECK = ("hammer2-cluster", "check", "--records")
 STEPS: tuple[Step, ...] = (
-    Step("recorded-calls", (*CHECK, "90992", "data/golden/resolve-public.jsonl.xz"), 15),
-    Step("recorded-traces", (*CHECK, "3120", "data/golden/traces-public.jsonl.xz"), 15),
-    Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 50),
+    Step("recorded-calls", (*CHECK, "90992", "data/golden/resolve-public.jsonl.xz"), 10),
+    Step("recorded-traces", (*CHECK, "3120", "data/golden/traces-public.jsonl.xz"), 10),
+    Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 45),
     Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting", "sizes", "completeness"), 120),
-    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 150),
+    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 145),
     Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 110),
-    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 130),
+    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 110),
     Step("contracts", ("python", "tools/contracts.py"), 50),
     Step("calibration", ("python", "-m", "hammer2_proofs.explorer.verification", "calibration"), 10),
-    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 240),
-    Step("schedules", ("python", "-m", "hammer2_proofs.schedules"), 120),
+    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 195),
+    Step("schedules", ("python", "-m", "hammer2_proofs.schedules"), 95),
 )
 
 STORE_TESTS = [
