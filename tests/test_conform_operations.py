@@ -20,6 +20,7 @@ from hammer2_oracle.conform.messages import (
     RunOperation,
 )
 from hammer2_oracle.conform.operation_questions import good_days
+from hammer2_oracle.conform.operation_rules import rules
 from hammer2_oracle.conform.operations import OperationJudgement, Performance, performances, world_of
 from hammer2_oracle.conform.page import page, picture
 from hammer2_oracle.conform.replaying import Fate, replay
@@ -28,6 +29,7 @@ from hammer2_oracle.conform.run import Plan, examine
 from hammer2_oracle.recorded import RecordedWorld
 from hammer2_oracle.run_record import chain_record, cluster_record
 from hammer2_oracle.status import Status
+from hammer2_oracle.trace_record import STEPS
 from hammer2_oracle.traces import decode
 from hammer2_spec.semantics import REPAIRED, SEED
 
@@ -202,3 +204,23 @@ def test_the_command_line_draws_the_call(tmp_path: Path) -> None:
     assert finished.returncode == Status.DIFFER
     assert '    > calls[0]: {"f":"chain_lock"' in finished.stdout
     assert "    calls[0].how: expected 3, got 2" in finished.stdout
+    assert "    promised: C30: lock: references and locks the cluster" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("op", "claims"),
+    [
+        ("type", ["C11"]),
+        ("modified", ["C11"]),
+        ("lock", ["C30", "C31", "C32", "C33"]),
+        ("lookup", ["C43", "C61", "C63"]),
+        ("load_async", ["C70", "C71", "C72"]),
+        ("wait", []),
+    ],
+)
+def test_the_rules_of_an_operation_are_the_claims_of_its_lines(op: str, claims: list[str]) -> None:
+    assert [rule.partition(":")[0] for rule in rules(op)] == claims
+
+
+def test_every_operation_but_the_plain_sleep_has_a_rule() -> None:
+    assert {op for op in STEPS if not rules(op)} == {"env", "wait"}

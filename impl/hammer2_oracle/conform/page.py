@@ -124,7 +124,9 @@ def _operation(divergence: OperationDivergence, path: str, commands: list[str]) 
     drawn_world = draw_world(world_of(world).clusters.values())
     what = divergence.detail or f"differs first at {divergence.field}"
     columns = [f"node {i}" for i in range(count)]
-    return Picture(title(divergence), Path(path).name, what, columns, steps, [value], [], drawn_world, commands)
+    return Picture(
+        title(divergence), Path(path).name, what, columns, steps, [value], divergence.rules, drawn_world, commands
+    )
 
 
 def _scenario(divergence: ScenarioDivergence, path: str, commands: list[str]) -> Picture:

@@ -21,6 +21,7 @@ from hammer2_oracle.conform.examination import Failed
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Judgement, Standing, Tally, described
 from hammer2_oracle.conform.messages import Answer, Came, Introduction, answer, question
+from hammer2_oracle.conform.operation_rules import rules
 from hammer2_oracle.conform.operations import OperationJudgement, call_of, in_json, spoken, world_of
 from hammer2_oracle.conform.scenarios import ScenarioJudgement, drawn_scenario
 from hammer2_oracle.explanation import explain
@@ -129,6 +130,7 @@ def _drawn_operation(judgement: OperationJudgement) -> Iterator[str]:
         yield f"    {'>' if wrong else ' '} calls[{n}]: {in_json(spoken(call))}"
     if judgement.field:
         yield f"    {judgement.field}: expected {in_json(judgement.expected)}, got {in_json(judgement.got)}"
+        yield from (f"    promised: {rule}" for rule in rules(question.op))
 
 
 def _drawn_decision(judgement: Judgement, semantics: Semantics) -> Iterator[str]:
@@ -204,6 +206,7 @@ def record(judgement: AnyJudgement, report: Report, command: Sequence[str], repr
             field=judgement.field,
             right=judgement.expected,
             got=judgement.got,
+            rules=rules(judgement.performance.question.op) if judgement.standing is Standing.DIFFERS else [],
             **common,
         )
     if isinstance(judgement, ScenarioJudgement):
