@@ -12,6 +12,7 @@ from hammer2_cluster.failures import Cause
 from hammer2_cluster.room import remove_snapshot, snapshots_on
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.local import Store
+from hammer2_cluster.synchronization import ATTEMPTS
 
 SMALL = 1 << 19
 """Of the last node, in bytes; the others have twice as much."""
@@ -26,12 +27,14 @@ def labels_on(store: Store, n: int) -> list[bytes]:
     return [root.inode.name for root in at_once(snapshots_on(store.chains, volume))]
 
 
-def with_snapshots(lost_on: dict[int, Sequence[bytes]] | None = None) -> list[MemoryDevice]:
+def with_snapshots(
+    lost_on: dict[int, Sequence[bytes]] | None = None, contents: dict[bytes, bytes] = OLD
+) -> list[MemoryDevice]:
     """Three nodes with snapshots of files that are gone. lost_on: for nodes, the labels that they have lost."""
     devices = [*memory(2, 2 * SMALL), MemoryDevice(SMALL)]
     store = make(devices)
     filesystem = store.mount()
-    for label, content in OLD.items():
+    for label, content in contents.items():
         put(store, filesystem, label, content)
         store.run(filesystem.snapshot(label))
         store.run(filesystem.remove(label))
@@ -45,11 +48,11 @@ def with_snapshots(lost_on: dict[int, Sequence[bytes]] | None = None) -> list[Me
     return devices
 
 
-def filled(devices: list[MemoryDevice], fault: Fault | None = None) -> Cluster:
+def filled(devices: list[MemoryDevice], fault: Fault | None = None, new: bytes = NEW) -> Cluster:
     """The small node has missed a file that it has no room for, and is there again, with this fault."""
     cluster = Cluster(watched=True, memories=devices)
     cluster.failures.disconnected(2)
-    cluster.sim.run(0, cluster.put(0, b"new", NEW))
+    cluster.sim.run(0, cluster.put(0, b"new", new))
     cluster.sim.settle()
     cluster.devices[2].faults.extend([fault] if fault else [])
     cluster.failures.returned(2)
@@ -75,6 +78,14 @@ def test_a_full_node_gives_up_its_oldest_snapshot_and_is_brought_into_step() -> 
     assert [labels_on(store, n) for n in range(3)] == [[b"first", b"second"]] * 2 + [[b"second"]]
     for label, content in OLD.items():
         assert read(store, store.mount(label), label) == content, "on the nodes that have it, all of it is there"
+
+
+@pytest.mark.claims("C94")
+def test_as_many_snapshots_are_given_up_one_after_the_other_as_are_needed() -> None:
+    labels = [b"%d" % n for n in range(ATTEMPTS + 2)]
+    cluster = filled(with_snapshots(contents={label: label * 30_000 for label in labels}), new=b"x" * 300_000)
+    assert is_in_step(cluster)
+    assert cluster.watchers[2].removed_snapshots == labels, "the oldest first"
 
 
 @pytest.mark.claims("C94")

@@ -345,6 +345,14 @@ async def nothing() -> None:
     """A write that changes nothing."""
 
 
+def test_a_write_returns_what_its_change_returns() -> None:
+    async def change() -> int:
+        return 42
+
+    cluster = Cluster()
+    assert cluster.sim.run(0, cluster.sessions[0].write(change)) == 42
+
+
 class Amount(NamedTuple):
     """How much is done in all, and in how many parts, which processes of their own can do."""
 

@@ -17,7 +17,7 @@ async def snapshots_on(chains: StoredChains, volume: Volume) -> list[Root]:
     roots = await roots_of(Straight(chains, REPAIRED), chains, volume)
     unlocked = [root for root in roots if root.key not in volume.pfs]
     snapshots = [root for root in unlocked if root.inode.pfs_subtype == PfsSubtype.SNAPSHOT]
-    return sorted(snapshots, key=lambda root: root.mirror_tid)
+    return sorted(snapshots, key=lambda root: root.newest_tid)
 
 
 def oldest_to_spare(mine: Iterable[Root], elsewhere: Sequence[Sequence[Root]]) -> Root | None:
@@ -33,7 +33,7 @@ def oldest_to_spare(mine: Iterable[Root], elsewhere: Sequence[Sequence[Root]]) -
 
 
 def _is_copy(root: Root, other: Root) -> bool:
-    return (root.inode.pfs_clid, root.mirror_tid) == (other.inode.pfs_clid, other.mirror_tid)
+    return (root.inode.pfs_clid, root.newest_tid) == (other.inode.pfs_clid, other.newest_tid)
 
 
 async def remove_snapshot(chains: StoredChains, volume: Volume, root: Root) -> None:

@@ -30,7 +30,7 @@ from hammer2_cluster.store.directory import (
     wrong_with,
 )
 from hammer2_cluster.store.inode_data import DIRECTORY, InodeData
-from hammer2_cluster.store.volume import Volume
+from hammer2_cluster.store.volume import Volume, entries_in
 from hammer2_cluster.topology import delete
 from hammer2_spec.vocabulary import (
     DIRHASH_VISIBLE,
@@ -51,6 +51,16 @@ class Root(NamedTuple):
     key: int
     inode: InodeData
     mirror_tid: int
+    newest_tid: int
+    """The highest mirror_tid below it: in a snapshot, whose own says nothing, that of the last change before it."""
+
+
+def _root_in(cluster: Cluster) -> Root:
+    """What a locked cluster is the root of. Raises UnavailableError."""
+    focus = deref(trusted(cluster).focus)
+    below = entries_in(focus.bref.type, deref(focus.data))
+    newest = max((entry.mirror_tid for entry in below), default=0)
+    return Root(focus.bref.key, inode_of(cluster), focus.bref.mirror_tid, newest)
 
 
 async def super_root(on: Runner, chains: StoredChains, volume: Volume) -> Cluster:
@@ -66,10 +76,10 @@ async def find_root(on: Runner, chains: StoredChains, volume: Volume, label: byt
     """A PFS of a node, by its label. Raises UnavailableError."""
     cparent = await super_root(on, chains, volume)
     try:
-        cluster, key = await find(on, cparent, label)
+        cluster, _ = await find(on, cparent, label)
         if cluster is None:
             return None
-        root = Root(key, inode_of(cluster), deref(cluster.focus).bref.mirror_tid)
+        root = _root_in(cluster)
         await unlock(on, cluster)
         return root
     finally:
@@ -83,8 +93,7 @@ async def roots_of(on: Runner, chains: StoredChains, volume: Volume) -> list[Roo
     try:
         cluster, _ = await lookup(on, cparent, 0, DIRHASH_VISIBLE, KEY_MAX, Lookup.ALWAYS)
         while cluster is not None:
-            focus = deref(trusted(cluster).focus)
-            roots.append(Root(focus.bref.key, inode_of(cluster), focus.bref.mirror_tid))
+            roots.append(_root_in(cluster))
             cluster, _ = await next(on, cparent, cluster, 0, DIRHASH_VISIBLE, KEY_MAX, Lookup.ALWAYS)
         must_have_answered(cparent)
     finally:
