@@ -38,6 +38,7 @@ from hammer2_oracle.conform.report import Report, drawn, records
 from hammer2_oracle.conform.run import Plan, examine
 from hammer2_oracle.conform.scenario_questions import SMOKE, search
 from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, judge_program, rows
+from hammer2_oracle.reading import Unreadable
 from hammer2_oracle.status import Status as Exit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -352,6 +353,21 @@ def test_an_answer_that_says_too_much_or_too_little_is_refused(came: dict[str, o
 def test_a_cluster_that_cannot_be_is_refused(nodes: list[str], pfs_nmasters: int) -> None:
     with pytest.raises(msgspec.ValidationError, match="Expected"):
         msgspec.convert({"nodes": nodes, "pfs_nmasters": pfs_nmasters}, ScenarioQuestion)
+
+
+def test_a_stored_program_about_a_node_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    [path, *_] = save(records(examined("forgets"), PORT, "conform ..."), tmp_path)
+    path.write_text(path.read_text().replace('"node": 2', '"node": 3').replace('"node": 0', '"node": 3'))
+    with pytest.raises(Unreadable, match="Expected steps about nodes that are in `scenario`"):
+        list(read(path))
+
+
+def test_replay_says_what_it_got(tmp_path: Path) -> None:
+    [path, *_] = save(records(examined("forgets"), [*PORT, "forgets"], "conform ..."), tmp_path)
+    finished = subprocess.run([PROGRAM, "replay", "--json", path], capture_output=True, text=True, check=False)
+    assert finished.returncode == Exit.DIFFER
+    [told] = json.loads(finished.stdout)["divergences"]
+    assert (told["fate"], told["got"]) == ("fails", "synchronized")
 
 
 def test_every_scenario_that_tells_has_its_own_story_and_ends_with_a_look() -> None:

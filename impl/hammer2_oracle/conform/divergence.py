@@ -78,6 +78,11 @@ class ScenarioProgram(Message):
     scenario: ScenarioQuestion
     steps: list[Step]
 
+    def __post_init__(self) -> None:
+        """Look at what single fields cannot say. Raises ValueError."""
+        if any(getattr(step, "node", 0) >= len(self.scenario.nodes) for step in self.steps):
+            raise ValueError("Expected steps about nodes that are in `scenario`")
+
 
 class ScenarioDivergence(Kept, tag="scenarios", kw_only=True):
     """A scenario that is not good."""

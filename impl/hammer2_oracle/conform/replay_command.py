@@ -16,6 +16,7 @@ from hammer2_oracle.conform.messages import Answer
 from hammer2_oracle.conform.operations import OperationJudgement
 from hammer2_oracle.conform.replaying import Fate, Replayed, replay
 from hammer2_oracle.conform.report import AnyJudgement, drawn
+from hammer2_oracle.conform.scenarios import ScenarioJudgement
 from hammer2_oracle.reading import Unreadable
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status, worst
@@ -80,4 +81,6 @@ def _as_json(replayed: Sequence[Replayed], command: Sequence[str], status: Statu
 def _got(judgement: AnyJudgement | None) -> object:
     if isinstance(judgement, OperationJudgement):
         return judgement.got
+    if isinstance(judgement, ScenarioJudgement):
+        return judgement.breach.got if judgement.breach else None
     return msgspec.to_builtins(judgement.reply) if judgement and isinstance(judgement.reply, Answer) else None
