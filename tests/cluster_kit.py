@@ -96,6 +96,16 @@ class Cluster:
         self.failures.returned(n)
         at_once(self.failures.mount_again(n))
 
+    def locked(self) -> list[str]:
+        """The chains that somebody has locked, on nodes that are mounted."""
+        found, waiting = [], [volume.vchain for volume in self.chains.volumes if volume is not None]
+        while waiting:
+            chain = waiting.pop()
+            waiting.extend(chain.children.all())
+            if chain.locks and self.failures.is_mounted(chain.volume.hmp):
+                found.append(chain.name)
+        return found
+
     def media_agree_with_the_control_state(self) -> None:
         """Each node that is mounted has on its media the version that the control state says."""
         for n, node in enumerate(self.control.state.nodes):

@@ -169,6 +169,9 @@ class HostileDay:
         assert not self.wrong, self.wrong
         assert self.longest < PATIENCE_SECONDS + STUCK_SECONDS
         more = memory_in_use() - level
+        done = ", ".join(f"{what} {count}" for what, count in self.done.most_common())
+        print(f"{self.seconds:.0f} s: {done}; the longest operation {self.longest:.1f} s")
+        print(f"memory: {level >> 20} MiB after a third of the day, {more / 2**20:+.1f} MiB at its end")
         self.judge()
         assert more < MORE_MEMORY, f"{more >> 20} MiB more than after a third of the day"
 

@@ -274,6 +274,7 @@ def test_the_cause_that_is_told_is_the_last_one_but_for_reads_that_fail_too() ->
     cluster.failures.chain_failed(0, chain)
     assert cluster.failures.causes == {1: Cause.READ}
     cluster.failures.disconnected(1, Cause.STALL)
+    assert cluster.failures.away == set(), "it may be tried again at once"
     cluster.failures.chain_failed(0, chain)
     assert cluster.failures.causes == {1: Cause.STALL}
     cluster.mount_again(1)
@@ -298,6 +299,33 @@ def test_a_write_leaves_a_disabled_node_out_though_it_is_mounted_and_has_the_las
     assert cluster.devices[1].count.writes == writes
     assert cluster.control.state.nodes[1] == node
     assert cluster.failures.is_mounted(1)
+
+
+@pytest.mark.claims("C87", "C90")
+def test_a_node_that_is_needed_is_not_taken_out_of_service_to_be_mended() -> None:
+    cluster = Cluster(watched=True)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    forget(cluster, 1)
+    spoil(cluster, 1, BrefType.DATA)
+    cluster.failures.disconnected(0)
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.failures.chain_failed(0, cluster.failures.root(1))
+    lost = cluster.sim.nodes[1].times_lost
+    cluster.sim.settle()
+    assert cluster.failures.is_mounted(1)
+    assert cluster.sim.nodes[1].times_lost == lost
+    assert cluster.failures.queue == {0: ROOT, 1: ROOT}
+    cluster.failures.returned(0)
+    cluster.sim.settle()
+    assert cluster.sim.nodes[1].times_lost == lost + 1
+    assert cluster.failures.queue == {}
+    assert all(node.eligible for node in cluster.control.state.nodes)
+
+
+def test_a_node_that_was_never_there_has_no_root() -> None:
+    with pytest.raises(UnavailableError, match="node 7 is not there"):
+        Cluster().failures.root(7)
 
 
 def test_a_file_whose_table_cannot_be_read_is_made_anew() -> None:

@@ -8,7 +8,7 @@ from tests.sim_kit import by_seed
 from tests.store_kit import problems, tree_of
 
 from hammer2_cluster.device.faults import Fault, Kind
-from hammer2_cluster.resync import Interrupted, Progress
+from hammer2_cluster.resync import Interrupted, Progress, sessions_by_epoch
 from hammer2_cluster.sessions import RECOVERIES
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.inode_data import InodeData
@@ -34,6 +34,8 @@ def fallen_behind(*, clients: int = 1, files: int = 3) -> Cluster:
 
 def all_equal(cluster: Cluster) -> bool:
     cluster.sim.settle()
+    assert cluster.locked() == []
+    assert not any(volume.pins for volume in cluster.chains.volumes if volume is not None)
     return len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
 
 
@@ -135,6 +137,17 @@ def test_after_so_many_failures_in_a_row_a_node_waits_until_something_happens_el
         assert (cluster.watchers[2].has_given_up, cluster.watchers[2].trouble) == (False, "")
         assert cluster.failures.causes == {}
         assert all_equal(cluster)
+
+
+def test_the_sessions_that_serve_or_recover_are_known_the_latest_first() -> None:
+    cluster = Cluster(clients=3)
+    assert sessions_by_epoch(cluster.control) == []
+    for c in (1, 2, 0):
+        cluster.sim.run(c, cluster.put(c, b"%d" % c, b"x"))
+    cluster.sessions[2].end()
+    assert sessions_by_epoch(cluster.control) == [0, 1]
+    assert cluster.control.attempt("Elect", 2) or cluster.control.attempt("Preempt", 2)
+    assert sessions_by_epoch(cluster.control) == [0, 1], "one that is not elected yet does not count"
 
 
 @pytest.mark.claims("C96")

@@ -31,6 +31,7 @@ FAST = Patience(again=False, ticks=200)
 
 def equal_nodes(cluster: Cluster, nodes: tuple[int, ...]) -> bool:
     cluster.sim.settle()
+    assert cluster.locked() == []
     return len({tree_of(volume) for n in nodes if (volume := cluster.chains.volumes[n]) is not None}) == 1
 
 
@@ -83,7 +84,8 @@ def test_a_node_that_stalls_is_done_without_when_its_grace_is_over() -> None:
     cluster.sim.run(0, cluster.put(0, b"d", BIG))
     assert cluster.sim.now == 0
     cluster.sim.run(0, cluster.put(0, b"e", BIG))
-    assert cluster.failures.causes[2] is Cause.STALL
+    assert cluster.sim.now == GRACE
+    assert cluster.failures.causes == {2: Cause.STALL}
     cluster.sim.stalled.clear()
     cluster.sim.settle()
     assert cluster.sim.run(0, cluster.get(0, b"e")) == BIG
@@ -182,6 +184,7 @@ def test_a_session_that_does_not_finish_its_write_is_waited_for_so_long_and_no_l
 def test_a_slave_holds_up_no_write() -> None:
     cluster = Cluster(slaves=1, watched=True)
     cluster.sim.run(0, cluster.put(0, b"b", BIG))
+    assert cluster.failures.causes == {}, "it had nothing to fall behind with"
     cluster.sim.settle()
     assert cluster.control.state.nodes[3].eligible
     cluster.sim.stalled.add(3)

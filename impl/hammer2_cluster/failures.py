@@ -41,9 +41,9 @@ class Cause(Enum):
 
 
 def point_above(chain: Chain) -> Point:
-    """The inode above a chain that failed: its parent is flagged too (L1388-1390)."""
+    """The inode above a chain that failed: its parent is flagged too (L1388-1390); nothing is above the PFS's root."""
     keys: list[int] = []
-    above = chain.parent
+    above = None if chain.bref.flags & BrefFlag.PFSROOT else chain.parent
     while above is not None and not above.bref.flags & BrefFlag.PFSROOT:
         if above.bref.type == BrefType.INODE:
             keys.append(above.bref.key)
