@@ -104,7 +104,7 @@ PLANTS = {
         "self._media[client.prior_tid]",
         narrowed(
             "hammer2_proofs.schedules.__main__",
-            "m.trial = m.reasons = lambda *_: []",
+            "m.trial = m.reasons = lambda *_, **__: []",
             "m.STANDARD = [m.Scenario('tiny', (('write',),), masters=2)]",
         ),
         "Reproduce with: ",

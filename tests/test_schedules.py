@@ -15,6 +15,7 @@ from hammer2_proofs.schedules.frames import live_after
 from hammer2_proofs.schedules.planted import PLANTS
 from hammer2_proofs.schedules.scenarios import DEEP, EVERY, STANDARD
 from hammer2_proofs.schedules.search import search
+from hammer2_proofs.schedules.teeth import bite, changes
 from hammer2_proofs.schedules.world import FAULTS, Move, Scenario, World
 
 TWO_CLIENTS = Scenario("two clients on two nodes", (("write",), ("write",)), masters=2)
@@ -78,6 +79,22 @@ def test_pruned_and_unpruned_searches_meet_the_same(scenario: Scenario) -> None:
     comparison = soundness.compare(scenario)
     assert comparison.agree
     assert comparison.pruned.schedules < comparison.unpruned.schedules
+
+
+def test_silent_steps_in_any_order_end_the_same() -> None:
+    assert soundness.reduction_agrees(soundness.SMALL[0])
+
+
+def test_without_an_ingredient_of_the_protocol_the_code_breaks_a_promise() -> None:
+    tooth = bite("flush_before_ack", 5)
+    assert (tooth.verdict, tooth.scenario) == ("found", "fault")
+    assert "what was acknowledged" in tooth.what
+
+
+def test_an_ingredient_that_changes_nothing_is_said_to_be_idle() -> None:
+    found = search(TWO_CLIENTS)
+    assert not changes("blank_is_no_evidence", found)
+    assert changes("flush_before_ack", found)
 
 
 def test_a_fingerprint_that_leaves_out_what_coroutines_hold_is_caught() -> None:

@@ -86,6 +86,7 @@ DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 1800),
     Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "120", "--seed", "1"), 300),
     Step("schedules-deep", ("python", "-m", "hammer2_proofs.schedules", "--deep"), 6600),
+    Step("schedules-teeth", ("python", "-m", "hammer2_proofs.schedules.teeth"), 2400),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),

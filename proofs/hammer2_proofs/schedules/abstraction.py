@@ -81,11 +81,19 @@ def named_in_the_code() -> frozenset[str]:
     return frozenset(names)
 
 
-def _enabled(setup: Setup, action: str, state: State) -> bool:
-    [over] = [it.over for it in (*ACTIONS, BEGIN_AGAIN, *SPACE) if it.name == action]
+def instances(setup: Setup, state: State) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Every action, with every choice of its indices."""
     sizes = {CLIENTS: len(state.clients), NODES: len(state.nodes), MASTERS: setup.masters}
-    ranges = [range(sizes[domain]) for domain in over]
-    return any(SPECIFIED[action](setup, state, *indices) is not None for indices in product(*ranges))
+    for action in (*ACTIONS, BEGIN_AGAIN, *SPACE):
+        for indices in product(*(range(sizes[domain]) for domain in action.over)):
+            yield action.name, indices
+
+
+def _enabled(setup: Setup, action: str, state: State) -> bool:
+    return any(
+        name == action and SPECIFIED[action](setup, state, *indices) is not None
+        for name, indices in instances(setup, state)
+    )
 
 
 def reasons(runs: Sequence[Found]) -> Iterator[tuple[str, str]]:

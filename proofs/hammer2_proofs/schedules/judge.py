@@ -46,6 +46,10 @@ class Recorded(Control):
         self.broken: str = ""
         """What an action has broken, whoever has swallowed that."""
 
+    def weaken(self, ingredient: str) -> None:
+        """From now on the protocol is without it."""
+        object.__setattr__(self, "setup", self.setup._replace(**{ingredient: False}))  # type: ignore[arg-type]  # all are bools
+
     def attempt(self, action: str, *indices: int) -> bool:
         """As Control."""
         if not super().attempt(action, *indices):

@@ -14,6 +14,7 @@ from hammer2_proofs.schedules.world import FAULTS, Move, Scenario, Void, World
 from hammer2_spec.protocol.state import State
 
 Fingerprint = Callable[[World], bytes]
+OUT_OF_TIME = "out of time"
 NO_END = 10_000
 """Moves of one run; more are a run without an end."""
 
@@ -139,7 +140,7 @@ class _Search:
             if not self._open:
                 return
             if time.process_time() > self._end:
-                found.stopped = "out of time"
+                found.stopped = OUT_OF_TIME
                 return
             self._path[-1] = self._open[-1].pop(0)
             if found.schedules % 256 == 0:

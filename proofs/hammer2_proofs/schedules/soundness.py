@@ -7,7 +7,7 @@ A fingerprint that leaves something out must be caught by the same comparison; e
 
 import types
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -77,6 +77,23 @@ def met(scenario: Scenario, prune: Fingerprint | None) -> tuple[Found, set[Hasha
     """All that a search meets."""
     seen: set[Hashable] = set()
     return search(scenario, prune=prune, note=lambda world: seen.add(observed(world))), seen
+
+
+def last(scenario: Scenario) -> set[Hashable]:
+    """The states in which nothing can happen any more."""
+    seen: set[Hashable] = set()
+
+    def note(world: World) -> None:
+        if not world.moves():
+            seen.add(observed(world))
+
+    search(scenario, note=note)
+    return seen
+
+
+def reduction_agrees(scenario: Scenario) -> bool:
+    """Whether a scenario ends in the same states if silent steps are taken in any order."""
+    return last(scenario) == last(replace(scenario, reduced=False))
 
 
 def compare(scenario: Scenario, prune: Fingerprint = fingerprint) -> Comparison:

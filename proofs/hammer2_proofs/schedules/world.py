@@ -28,7 +28,8 @@ from hammer2_cluster.straight import Straight
 from hammer2_cluster.synchronization import SynchronizationThread
 from hammer2_proofs.schedules.judge import Judge, Outcome, Recorded, Violation
 from hammer2_proofs.schedules.media import FILE, Medium, content_in, images
-from hammer2_spec.semantics import REPAIRED
+from hammer2_spec.protocol.state import INGREDIENTS
+from hammer2_spec.semantics import REPAIRED, Semantics
 
 GRACE: Final = 50
 PATIENCE: Final = Patience(again=False, ticks=200)
@@ -110,6 +111,8 @@ class Scenario:
     masters: int = 3
     delays: int | None = None
     """How often the plainest choice may be passed over, each time by one; None as often as there are others."""
+    without: str = ""
+    """A repair that is switched off: of the operations, or of the protocol."""
     reduced: bool = True
     """A step that nobody waits for is taken at once, before all others."""
 
@@ -125,6 +128,7 @@ class Scenario:
             "synchronization threads" if self.watched else "no synchronization threads",
             "answers in flight" if self.in_flight else "answers at once",
         ]
+        more += [f"without {self.without}"] if self.without else []
         return ", ".join(more + ([] if self.delays is None else [f"{self.delays} delays"]))
 
 
@@ -160,11 +164,18 @@ class World:
         self.chains = StoredChains(
             [at_once(open_volume(device, n, "", nodes[n])) for n, device in enumerate(self.devices)]
         )
+        without = scenario.without
+        of_operations = without in Semantics._fields and without not in INGREDIENTS
+        self.semantics = REPAIRED._replace(**{without: False}) if of_operations else REPAIRED
         straight = Straight(self.chains, REPAIRED)
         self.root, _ = straight.run(assemble(straight, self.chains, LABEL))
         tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in self.root.array[:masters]]
         count = len(scenario.programs)
         self.control = Recorded(tids, masters, count, writes=sum(map(len, scenario.programs)))
+        if without in INGREDIENTS:
+            self.control.weaken(without)
+        elif without and self.semantics is REPAIRED:
+            raise ValueError(f"there is no repair {without!r}")
         self.failures = Failures(
             self.control, self.sim.shared, self.chains, self.root, LABEL, self._spoil, self.devices
         )
@@ -188,7 +199,7 @@ class World:
         numbers = iter(range(1000 * (c + 1), 1000 * (c + 2)))
         # So that they do not depend on what the other clients do.
         journal.kmalloc = lambda: Cluster(next(numbers))  # type: ignore[attr-defined]  # as the layer below
-        on = self.sim.client(c, cast("ChainLayer", journal))
+        on = self.sim.client(c, cast("ChainLayer", journal), self.semantics)
         root = straight.run(life_cycle.copy(straight, self.root))
         on.keep(root)
         session = Session(on, c, root, journal, self.control, self.failures, GRACE)
