@@ -151,6 +151,19 @@ def test_a_node_that_missed_a_part_of_a_write_does_not_count_as_having_it() -> N
     assert cluster.failures.queue == {1: ROOT}
 
 
+@pytest.mark.parametrize("n", range(3))
+def test_a_node_that_did_something_else_than_the_majority_is_not_in_step_whoever_answers_first(n: int) -> None:
+    cluster = Cluster()
+
+    async def change() -> None:
+        await cluster.filesystems[0].put(b"c", [BIG], len(BIG))
+        cluster.journals[0].begin(n, cluster.sessions[0].client.epoch)  # as if it had done nothing
+
+    cluster.sim.run(0, cluster.sessions[0].write(change))
+    cluster.sim.settle()
+    assert [node.eligible for node in cluster.control.state.nodes] == [i != n for i in range(3)]
+
+
 def in_the_middle_of_a_write(cluster: Cluster, name: bytes) -> None:
     """Client 0 has begun to write a file, and waits for the nodes."""
     cluster.sim.start(0, cluster.put(0, name, BIG))
