@@ -37,7 +37,8 @@ from hammer2_oracle.conform.replaying import Fate, replay
 from hammer2_oracle.conform.report import Report, drawn, records
 from hammer2_oracle.conform.run import Plan, examine
 from hammer2_oracle.conform.scenario_questions import SMOKE, search
-from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, judge_program, rows
+from hammer2_oracle.conform.scenario_rules import CURRENT, QUORUM
+from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, judge_program, rows, smallest
 from hammer2_oracle.reading import Unreadable
 from hammer2_oracle.status import Status as Exit
 
@@ -203,6 +204,9 @@ def shown(*nodes: str) -> tuple[Step, Came]:
 DOUBTFUL = (quietly(Fail(1, "flush")), quietly(Fail(2, "flush")))
 
 
+RETURNED = (quietly(Fail(0)), quietly(Fail(1)), quietly(Reconnect(0)), quietly(Reconnect(1)))
+
+
 def test_what_came_to_an_unknown_end_may_be_seen_or_not_and_at_any_time() -> None:
     doubt = (put("1"), *DOUBTFUL, put("2", "unknown"))
     assert judged(*doubt, get("1")) is None
@@ -246,6 +250,8 @@ def test_of_several_doubtful_changes_some_may_be_seen_in_their_order() -> None:
         ((quietly(Fail(0)), (Get("a"), Came("refused"))), "C02"),
         ((quietly(Fail(0)), (Resync(), Came("refused"))), "C97"),
         ((quietly(Resync()), shown("synchronized", "synchronized", "behind")), "C97"),
+        ((quietly(Fail(0)), quietly(Fail(1)), quietly(Crash(0, "flush")), put("1")), "C34"),
+        ((*RETURNED, quietly(Resync()), quietly(Fail(2)), put("1", "refused")), "C05"),
         ((quietly(Fail(0)), put("1"), shown(*["synchronized"] * 3)), "a_node_declared_synchronized_is"),
     ],
 )  # fmt: skip
@@ -267,6 +273,11 @@ def test_each_answer_that_is_wrong_breaks_its_sentence(story: tuple[tuple[Step, 
         (quietly(Fail(0, "resync")), quietly(Fail(1, "flush")), put("1", "unknown"), (Get("a"), Came("refused"))),
         (quietly(Fail(0)), quietly(Resync()), quietly(Reconnect(0)), shown("behind", "synchronized", "synchronized")),
         (quietly(Resync()), put("1"), shown("synchronized", "synchronized", "behind")),
+        (quietly(Fail(0, "resync")), (Resync(), Came("refused"))),
+        (quietly(Resync()), quietly(Fail(1)), shown("behind", "away", "synchronized")),
+        (quietly(Fail(0)), quietly(Fail(1)), quietly(Resync()), shown("away", "away", "behind")),
+        (*RETURNED, quietly(Fail(2)), put("1", "refused")),
+        (quietly(Fail(0)), shown(*["synchronized"] * 3), quietly(Reconnect(0)), quietly(Fail(1)), put("1", "refused")),
         (quietly(Fail(0)), (Remove("a"), Came("acknowledged")), shown(*["synchronized"] * 3)),
     ],
 )
@@ -288,6 +299,18 @@ def test_slaves_are_no_masters() -> None:
     breach = judged(quietly(Fail(1)), put("1"), scenario=scenario)
     assert breach is not None
     assert breach.rules[0].name == "C34"
+
+
+def test_what_goes_wrong_in_another_way_is_not_the_smaller_one() -> None:
+    program = Program(THREE, (Fail(0), Status()))
+
+    def judge(smaller: Program) -> ScenarioJudgement:
+        rule = (CURRENT if len(smaller.steps) == 2 else QUORUM,)
+        replies = (Came("done"),) * len(smaller.steps)
+        return ScenarioJudgement(smaller, replies, Came("done"), Standing.DIFFERS, Breach(rule, "", ""))
+
+    assert smallest(judge(program), judge).program.steps == program.steps
+    assert smallest(judge(Program(THREE, (Fail(0),))), judge).program == Program(ScenarioQuestion(["master"], 1), ())
 
 
 # ---- records

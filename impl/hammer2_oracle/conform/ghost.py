@@ -154,8 +154,7 @@ class Ghost:
 
     def _change(self, change: Change, ended: str) -> Breach | None:
         self._settled = [False] * len(self.presence)
-        if change not in self._fates or ended != "refused":
-            self._fates[change] = ended
+        self._fates[change] = ended
         if ended == "acknowledged":
             if not self.may_serve:
                 return Breach((rules.QUORUM,), "not acknowledged: no majority of the masters is there", ended)
