@@ -5,14 +5,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import itf_py
 import pytest
 
 import hammer2_spec.resolve
+from hammer2_cluster import locking
 from hammer2_oracle import strength as module
+from hammer2_oracle import strength_operations, strength_protocol, vector_set
+from hammer2_oracle.protocol import scenarios
+from hammer2_oracle.protocol.scenarios import Scenarios
 from hammer2_oracle.strength import strength
 from hammer2_oracle.vector_set import resolve_vectors
-from hammer2_proofs.mutants import Mutant, Mutation
-from hammer2_spec.semantics import REPAIRED
+from hammer2_proofs.mutants import Mutant, Mutation, mutate
+from hammer2_spec.protocol import reading, writing
+from hammer2_spec.semantics import REPAIRED, SEED
 
 EVERY = 60
 VECTORS = resolve_vectors(REPAIRED, "quick")
@@ -60,9 +66,70 @@ def test_the_command_writes_it_beside_the_vectors(tmp_path: Path, monkeypatch: p
     as_mutants(monkeypatch, TEXT)
     monkeypatch.setattr("hammer2_oracle.vector_set.operation_traces", lambda *_: [])
     monkeypatch.setattr("hammer2_oracle.protocol.scenarios.WALKS", {"quick": (0, 0)})
-    said = CliRunner().invoke(vectors, ["--out", str(tmp_path), "--strength"], standalone_mode=False)
-    assert "strength.json: 0 of 1 mutants of the specification killed, 1 survive" in said.stdout
-    assert json.loads((tmp_path / "strength.json").read_text())["survivors"] == ["mutant 0"]
+    monkeypatch.setattr(strength_protocol, "mutants", protocol_mutants)
+    monkeypatch.setattr(strength_operations, "mutants", list)
+    said = CliRunner().invoke(vectors, ["--out", str(tmp_path), "--strength", "--itf"], standalone_mode=False)
+    assert "strength.json: decisions: 0 of 1 mutants of the specification killed, 1 survive" in said.stdout
+    assert "strength.json: protocol: 1 of 2 mutants" in said.stdout
+    found = json.loads((tmp_path / "strength.json").read_text())
+    assert found["decisions"]["survivors"] == ["mutant 0"]
+    assert (found["operations"]["mutants"], found["protocol"]["survivors"]) == (0, ["as it is"])
+    itf = sorted((tmp_path / "itf").iterdir())
+    assert len(itf) == len((tmp_path / "protocol-accept.jsonl").read_text().splitlines()) > 5
+    assert itf_py.trace_from_json(json.loads(itf[0].read_text())).vars[0] == "action"
+
+
+# ---- traces of the protocol, and of operations
+
+WRITING = Path(writing.__file__).read_text()
+
+
+def protocol_mutants(*changes: tuple[str, str]) -> list[Mutant]:
+    """Versions of acknowledge: as it is, one that acknowledges at once, and what else is asked for."""
+    all_changes = (("", ""), ("replies(m, s, c) < needed(m, s, c)", "False"), *changes)
+    texts = (WRITING.replace(old, new) if old else WRITING for old, new in all_changes)
+    names = ("as it is", "at once", *(new for _, new in changes))
+    modules = zip(names, texts, strict=True)
+    return [Mutant(name, "acknowledge", 1, "test", name, writing.__name__, text) for name, text in modules]
+
+
+def scenarios_of_one_cluster(monkeypatch: pytest.MonkeyPatch) -> Scenarios:
+    monkeypatch.setattr(scenarios, "WALKS", {"quick": (1, 20)})
+    return scenarios.scenarios.__wrapped__("quick", 1)
+
+
+def test_traces_of_the_protocol_kill_what_is_wrong_name_what_survives_and_wait_for_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(strength_protocol, "CPU_SECONDS", 0.5)
+    found = scenarios_of_one_cluster(monkeypatch)
+    endless = ("client.phase != Phase.WRITE or replies(m, s, c) < needed(m, s, c)", "all(True for _ in iter(int, 1))")
+    chosen = protocol_mutants(endless)
+    result = strength_protocol.strength(found.legal, found.refused, chosen)
+    assert (result.killed, result.survivors) == (1, ["as it is"])
+    assert result.inconclusive == [endless[1]]
+    assert strength_protocol.strength(found.legal, [], chosen[:2]).killed == 0  # it allows more, and forbids nothing
+
+
+def test_most_mutants_of_the_protocol_are_killed_by_its_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scenarios_of_one_cluster(monkeypatch)
+    monkeypatch.setattr(strength_protocol, "MUTATED", (reading,))
+    every = strength_protocol.mutants.__wrapped__()
+    assert len(every) > 100
+    result = strength_protocol.strength(found.legal, found.refused, every[::20])
+    assert result.killed > 0.5 * result.mutants > 3
+    assert result.killed + len(result.survivors) + len(result.inconclusive) == result.mutants
+    assert result.properties
+
+
+def test_most_mutants_of_the_operations_are_killed_by_their_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strength_operations, "mutants", lambda: list(mutate(locking).mutants))
+    right = vector_set.operation_traces(SEED, "quick", 1)
+    wrong = [it for n, trace in enumerate(right) for it in vector_set.wrong_traces(trace, SEED, n, 1)]
+    result = strength_operations.strength(right, wrong, SEED, every=12)
+    assert result.killed > 0.5 * result.mutants > 3
+    assert result.killed + len(result.survivors) + len(result.inconclusive) == result.mutants
+    assert sum(result.properties.values()) == result.killed
 
 
 def test_help_does_not_load_what_it_does_not_need() -> None:

@@ -27,10 +27,12 @@ class Conditions:
     def __init__(self) -> None:
         self.names: Final[list[str]] = []
         self.taken: Final[set[Branch]] = set()
+        self._branches: Final[list[tuple[Branch, Branch]]] = []
+        """Of each condition: true, false."""
 
     def note(self, condition: int, value: Any) -> Any:  # noqa: ANN401 - any value
         """Note how a condition came out; gives the value back."""
-        self.taken.add(Branch(condition, bool(value)))
+        self.taken.add(self._branches[condition][not value])
         return value
 
     def watched(self, function: FunctionType, tree: ast.FunctionDef | None = None) -> FunctionType:
@@ -48,6 +50,8 @@ class Conditions:
         space = {**function.__globals__, HOOK: self.note}
         module = ast.fix_missing_locations(ast.Module([changed], []))
         exec(compile(module, function.__code__.co_filename, "exec", dont_inherit=True), space)  # noqa: S102 - our own text
+        new = range(len(self._branches), len(self.names))
+        self._branches.extend((Branch(n, True), Branch(n, False)) for n in new)
         result = space[function.__name__]
         assert isinstance(result, FunctionType)  # noqa: S101 - for the type checker
         return result
@@ -55,7 +59,7 @@ class Conditions:
     @property
     def every(self) -> list[Branch]:
         """All branches."""
-        return [Branch(n, outcome) for n in range(len(self.names)) for outcome in (True, False)]
+        return [branch for both in self._branches for branch in both]
 
     def text(self, branch: Branch) -> str:
         """A branch for people."""

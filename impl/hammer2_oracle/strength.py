@@ -67,7 +67,7 @@ def strength(vectors: Sequence[Vector], semantics: Semantics, every: int = 1) ->
     for mutant in mutate(hammer2_spec.resolve).mutants[::every]:
         found.mutants += 1
         try:
-            with _limited(CPU_SECONDS):
+            with limited(CPU_SECONDS):
                 wrong = list(islice(_differing(mutant, asked, semantics), LOOKED_AT))
         except Late:
             found.inconclusive.append(mutant.description)
@@ -106,7 +106,9 @@ def _differing(
 
 
 @contextmanager
-def _limited(seconds: float) -> Iterator[None]:
+def limited(seconds: float) -> Iterator[None]:
+    """Raise Late after so many seconds of CPU time."""
+
     def late(_: int, __: FrameType | None) -> None:
         raise Late
 

@@ -1,5 +1,8 @@
 """``hammer2-cluster vectors``: questions and right answers for implementations that cannot be asked."""
 
+import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,17 +21,33 @@ from hammer2_spec.semantics import Semantics
     type=click.Choice(["quick", "full"]),
     default="quick",
     show_default=True,
-    help="Some seconds and 5 MB, or some minutes and 60 MB.",
+    help="Some seconds and 1 MB, or a minute and 4 MB.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=20150330, show_default=True, help="Of all random choices.")
 @click.option(
-    "--strength", "measured", is_flag=True, help="Also say which mutants of the specification the decisions tell apart."
+    "--strength", "measured", is_flag=True, help="Also say which wrong versions of the specification they tell apart."
 )
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="With --strength: only each N-th of them.",
+)
+@click.option("--itf", is_flag=True, help="Also write each legal scenario as ITF, for Apalache's and Quint's tools.")
 @json_option
 def vectors(
-    out: Path, semantics: Semantics, size: Literal["quick", "full"], seed: int, measured: bool, as_json: bool
+    out: Path,
+    semantics: Semantics,
+    size: Literal["quick", "full"],
+    seed: int,
+    measured: bool,
+    every: int,
+    itf: bool,
+    as_json: bool,
 ) -> Status:
-    """Write vectors of decisions and traces of operations, right ones, and wrong ones that must be rejected.
+    """Write vectors of decisions and traces of operations and of clusters: right ones, and wrong ones to be rejected.
 
     docs/reference/vectors.md describes the files, the manifest, and the receipt of a run over them.
     """
@@ -45,16 +64,26 @@ def vectors(
             click.echo(f"{out / part.name}: {len(part.lines):,} records, each to be {verdict}")
     text = manifest(made, semantics, seed, size)
     (out / FILE).write_bytes(text)
+    if itf:
+        _write_itf(out / "itf", next(part.lines for part in made if part.kind == "protocol trace" and part.accept))
     if measured:
-        import json
+        from hammer2_oracle.strengths import strengths
 
-        import msgspec
-
-        from hammer2_oracle.strength import strength
-        from hammer2_oracle.vector_record import Vector
-
-        found = strength([msgspec.json.decode(line, type=Vector) for line in made[0].lines], semantics)
-        (out / "strength.json").write_text(json.dumps(found.as_json(), indent=1) + "\n")
-        click.echo(f"{out / 'strength.json'}: {found.sentence}", err=as_json)
+        found = strengths(made, semantics, every, os.cpu_count() or 1)
+        result = {name: it.as_json() for name, it in found.items()}
+        (out / "strength.json").write_text(json.dumps(result, indent=1) + "\n")
+        for name, it in found.items():
+            click.echo(f"{out / 'strength.json'}: {name}: {it.sentence}", err=as_json)
     click.echo(text.decode() if as_json else f"{out / FILE}: what they hold, with their hashes", nl=not as_json)
     return Status.AGREE
+
+
+def _write_itf(directory: Path, lines: Sequence[bytes]) -> None:
+    """A file for each scenario."""
+    from hammer2_oracle.protocol.itf import text_of
+    from hammer2_oracle.protocol.record import decode
+
+    directory.mkdir(exist_ok=True)
+    for number, line in enumerate(lines):
+        (directory / f"scenario-{number:03}.itf.json").write_text(text_of(decode(line)))
+    click.echo(f"{directory}: {len(lines)} legal scenarios as ITF", err=True)

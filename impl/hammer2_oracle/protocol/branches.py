@@ -8,11 +8,9 @@ from types import FunctionType
 from typing import Any, Final
 
 from hammer2_oracle.conditions import HOOK, Branch, Conditions
-from hammer2_oracle.protocol.following import MODULES, Index, Rules, Step
-from hammer2_oracle.protocol.notation import WIDE
+from hammer2_oracle.protocol.following import MODULES, WIDE_NUMBERS, Index, Rules, Step, steps
 from hammer2_oracle.protocol.record import Cluster
 from hammer2_proofs.explorer.folding import called, folded
-from hammer2_proofs.rebinding import Name, rebound
 from hammer2_spec.protocol.state import State
 
 
@@ -21,8 +19,7 @@ class Branches:
 
     def __init__(self, clusters: Iterable[Cluster]) -> None:
         self.conditions: Final = Conditions()
-        steps: dict[str, Any] = {action.name: action.step for cluster in clusters for action in cluster.model.actions}
-        self._steps: Final = [step for _, step in sorted(steps.items())]
+        self._steps: Final[list[Any]] = [action.step for cluster in clusters for action in cluster.model.actions]
         self._watched: Final = {
             (it.__module__, it.__name__): self.conditions.watched(it, folded(inspect.getsource(it)))
             for it in self._functions()
@@ -42,15 +39,11 @@ class Branches:
 
     @cached_property
     def _narrow(self) -> Mapping[Step, Step]:
-        return self._bound({})
+        return steps(self._watched, {HOOK: self.conditions.note})
 
     @cached_property
     def _wide(self) -> Mapping[Step, Step]:
-        return self._bound({"SEQUENCES": WIDE, "EPOCHS": WIDE})
-
-    def _bound(self, constants: Mapping[str, Any]) -> Mapping[Step, Step]:
-        functions: dict[Name, FunctionType] = rebound(MODULES, self._watched, {**constants, HOOK: self.conditions.note})
-        return {step: functions[step.__module__, step.__name__] for step in self._steps}
+        return steps(self._watched, {HOOK: self.conditions.note, **WIDE_NUMBERS})
 
     def rules(self, cluster: Cluster) -> Rules:
         """The protocol of a cluster, noting its branches."""

@@ -6,11 +6,12 @@ The specification's own action functions are the judge. Memory is that of one su
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import product
+from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from hammer2_oracle.protocol.notation import WIDE, Field, all_fields, field_of
 from hammer2_oracle.protocol.record import Cluster, Event, ProtocolTrace
-from hammer2_proofs.rebinding import rebound
+from hammer2_proofs.rebinding import Name, rebound
 from hammer2_spec.protocol import failures, reading, resynchronization, sessions, soft, state, writing
 from hammer2_spec.protocol.state import State
 
@@ -22,19 +23,19 @@ Step = Callable[..., State | None]
 Index = tuple[int, ...]
 
 
+WIDE_NUMBERS: Final[Mapping[str, int]] = {"SEQUENCES": WIDE, "EPOCHS": WIDE}
+
+
+def steps(functions: Mapping[Name, FunctionType], constants: Mapping[str, Any]) -> Mapping[Step, Step]:
+    """For each function of the protocol the one that runs instead, where some have other texts, or constants differ."""
+    names = {module.__name__: vars(module) for module in MODULES}
+    return {names[module][name]: it for (module, name), it in rebound(MODULES, functions, constants).items()}
+
+
 @cache
 def wide_steps() -> Mapping[Step, Step]:
     """The same functions, for epochs and sequence numbers that do not end after a few bits."""
-    wide = rebound(MODULES, constants={"SEQUENCES": WIDE, "EPOCHS": WIDE})
-    return {vars(module)[name]: wide[module.__name__, name] for module in MODULES for name in own(module)}
-
-
-def own(module: Any) -> list[str]:  # noqa: ANN401 - a module
-    """The functions that a module defines."""
-    return [
-        name for name, it in vars(module).items() if callable(it) and getattr(it, "__module__", "") == module.__name__
-        and hasattr(it, "__code__")
-    ]  # fmt: skip
+    return steps({}, WIDE_NUMBERS)
 
 
 class Rules:
@@ -49,7 +50,7 @@ class Rules:
         self.cluster = cluster
         self.model = cluster.model
         self.setup = self.model.setup
-        chosen = steps or ({} if cluster.rank_tids else wide_steps())
+        chosen = ({} if cluster.rank_tids else wide_steps()) if steps is None else steps
         self.steps: Final[dict[str, Step]] = {it.name: chosen.get(it.step, it.step) for it in self.model.actions}
         self.over: Final = {it.name: it.over for it in self.model.actions}
         self._fields: dict[str, Field] = {}

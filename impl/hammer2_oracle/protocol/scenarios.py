@@ -107,6 +107,8 @@ class Scenarios:
     """Each ends with an action that its guard refuses."""
     taken: set[Feature] = field(default_factory=set)
     refusing: set[Feature] = field(default_factory=set)
+    known: set[tuple[str, frozenset[Branch]]] = field(default_factory=set)
+    """All that refused actions did, so that it need not be looked at again."""
 
     def coverage(self, features: Iterable[Feature]) -> dict[str, Any]:
         """The branches that these features are."""
@@ -149,8 +151,12 @@ def _keep_refusals(
     found: Scenarios, name: str, rules: Rules, watched: Rules, state: State, events: Sequence[Event]
 ) -> None:
     for action, index in rules.every_way:
-        new = {Feature(action, it) for it in found.branches.of(watched, state, action, index)} - found.refusing
-        if new and rules.take(state, action, index) is None:
+        branches = found.branches.of(watched, state, action, index)
+        if (action, branches) in found.known or rules.take(state, action, index) is not None:
+            continue
+        found.known.add((action, branches))
+        new = {Feature(action, it) for it in branches} - found.refusing
+        if new:
             found.refusing |= new
             bare = [Event(it.action, it.index) for it in events]
             text = f"{name}: {title(action, index)} after {len(events)} events"
