@@ -34,7 +34,8 @@ FILE: Final = click.Path(path_type=Path, dir_okay=False)
     type=click.IntRange(min=0),
     default=200,
     show_default=True,
-    help="Then so many random lives of a cluster, of up to 24 calls each; what goes wrong is shrunk.",
+    help="Then so many random lives of a cluster, of up to 24 calls each; and scenarios; and days of operations. What "
+    "goes wrong is shrunk.",
 )
 @click.option(
     "--programs",
