@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Hashable, Sequence
 from typing import Any, cast
 
 from tests.sim_kit import devices_with, open_on, read_all
+from tests.store_kit import tree_of
 
 from hammer2_cluster import life_cycle
 from hammer2_cluster.chain_layer import ChainLayer
@@ -13,6 +14,7 @@ from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.failures import Failures
 from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.journal import Journal
+from hammer2_cluster.patience import Patience
 from hammer2_cluster.resync import Resync
 from hammer2_cluster.sessions import RECOVERIES, Session
 from hammer2_cluster.simulated import Simulation
@@ -25,6 +27,7 @@ from hammer2_cluster.synchronization import SynchronizationThread
 from hammer2_spec.semantics import REPAIRED
 
 GRACE = 50
+FAST = Patience(again=False, ticks=200)
 
 
 class Cluster:
@@ -112,3 +115,14 @@ class Cluster:
             volume = self.chains.volumes[n]
             if volume is not None and node.connected and volume.failed is None:
                 assert volume.header.mirror_tid == self.control.media_tid(node.durable_tid), n
+
+
+async def nothing() -> None:
+    """A write that changes nothing."""
+
+
+def equal_nodes(cluster: Cluster, nodes: tuple[int, ...]) -> bool:
+    """When nothing happens any more: whether they have the same. Nobody may have anything locked then."""
+    cluster.sim.settle()
+    assert cluster.locked() == []
+    return len({tree_of(volume) for n in nodes if (volume := cluster.chains.volumes[n]) is not None}) == 1

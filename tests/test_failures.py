@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from tests.cluster_kit import Cluster
+from tests.cluster_kit import FAST, Cluster, nothing
 from tests.sim_kit import FILES, by_seed
 from tests.store_kit import make, memory, problems, tree_of
 
@@ -15,7 +15,6 @@ from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.failures import ROOT, Cause
 from hammer2_cluster.node import Suspended, suspended
-from hammer2_cluster.patience import Patience
 from hammer2_cluster.resync import Interrupted
 from hammer2_cluster.sessions import Unwritten
 from hammer2_cluster.store.blockref import Entry
@@ -29,11 +28,6 @@ from hammer2_cluster.store.volume_header import generations
 from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, BrefType
 
 BIG = b"0123456789" * 9000
-FAST = Patience(again=False, ticks=200)
-
-
-async def nothing() -> None:
-    """A write that changes nothing."""
 
 
 @pytest.mark.claims("C95")

@@ -23,7 +23,8 @@ class Below:
 
     async def create(self, parent: ClusterItem, item: ClusterItem, *_: object) -> int:
         self.calls += 1
-        item.chain = None if self.error else chain(parent.chain)
+        if not self.error:
+            item.chain = chain(parent.chain)
         return self.error
 
     async def rename(self, parent: ClusterItem, renamed: Chain, *_: object) -> None:
@@ -48,7 +49,7 @@ def chain(parent: Chain | None = None, *, hmp: int = 0, key: int = 7, flags: int
 
 
 CHANGES: dict[str, Callable[[Journal, Chain, Chain], Coroutine[Any, Any, Any]]] = {
-    "create": lambda journal, parent, _: journal.create(ClusterItem(parent), ClusterItem(), None, 7, 0, 1, 1024, 0),
+    "create": lambda journal, parent, it: journal.create(ClusterItem(parent), ClusterItem(it), None, 7, 0, 1, 1024, 0),
     "rename": lambda journal, parent, it: journal.rename(ClusterItem(parent), it, None, 0),
     "delete": lambda journal, parent, it: journal.delete(parent, it, 0),
     "modify": lambda journal, _, it: journal.modify(it, 0),

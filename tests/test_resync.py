@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from tests.cluster_kit import GRACE, Cluster
+from tests.cluster_kit import GRACE, Cluster, nothing
 from tests.sim_kit import by_seed
 from tests.store_kit import problems, tree_of
 
@@ -196,10 +196,6 @@ def test_a_source_that_does_not_answer_in_time_is_given_up_and_what_it_does_late
     assert not any(volume.pins for volume in cluster.chains.volumes if volume is not None)
     cluster.sim.run("task 2", cluster.resync(2).run())
     assert all_equal(cluster)
-
-
-async def nothing() -> None:
-    """A write that changes nothing."""
 
 
 def test_a_target_that_cannot_be_written_interrupts_the_pass_and_keeps_its_version() -> None:

@@ -38,6 +38,7 @@ NEAREST = {
     "parts": ("store_parts", "media_layout"),
     "chains": ("chain_layer", "stored_beside_model"),
     "failures": (
+        "days",
         "difference",
         "failures",
         "journal",

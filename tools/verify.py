@@ -95,7 +95,7 @@ DEEP_STEPS: tuple[Step, ...] = (
 
 NIGHTLY = ("python", "-m", "pytest", "-q", "--hypothesis-profile=nightly")
 NIGHTLY_STEPS: tuple[Step, ...] = (
-    Step("days", (*NIGHTLY, "-n", "auto", "tests/test_sessions.py"), 4000),
+    Step("days", (*NIGHTLY, "-n", "auto", "tests/test_days.py"), 4000),
     Step("hostile-day", (*NIGHTLY, "tests/test_service.py"), 900),
     Step("failures-all-mutants", ("python", "tools/mutate_store.py", "--failures"), 20000),
 )
