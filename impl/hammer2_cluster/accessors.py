@@ -77,10 +77,8 @@ def isunlinked(cluster: Cluster | None) -> int:
 
     Raises NullDereference for NULL.
     """
-    flags = 0
-    for _, chain in deref(cluster).members():
-        flags |= chain.flags
-    return flags & ChainFlag.UNLINKED
+    is_unlinked = any(chain.flags & ChainFlag.UNLINKED for _, chain in deref(cluster).members())
+    return ChainFlag.UNLINKED if is_unlinked else 0
 
 
 @before("flags", _flags)

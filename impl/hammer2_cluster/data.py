@@ -63,14 +63,15 @@ def load_async(on: Runner, cluster: Cluster | None, callback: Callable[[Iocb], N
     NullDereference if no member has data and slot 0 is empty.
     """
     cluster = deref(cluster)
-    left = members_to_load(on, cluster)
+    members = iter(members_to_load(on, cluster))
 
     def loaded(iocb: Iocb) -> None:
         """After a read: deliver, unless it failed and there is another member."""
-        if iocb.error and left:
-            load(left.pop(0))
-            return
         if iocb.error:
+            another = next(members, None)
+            if another is not None:
+                load(another)
+                return
             iocb.chain = None
         callback(iocb)
 
@@ -86,8 +87,9 @@ def load_async(on: Runner, cluster: Cluster | None, callback: Callable[[Iocb], N
             on.chains.adjreadcounter(chain)
             on.chains.io_getblk(iocb)
 
-    if not on.semantics.valid_data or left:
-        load(left.pop(0))
-    else:
-        cluster.iocb = Iocb(callback, cluster, None, ptr, 0, error=cluster.error or Error.INCOMPLETE)
+    one = next(members, None)
+    if one is None:
+        cluster.iocb = Iocb(callback, cluster, None, ptr, error=cluster.error or Error.INCOMPLETE)
         on.chains.callback(cluster.iocb)
+    else:
+        load(one)

@@ -10,10 +10,28 @@ from hammer2_cluster.locking import lock, resolve, unlock
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_cluster.standing import SOFT_AND_SUPROOT, follow, follow_moved_parent, readable, remove, type_of
+from hammer2_cluster.standing import (
+    SOFT_AND_SUPROOT,
+    decide_anew,
+    follow,
+    follow_moved_parent,
+    readable,
+    remove,
+    type_of,
+)
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.resolve import majority
-from hammer2_spec.vocabulary import KEY_MAX, BrefType, ClusterFlag, Error, Lookup, PfsType, Resolve
+from hammer2_spec.vocabulary import (
+    CLUSTER_RDOK,
+    CLUSTER_WROK,
+    KEY_MAX,
+    BrefType,
+    ClusterFlag,
+    Error,
+    Lookup,
+    PfsType,
+    Resolve,
+)
 
 
 @returns_a_cluster_that(rules.is_locked, rules.without_an_error_there_is_a_focus_without_error)
@@ -56,7 +74,12 @@ class Element(NamedTuple):
 
 def element(chain: Chain) -> Element:
     """A chain as other nodes know it."""
-    return Element(chain.bref.type, chain.bref.key, chain.bref.keybits, chain.bytes)
+    bref = chain.bref
+    return Element(type=bref.type, key=bref.key, keybits=bref.keybits, bytes=chain.bytes)
+
+
+def _masters_needed(cparent: Cluster) -> int:
+    return majority(None if cparent.pmp is None else cparent.pmp.pfs_nmasters)
 
 
 class Answer(NamedTuple):
@@ -92,7 +115,7 @@ class Match:
         cluster, cparent = self._cluster, self._cparent
         parent, chain, key_next = answer
         follow_moved_parent(self._on, cparent, parent, i)
-        if semantics.abstaining_members and chain is None and deref(cparent.array[i].chain).error:
+        if semantics.abstaining_members and deref(cparent.array[i].chain).error:
             self._unread.append(i)
             return
         self._found[i] = None if chain is None else element(chain)
@@ -126,11 +149,11 @@ class Match:
             winners = [found[slot]] if slot in found else []
         else:
             votes = Counter(what for i, what in found.items() if type_of(cparent, i) == PfsType.MASTER)
-            needed = majority(None if cparent.pmp is None else cparent.pmp.pfs_nmasters)
-            winners = [what for what, n in votes.items() if n >= needed]
+            winners = [what for what, n in votes.items() if n >= _masters_needed(cparent)]
         if not winners:
             return None
-        outvoted = [i for i, what in found.items() if what != winners[0]]
+        winner = winners.pop()
+        outvoted = [i for i, what in found.items() if what != winner]
         for i in outvoted:
             found[i] = None
         return outvoted + self._unread
@@ -138,16 +161,16 @@ class Match:
     def decided(self, _answered: Collection[int]) -> bool:
         """Whether enough masters have found the same to know what holds, or it cannot become known any more."""
         cparent, cluster = self._cparent, self._cluster
-        late = [i for i in cluster.late() if i not in self._found]
+        late = cluster.late()
         if any(type_of(cparent, i) in SOFT_AND_SUPROOT for i in (*late, *self._found)):
             return not late
-        votes: Counter[tuple[Element | None, int]] = Counter()
+        votes: Counter[tuple[Element | None, int | None]] = Counter()
         for i, what in self._found.items():
             chain = cluster.array[i].chain
             if type_of(cparent, i) == PfsType.MASTER and (chain is None or not chain.error):
-                votes[what, 0 if chain is None else chain.bref.mirror_tid] += 1
+                votes[what, None if chain is None else chain.bref.mirror_tid] += 1
         most = max(votes.values(), default=0)
-        needed = majority(None if cparent.pmp is None else cparent.pmp.pfs_nmasters)
+        needed = _masters_needed(cparent)
         return most >= needed or most + len(late) < needed
 
     def holds_something(self) -> bool:
@@ -179,11 +202,12 @@ async def _strike_out(on: Runner, cparent: Cluster, cluster: Cluster, match: Mat
         await remove(on, cluster, i)
     if outvoted is None:
         cparent.error = Error.INCOMPLETE
+        cparent.flags &= ~(CLUSTER_RDOK | CLUSTER_WROK)
         return False
     for i in outvoted:
         await remove(on, cparent, i)
     if outvoted or is_focus_late:
-        resolve(on, cparent)
+        decide_anew(on, cparent)
     for _, chain in cluster.members():
         cluster.ddflag = int(chain.bref.type == BrefType.INODE)
     return True
@@ -239,7 +263,8 @@ async def next(  # noqa: A001 - the original's name
     semantics = on.semantics
     if not semantics.kept_focus:
         parent.focus = None
-    cluster.ddflag = 0
+    if not semantics.outvoted_members:
+        cluster.ddflag = 0
     items = cluster.array
     match = Match(on, parent, cluster, key_next, 953)
     asked = readable(on, parent)
@@ -292,7 +317,7 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
 
     cparent.flags = ClusterFlag.LOCKED
     async for _, (chain, above) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
-        if child.focus is chain:
+        if not on.semantics.fresh_focus and child.focus is chain:
             cparent.focus = above
     cparent.ddflag = 0  # what was found is the child
     slot = child.slot_of(child.focus)

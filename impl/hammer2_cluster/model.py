@@ -28,6 +28,8 @@ NO_SPACE: Final = 28
 """ENOSPC."""
 MOST_MOVES: Final = 3
 """Chains that others move or modify while somebody waits for a lock, in one run: parent() may else try for ever."""
+NEW_DIRECTORY: Final = 0x80
+"""A flag of what inode_create makes, in its blockref and its op_flags, of no meaning: it stays beside others."""
 WRITTEN_BY_OTHERS: Final = 0x060
 """The offset of the byte that they modify."""
 
@@ -71,6 +73,8 @@ class NodeSpec:
     """Size of its elements."""
     element: int = BrefType.INODE
     """The BrefType of its elements."""
+    element_tid: int | None = None
+    """The tid of its elements, if it is another one than the node's."""
     indirect: bool = False
     """Its elements stand below an indirect block, which has an older tid."""
     embedded: bool = False
@@ -147,7 +151,8 @@ class Model:
         node = Node(n, spec, root, super_root, [root])
         above = self._indirect(node, root) if spec.indirect else root
         for key in spec.keys:
-            bref = Blockref(spec.element, key=key, keybits=spec.keybits, mirror_tid=spec.tid)
+            tid = spec.tid if spec.element_tid is None else spec.element_tid
+            bref = Blockref(spec.element, key=key, keybits=spec.keybits, mirror_tid=tid)
             bref.methods, bref.data_off = 0x25, (64 * key + 10) & KEY_MAX
             node.chains.append(self._chain(n, bref, spec.bytes, above))
         return node
@@ -349,6 +354,7 @@ class Model:
             to.refs, to.locks = to.refs + 1, to.locks + 1
             if to.data is None:
                 to.data = bytearray(self.stored(to))
+                to.error = Error.NONE  # whatever it had when it was read before
             self.unlock(was)
             parent.chain = to
 
@@ -532,10 +538,12 @@ class Model:
         node = self.nodes[hmp]
         node.super_root.error = Error.NONE  # it could be read just now
         key = (1 << 63) + len(node.elements(node.super_root))
-        chain = self._chain(hmp, Blockref(BrefType.INODE, key=key), INODE_BYTES, node.super_root)
+        bref = Blockref(BrefType.INODE, key=key, flags=NEW_DIRECTORY)
+        chain = self._chain(hmp, bref, INODE_BYTES, node.super_root)
         chain.pmp = self.spmp
         chain.refs = chain.locks = 1
         chain.flags, chain.data = ChainFlag.MODIFIED | ChainFlag.INITIAL, bytearray(INODE_BYTES)
+        chain.data[0x051] = NEW_DIRECTORY
         node.chains.append(chain)
         cluster = self.kmalloc()
         cluster.pmp, cluster.refs, cluster.nchains = self.spmp, 1, 1

@@ -12,14 +12,13 @@ from hammer2_cluster.contracts import (
     void_in_the_seed,
 )
 from hammer2_cluster.data import wdata
-from hammer2_cluster.locking import resolve
 from hammer2_cluster.objects import Chain, Cluster, Inode
 from hammer2_cluster.outcomes import KernelPanic, deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_cluster.standing import is_shaken, may_write, settle_write, writable
+from hammer2_cluster.standing import decide_anew, refusal, settle_write, takes_writes, writable, write_access
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.semantics import Semantics
-from hammer2_spec.vocabulary import INODE_BYTES, BrefType, ChainFlag, Error, InodeFlag, OpFlag
+from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefType, ChainFlag, InodeFlag, OpFlag
 
 INODE_PFS_SUBTYPE = 0x003
 INODE_OP_FLAGS = 0x051
@@ -34,6 +33,7 @@ PFS_IDENTITY = (
 """What makes a root inode that of this node's PFS: subtype, type, cluster id and filesystem id."""
 INODE_U = 0x200
 """offsetof(hammer2_inode_data_t, u): the block table, or embedded data."""
+TABLE = slice(INODE_U, INODE_U + EMBEDDED_BYTES)
 
 
 @cluster_must_be(rules.is_locked)
@@ -54,24 +54,25 @@ async def resize(
     kkassert(parents.pmp is cluster.pmp, "L632")
     kkassert(on.semantics.uneven_clusters or parents.nchains == cluster.nchains, "L633")
     await on.known(cluster, parents)
-    if on.semantics.rechecked_write and not may_write(cluster):
-        return cluster.error or Error.INCOMPLETE
 
     async def resize_member(i: int) -> bool:
         above = parents.array[i].chain
-        if above is None and on.semantics.believed_writes:
-            return False  # it was late, and left the parents when it turned out not to be in step
-        kkassert(above is not None, "L638")
+        if on.semantics.believed_writes:
+            if not takes_writes(above) or deref(items[i].chain).parent is not above:
+                return False
+        else:
+            kkassert(above is not None, "L638")
         await on.chains.resize(ip, deref(above), deref(items[i].chain), nradix, flags)
         return True
 
-    slots = writable(on, cluster, parents)
+    granted = write_access(cluster, parents)
+    slots = writable(on, cluster, under=parents)
     failed = [i for i in writable(on, cluster) if i not in slots]
     until = on.quorum_of(cluster, failed)
     async for i, resized in on.ask(cluster, resize_member, slots=slots, until=until):
         if not resized:
             failed.append(i)
-    return await settle_write(on, failed, cluster) if on.semantics.rechecked_write else 0
+    return await settle_write(on, failed, granted, cluster) if on.semantics.rechecked_write else 0
 
 
 @cluster_must_be(rules.is_locked)
@@ -85,21 +86,20 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
     cluster = deref(cluster)
     items = cluster.array
     await on.known(cluster)
-    if on.semantics.rechecked_write and not may_write(cluster):
-        return cluster.error or Error.INCOMPLETE
     resolve_again = False
 
     async def modify_member(i: int) -> None:
         await on.chains.modify(deref(items[i].chain), flags)
 
+    granted = write_access(cluster)
     slots = writable(on, cluster)
     async for i, _ in on.ask(cluster, modify_member, slots=slots, until=on.quorum_of(cluster)):
         chain = deref(items[i].chain)
-        if chain.error and (cluster.focus is chain or on.semantics.rechecked_write):
+        if chain.error and cluster.focus is chain:
             resolve_again = True  # which says what error the cluster has: what L690 notes is overwritten
-    if resolve_again or is_shaken(on, cluster):
-        resolve(on, cluster)
-    return 0 if not on.semantics.rechecked_write or may_write(cluster) else cluster.error or Error.INCOMPLETE
+    if resolve_again or on.semantics.rechecked_write:
+        decide_anew(on, cluster)
+    return refusal(cluster, granted) if on.semantics.rechecked_write else 0
 
 
 @cluster_must_be(rules.is_locked)
@@ -129,6 +129,10 @@ class Edited(NamedTuple):
     bytes: int
     data: bytearray | None
 
+    def has_block_table(self) -> bool:
+        """Of an inode: its data is not embedded. Raises NullDereference without data."""
+        return not deref(self.data)[INODE_OP_FLAGS] & OpFlag.DIRECTDATA
+
     @confirmed.require(lambda self: self.data is None or len(self.data) >= INODE_U)
     @confirmed.ensure(lambda self: self.type in (BrefType.INODE, BrefType.DATA))
     @confirmed.ensure(
@@ -143,7 +147,7 @@ class Edited(NamedTuple):
         Raises KernelPanic for types that consist of block tables, NullDereference without data.
         """
         match self.type:
-            case BrefType.INODE if not deref(self.data)[INODE_OP_FLAGS] & OpFlag.DIRECTDATA:
+            case BrefType.INODE if self.has_block_table():
                 return INODE_U
             case BrefType.INODE | BrefType.DATA:
                 return self.bytes
@@ -159,8 +163,8 @@ def copy_edited(semantics: Semantics, edited: Edited, data: bytearray) -> None:
     before = bytes(data)
     data[:n] = deref(edited.data)[:n]
     if edited.type == BrefType.INODE:
-        if semantics.fresh_block_table and n == INODE_U and before[INODE_OP_FLAGS] & OpFlag.DIRECTDATA:
-            data[INODE_U:INODE_BYTES] = bytes(INODE_BYTES - INODE_U)  # what stood there was embedded data, no table
+        if semantics.fresh_block_table and edited.has_block_table() and before[INODE_OP_FLAGS] & OpFlag.DIRECTDATA:
+            data[TABLE] = bytes(EMBEDDED_BYTES)  # what stood there was embedded data, no table
         if semantics.own_identity and data[INODE_OP_FLAGS] & OpFlag.PFSROOT:
             for part in PFS_IDENTITY:
                 data[part] = before[part]
@@ -187,16 +191,19 @@ async def modsync(on: Runner, cluster: Cluster | None) -> int:
     async def copy_to_member(i: int) -> bool:
         scan = deref(items[i].chain)
         alike = (scan.bytes, scan.bref.type) == (edited.bytes, edited.type)
-        if tolerant and not (scan.flags & ChainFlag.MODIFIED and alike and scan.data is not None):
-            return False
-        kkassert(scan.flags & ChainFlag.MODIFIED, "L726")
-        kkassert(alike, "L727")
+        if tolerant:
+            if not (scan.flags & ChainFlag.MODIFIED and alike and scan.data is not None):
+                return False
+        else:
+            kkassert(scan.flags & ChainFlag.MODIFIED, "L726")
+            kkassert(alike, "L727")
         if edited.extent():
             copy_edited(on.semantics, edited, deref(scan.data))
         return True
 
+    granted = write_access(cluster)
     slots = [i for i in writable(on, cluster) if items[i].chain is not focus]
     async for i, copied in on.ask(cluster, copy_to_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not copied:
             failed.append(i)
-    return await settle_write(on, failed, cluster) if failed or is_shaken(on, cluster) else 0
+    return await settle_write(on, failed, granted, cluster) if tolerant else 0

@@ -86,7 +86,7 @@ class Iocb:
     cluster: "Cluster"
     chain: Chain | None
     ptr: object
-    lbase: int
+    lbase: int = 0
     """The member that is read."""
     flags: int = 0
     error: int = 0

@@ -12,20 +12,19 @@ from hammer2_cluster.modifying import (
     INODE_PFS_FSID,
     INODE_PFS_SUBTYPE,
     INODE_PFS_TYPE,
-    INODE_U,
+    TABLE,
     modify_ip,
     modsync,
 )
 from hammer2_cluster.objects import Chain, Cluster, Inode
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_cluster.standing import believed, settle_write, writable
+from hammer2_cluster.standing import believed, settle_write, writable, write_access
 from hammer2_cluster.topology import detach
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.semantics import REPAIRED
-from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefFlag, Delete, Error, Insert, OpFlag, PfsSubtype, PfsType
+from hammer2_spec.vocabulary import BrefFlag, Delete, Error, Insert, OpFlag, PfsSubtype, PfsType
 
-TABLE = slice(INODE_U, INODE_U + EMBEDDED_BYTES)
 UUID_BYTES = 16
 FSID = slice(INODE_PFS_FSID, INODE_PFS_FSID + UUID_BYTES)
 CLID = slice(INODE_PFS_CLID, INODE_PFS_CLID + UUID_BYTES)
@@ -64,7 +63,7 @@ async def _snapshot_at(
     """The snapshot at the node of one chain: an Error, and what was made, still locked."""
     whole = on.semantics.whole_snapshot
     source, hmp = ochain.data, ochain.hmp
-    if whole and (source is None or hmp is None):
+    if whole and source is None:
         return Error.IO, None
     nip, ncluster, error = await on.chains.inode_create(deref(hmp), name, Insert.PFSROOT)
     if nip is None:
@@ -117,22 +116,22 @@ async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     """
     on.chains.kprintf_snapshot(name)
     on.chains.dirhash(name)
-    focus = rdata(ocluster)
     cluster = deref(ocluster)
     if not on.semantics.whole_snapshot:
-        error, made = await _snapshot_at(on, cluster, focus, name)
+        error, made = await _snapshot_at(on, cluster, rdata(cluster), name)
         if made is not None:
             await _release(on, made)
         return error
     ids: Ids | None = None
     everywhere: list[tuple[int, int, Made | None]] = []
+    granted = write_access(cluster)
     for i in writable(on, cluster):
         error, made = await _snapshot_at(on, cluster, deref(cluster.array[i].chain), name, ids)
-        if made is not None and not error:
-            ripdata = deref(rdata(made.cluster).data)
+        if not error:
+            ripdata = deref(rdata(deref(made).cluster).data)
             ids = Ids(bytes(ripdata[FSID]), bytes(ripdata[CLID]))
         everywhere.append((i, error, made))
-    lost = await settle_write(on, [i for i, error, _ in everywhere if error], cluster)
+    lost = await settle_write(on, [i for i, error, _ in everywhere if error], granted, cluster)
     for _, error, made in everywhere:
         if made is not None:
             if lost or error:

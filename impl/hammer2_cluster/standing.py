@@ -12,7 +12,9 @@ from hammer2_spec.vocabulary import CLUSTER_WROK, ClusterFlag, Error, PfsType
 
 QUORUM_TYPES = frozenset({PfsType.MASTER, PfsType.SLAVE})
 WRITABLE_TYPES = frozenset({PfsType.MASTER, PfsType.SOFT_MASTER, PfsType.SUPROOT})
-SOFT_AND_SUPROOT = frozenset({PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT})
+SOFT_TYPES = frozenset({PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE})
+HARD_TYPES = QUORUM_TYPES | {PfsType.SUPROOT}
+SOFT_AND_SUPROOT = SOFT_TYPES | {PfsType.SUPROOT}
 
 
 def type_of(cluster: Cluster, i: int) -> int:
@@ -36,26 +38,49 @@ def believed(on: Runner, cluster: Cluster) -> list[int]:
     ]
 
 
+def _types(cluster: Cluster, hard: ClusterFlag, soft: ClusterFlag) -> set[int]:
+    """The PfsTypes whose members the decision lets be used, by the access that it grants: that of a quorum, or soft."""
+    return {
+        *(HARD_TYPES if cluster.flags & hard else ()),
+        *(SOFT_TYPES if cluster.flags & soft else ()),
+    }
+
+
 def readable(on: Runner, cluster: Cluster) -> Sequence[int]:
-    """The slots that a lookup asks: all in the seed, those that may be believed when repaired.
+    """The slots that a lookup asks: all in the seed, those that the decision lets be read and believed when repaired.
 
     Members that owe an answer are among them, here and in what is written: what is sent to them queues behind, and
     whoever turns out not to be in step has left the cluster by then.
     """
     if not on.semantics.believed_lookups:
         return range(cluster.nchains)
-    return sorted({*believed(on, cluster), *cluster.late()})
+    types = _types(cluster, ClusterFlag.RDHARD, ClusterFlag.RDSOFT)
+    return sorted(i for i in {*believed(on, cluster), *cluster.late()} if type_of(cluster, i) in types)
 
 
-def writable(on: Runner, cluster: Cluster, under: Cluster | None = None) -> Sequence[int]:
-    """The slots that a write goes to: all in the seed; when repaired, those that may be written (C31, C83).
+def writable(on: Runner, cluster: Cluster, *, under: Cluster | None = None) -> Sequence[int]:
+    """The slots that a write goes to: all in the seed; when repaired, those that may be written now (C31, C83).
 
     under: the parents, if the write needs them; then theirs must be such slots too.
     """
     if not on.semantics.believed_writes:
         return range(cluster.nchains)
-    slots = {i for i in (*believed(on, cluster), *cluster.late()) if type_of(cluster, i) in WRITABLE_TYPES}
+    types = _types(cluster, ClusterFlag.WRHARD, ClusterFlag.WRSOFT) & WRITABLE_TYPES
+    slots = {i for i in (*believed(on, cluster), *cluster.late()) if type_of(cluster, i) in types}
     return sorted(slots if under is None else slots & {*writable(on, under)})
+
+
+def write_access(*clusters: Cluster | None) -> int:
+    """What the decisions on all of these grant: the bits of WROK (L546-551)."""
+    granted: int = CLUSTER_WROK
+    for cluster in clusters:
+        granted &= CLUSTER_WROK if cluster is None else cluster.flags
+    return granted
+
+
+def takes_writes(above: Chain | None) -> bool:
+    """At a node: whether it can write under its parent. One that was late may have left, or met a block unread."""
+    return above is not None and above.error == 0
 
 
 def release(on: Runner, item: ClusterItem, locked: bool, refs: int) -> None:
@@ -78,14 +103,7 @@ async def remove(on: Runner, cluster: Cluster, i: int) -> None:
     async def release_member(_: int) -> None:
         release(on, item, locked, refs)
 
-    if cluster.focus is item.chain:
-        cluster.focus = None
     await on.tell(cluster, release_member, slots=[i], fills=cluster)
-
-
-def is_shaken(on: Runner, cluster: Cluster) -> bool:
-    """Whether members are late, or the focus was lost, since it was decided: it has to be decided again."""
-    return bool(cluster.late()) or (on.semantics.rechecked_write and cluster.focus is None)
 
 
 @confirmed.ensure(
@@ -96,26 +114,40 @@ def may_write(cluster: Cluster) -> bool:
     return bool(cluster.flags & CLUSTER_WROK)
 
 
-async def settle_write(on: Runner, failed: Sequence[int], *clusters: Cluster) -> int:
-    """After a write: remove the members that failed and decide anew. The Error of the first cluster if that is lost."""
+def refusal(cluster: Cluster, granted: int) -> int:
+    """0 if the cluster may be written as it was granted, else the Error that says why not."""
+    return 0 if cluster.flags & granted else cluster.error or Error.INCOMPLETE
+
+
+async def settle_write(on: Runner, failed: Sequence[int], granted: int, *clusters: Cluster) -> int:
+    """After a write: remove the members that failed and decide anew.
+
+    granted: the access by which it was made. Returns the Error of the first cluster if that is lost.
+    """
     for cluster in clusters:
         for i in failed:
             if cluster.array[i].chain is not None:
                 await remove(on, cluster, i)
-        resolve(on, cluster)
-    return 0 if may_write(clusters[0]) else clusters[0].error or Error.INCOMPLETE
+        decide_anew(on, cluster)
+    return refusal(clusters[0], granted)
+
+
+def decide_anew(on: Runner, cluster: Cluster) -> None:
+    """Decide; among equals the focus stays where it was."""
+    slot = cluster.slot_of(cluster.focus)
+    resolve(on, cluster)
+    follow(on, cluster, slot)
 
 
 def follow(on: Runner, cluster: Cluster, i: int | None) -> None:
     """Let the focus be member i, if that one is as good as the member that resolve chose."""
     if not on.semantics.followed_focus or i is None or i not in believed(on, cluster):
         return
-    chosen = cluster.slot_of(cluster.focus)
-    if chosen is not None and type_of(cluster, i) == type_of(cluster, chosen):
+    if type_of(cluster, i) == type_of(cluster, deref(cluster.slot_of(cluster.focus))):
         cluster.focus = cluster.array[i].chain
 
 
 def follow_moved_parent(on: Runner, cparent: Cluster, was: Chain | None, i: int) -> None:
     """A parent slot that moved to a deeper block takes the parent's focus along."""
-    if on.semantics.moved_parent and was is not None and cparent.focus is was:
+    if on.semantics.moved_parent and cparent.focus is was:
         cparent.focus = cparent.array[i].chain

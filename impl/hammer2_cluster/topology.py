@@ -8,18 +8,25 @@ from hammer2_cluster.locking import resolve, unlock
 from hammer2_cluster.objects import Chain, Cluster, Pfs
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
-from hammer2_cluster.standing import follow, follow_moved_parent, may_write, settle_write, writable
+from hammer2_cluster.standing import (
+    follow,
+    follow_moved_parent,
+    may_write,
+    settle_write,
+    takes_writes,
+    writable,
+    write_access,
+)
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.vocabulary import ClusterFlag, Delete, Error
 
 
-def _cluster_to_create(on: Runner, pmp: Pfs | None, supplied: Cluster | None) -> Cluster:
+def _cluster_to_create(on: Runner, pmp: Pfs | None, cparent: Cluster | None, supplied: Cluster | None) -> Cluster:
     """The cluster supplied, or a locked one without chains (L988-995)."""
     cluster = supplied
     if cluster is None:
         cluster = on.chains.kmalloc()
-        if not on.semantics.parents_pfs:
-            cluster.pmp = pmp
+        cluster.pmp = deref(cparent).pmp if on.semantics.parents_pfs else pmp
         cluster.refs = 1
         cluster.flags = ClusterFlag.LOCKED
     cluster.focus = None
@@ -45,10 +52,8 @@ async def create(
     that fails is removed from both clusters; if too few remain the Error says so, and what was created is taken back,
     a new cluster released (None is returned for it). Raises KernelAssert L1010 if a node cannot create its chain.
     """
-    cluster = _cluster_to_create(on, pmp, supplied)
+    cluster = _cluster_to_create(on, pmp, cparent, supplied)
     parent = deref(cparent)
-    if on.semantics.parents_pfs and supplied is None:
-        cluster.pmp = parent.pmp
     await on.known(parent)
     items = cluster.array
     repaired = on.semantics.reported_create
@@ -56,12 +61,13 @@ async def create(
 
     async def create_member(i: int) -> tuple[Chain | None, int]:
         above = parent.array[i].chain
-        if above is None and repaired:
-            return None, Error.INCOMPLETE  # it was late, and left the parents when it turned out not to be in step
+        if repaired and not takes_writes(above):
+            return above, Error.INCOMPLETE
         return above, await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
 
     error: int | None = None
-    slots = writable(on, parent, supplied)
+    granted = write_access(parent, supplied)
+    slots = writable(on, parent, under=supplied)
     failed = [] if supplied is None else [i for i in writable(on, supplied) if i not in slots]
     until = on.quorum_of(cluster, failed)
     async for i, (above, answer) in on.ask(
@@ -78,7 +84,7 @@ async def create(
             cluster.focus = items[i].chain
     cluster.nchains = max(cluster.nchains, parent.nchains) if on.semantics.uneven_clusters else parent.nchains
     if repaired:
-        error = await settle_write(on, failed, cluster, parent)
+        error = await settle_write(on, failed, granted, cluster, parent)
         if error:
             if not may_write(parent):
                 error = parent.error or error  # the directory says why; of a new element there may be nothing
@@ -129,22 +135,23 @@ async def rename(
 
     async def rename_member(i: int) -> tuple[Chain | None, bool]:
         above, chain = parent.array[i].chain, deref(items[i].chain)
-        if above is None and on.semantics.believed_writes:
-            return None, False  # it was late, and left the parents when it turned out not to be in step
+        if on.semantics.believed_writes and not takes_writes(above):
+            return above, False
         bref = None if key is None else replace(chain.bref, key=key[0], keybits=key[1])
         await on.chains.rename(parent.array[i], chain, bref, flags)
         kkassert(items[i].chain is chain, "L1058")
         return above, chain.parent is parent.array[i].chain
 
     await on.known(cluster, parent)
-    slots = writable(on, cluster, parent)
+    granted = write_access(cluster, parent)
+    slots = writable(on, cluster, under=parent)
     failed = [i for i in writable(on, cluster) if i not in slots]
     until = on.quorum_of(cluster, failed)
     async for i, (above, attached) in on.ask(cluster, rename_member, slots=slots, fills=parent, until=until):
         follow_moved_parent(on, parent, above, i)
         if not attached:
             failed.append(i)
-    return await settle_write(on, failed, cluster, parent) if on.semantics.reported_rename else 0
+    return await settle_write(on, failed, granted, cluster, parent) if on.semantics.reported_rename else 0
 
 
 @cluster_must_be(rules.is_locked)
@@ -167,20 +174,20 @@ async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, f
         chain = deref(items[i].chain)
         parent = parents.array[i].chain if i < parents.nchains else None
         # The original takes NULL and NULL for a match: a chain that others detached, under an empty slot.
-        if chain.parent is not parent or (reported and parent is None):
+        matches = chain.parent is parent and not (reported and parent is None)
+        if not matches:
             on.chains.kprintf_parent_mismatch(chain, parent)
-        elif not reported or i in writable_parents:
+        deletes = matches and (not reported or i in writable_parents)
+        if deletes:
             await on.chains.delete(parent, chain, flags)
-            return True
-        return False
+        return deletes
 
     await on.known(cluster)
-    if reported and not may_write(cluster):
-        return cluster.error or Error.INCOMPLETE
     failed: list[int] = []
+    granted = write_access(cluster)
     slots = writable(on, cluster)
     writable_parents = writable(on, parents)
     async for i, deleted in on.ask(cluster, delete_member, slots=slots, until=on.quorum_of(cluster, failed)):
         if not deleted:
             failed.append(i)
-    return await settle_write(on, failed, cluster) if reported else 0
+    return await settle_write(on, failed, granted, cluster) if reported else 0

@@ -15,9 +15,9 @@ from hammer2_oracle.run_record import record_case
 from hammer2_oracle.trace_record import Trace
 from hammer2_oracle.traces import decode
 from hammer2_oracle.vector_branches import every_way
+from hammer2_proofs.apart import apart
 from hammer2_proofs.operations.probes import Way, note_ways
 from hammer2_proofs.operations.search import Coverage, runs
-from hammer2_proofs.operations.teeth import apart
 from hammer2_spec.semantics import REPAIRED, Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER
 

@@ -137,6 +137,11 @@ def can_be_written(cluster: ClusterView) -> bool:
     return cluster.flags & CLUSTER_WROK != 0
 
 
+def an_error_grants_no_access(cluster: ClusterView) -> bool:
+    """A cluster that is locked and has an error can be neither read nor written (C33, C41)."""
+    return cluster.error == 0 or is_not_locked(cluster) or not (can_be_read(cluster) or can_be_written(cluster))
+
+
 def the_focus_can_be_written(cluster: ClusterView) -> bool:
     """The focus is MODIFIED, without error, and its data is there (C52)."""
     focus = cluster.focus

@@ -304,7 +304,7 @@ FINDINGS: dict[str, Finding] = {
         ),
         mended=(
             "A write goes only to masters at the quorum's tid, soft masters and the super-root, without error, whose "
-            "parent qualifies too."
+            "parent qualifies too; under a soft focus only to the soft masters, as the decision grants."
         ),
     ),
     "F21": Finding(

@@ -1,10 +1,11 @@
 """Runs one operation on the model and judges what must hold after any, and what the world's facts are."""
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeGuard
 
 from icontract import ViolationError
 
@@ -52,10 +53,32 @@ class Nobody:
         """Nothing."""
 
 
+def is_cluster(result: object) -> TypeGuard[Cluster]:
+    """Whether something is a cluster."""
+    return isinstance(result, Cluster)
+
+
 @cache
 def parameters(operation: Callable[..., Any]) -> list[str]:
     """The names of an operation's parameters."""
     return list(signature(operation).parameters)
+
+
+ALONE: Final = (PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT)
+"""Whose word holds alone (C37-C39), the first one before the others."""
+
+
+class Write(NamedTuple):
+    """A write that is about to be made."""
+
+    decides: int
+    """The PfsType of those whose word holds."""
+    granted: int
+    """The bits of WROK that all clusters have which it needs."""
+    able: int
+    """How many members that decide are fit for it."""
+    others: Mapping[Chain, tuple[tuple[object, ...], bytes | None]]
+    """The members that may not be written, as they are."""
 
 
 class Judge:
@@ -85,12 +108,22 @@ class Judge:
 
     def perform(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
         """Run one operation, and judge what must hold after any."""
+        before, clusters = self._bad_answers(), {*self.model.clusters}
+        result = self.do(operation, *args)
+        self.bad = self._bad_answers() - before
+        made = {cluster.id for cluster in (result if isinstance(result, tuple) else (result,)) if is_cluster(cluster)}
+        left = {*self.model.clusters} - clusters - made
+        self.demand(not left, "Every cluster that is made is given to the caller or given back", f"{sorted(left)}")
+        self.judge()
+        return result
+
+    def do(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
+        """Run one operation, and judge only how it ends."""
         self.doing = operation.__name__
         names = parameters(operation)
         if names[0] == "on":
             args = (self.on, *args)
         self.model.notes.clear()
-        before = self._bad_answers()
         self.observer.begins(self.doing, dict(zip(names, args, strict=True)))
         try:
             result = operation(*args)
@@ -109,9 +142,11 @@ class Judge:
             self.observer.ends()
         if self.model.misuses:
             raise Violation("The layer below is used as it allows", self.doing, self.model.misuses[0])
-        self.bad = self._bad_answers() - before
-        self.judge()
         return result
+
+    def behind(self) -> AbstractContextManager[None]:
+        """While this lasts, who is late stays late from operation to operation; afterwards all are judged."""
+        return nullcontext()
 
     def run(self, operation: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever it returns
         """What an operation returns."""
@@ -121,6 +156,10 @@ class Judge:
     def had_answered(self, cluster: Cluster, i: int) -> bool:  # noqa: ARG002 - here all do
         """Whether member i had answered when the cluster was decided in the last operation."""
         return True
+
+    def was_late(self, i: int) -> bool:  # noqa: ARG002 - here nobody is
+        """Whether member i of any cluster had not answered when that was decided in the last operation."""
+        return False
 
     def _bad_answers(self) -> int:
         return sum(n for (question, answer), n in self.model.given.items() if answer != QUESTIONS[question][0])
@@ -183,42 +222,76 @@ class Judge:
         """The same of a cluster's members, as far as they have answered."""
         return self.verdict(None if item.owes else item.chain for item in cluster.array[: cluster.nchains])
 
-    def needed(self) -> int:
-        """Masters that make a quorum."""
-        return majority(self.nmasters)
+    def who_decides(self, cluster: Cluster) -> int:
+        """The PfsType of those whose word holds: soft masters, else soft slaves, super-roots, masters."""
+        there = {self.model.types[i] for i, _ in cluster.members()}
+        return next((pfs_type for pfs_type in ALONE if pfs_type in there), PfsType.MASTER)
 
-    def sound_masters(self, cluster: Cluster) -> list[tuple[Node, Chain]]:
-        """The members that are masters at the true tid, without error."""
-        nodes = self.model.nodes
-        return [
-            (nodes[i], chain)
-            for i, chain in cluster.members()
-            if nodes[i].spec.type == PfsType.MASTER and nodes[i].spec.tid == self.model.true_tid() and not chain.error
-        ]
+    def needed(self, pfs_type: int = PfsType.MASTER) -> int:
+        """How many members of the type that decides are enough: a quorum of masters, one of any other type."""
+        return majority(self.nmasters) if pfs_type == PfsType.MASTER and self.nmasters is not None else 1
 
-    def soft(self) -> bool:
-        """There is no quorum to ask: a soft master or soft slave wins, or it is the super-root."""
-        return any(pfs_type in SOFT_AND_SUPROOT for pfs_type in self.model.types)
+    def deciding(self, cluster: Cluster, pfs_type: int | None = None) -> list[tuple[Node, Chain]]:
+        """The members whose word holds: of the type that decides, without error, masters at the tid of a quorum."""
+        wanted = self.who_decides(cluster) if pfs_type is None else pfs_type
+        nodes, types = self.model.nodes, self.model.types
+        sound = [(nodes[i], c) for i, c in cluster.members() if types[i] == wanted and not c.error]
+        if wanted != PfsType.MASTER:
+            return sound
+        tids = Counter(self.tid(chain) for _, chain in sound)
+        agreed = max((tid for tid, n in tids.items() if n >= self.needed()), default=None)
+        return [(node, chain) for node, chain in sound if self.tid(chain) == agreed]
+
+    def tid(self, chain: Chain) -> int:
+        """The tid of the inode that a chain is, or is a block table of."""
+        while chain.bref.type == BrefType.INDIRECT and chain.parent is not None:
+            chain = chain.parent
+        return chain.bref.mirror_tid
+
+    def enough(self, cluster: Cluster) -> bool:
+        """Whether enough members are there whose word holds."""
+        return len(self.deciding(cluster)) >= self.needed(self.who_decides(cluster))
+
+    def speaks(self, cluster: Cluster, chain: Chain) -> bool:
+        """Whether a member's word counts: of those that decide alone, the focus's does."""
+        return self.who_decides(cluster) == PfsType.MASTER or chain is cluster.focus
+
+    def may_be_read(self, cluster: Cluster) -> list[int]:
+        """The members that a decision on the cluster lets be read."""
+        flags, types = self.verdict_on(cluster).flags, self.model.types
+        hard = (PfsType.MASTER, PfsType.SLAVE, PfsType.SUPROOT) if flags & ClusterFlag.RDHARD else ()
+        soft = (PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE) if flags & ClusterFlag.RDSOFT else ()
+        return [i for i, c in cluster.members() if types[i] in (*hard, *soft) and self.standing(cluster, c)]
+
+    def may_be_written(self, cluster: Cluster) -> list[Chain]:
+        """The members that a decision on the cluster lets be written."""
+        flags = self.verdict_on(cluster).flags
+        types: set[int] = {PfsType.MASTER, PfsType.SUPROOT} if flags & ClusterFlag.WRHARD else set()
+        types |= {PfsType.SOFT_MASTER} if flags & ClusterFlag.WRSOFT else set()
+        return [chain for pfs_type in sorted(types) for _, chain in self.deciding(cluster, pfs_type)]
 
     def standing(self, cluster: Cluster, chain: Chain) -> bool:
-        """Whether a member counts by the world's facts: soft, or at the tid of an error-free majority."""
-        node = self.model.node_of(chain)
-        if self.model.types[node.number] in SOFT_AND_SUPROOT:
-            return True
-        if node.spec.type not in (PfsType.MASTER, PfsType.SLAVE) or node.spec.tid != self.model.true_tid():
-            return False
-        return len(self.sound_masters(cluster)) >= self.needed()
+        """Whether a member counts by the world's facts: no error, and soft, or at the tid of an error-free majority."""
+        pfs_type = self.model.types[self.model.node_of(chain).number]
+        if chain.error or pfs_type in SOFT_AND_SUPROOT:
+            return not chain.error
+        masters = self.deciding(cluster, PfsType.MASTER)
+        tids = {self.tid(master) for _, master in masters}
+        return pfs_type in (PfsType.MASTER, PfsType.SLAVE) and len(masters) >= self.needed() and self.tid(chain) in tids
 
     def first_of_quorum(self, cluster: Cluster, beg: int, end: int) -> tuple[bool, Chain | None]:
-        """Whether the sound masters agree on a first element of the range, and which."""
+        """Whether it is agreed what the first element of the range is, and which: a quorum's, or the focus's own."""
         answers: Counter[object] = Counter()
         found: dict[object, Chain | None] = {}
-        for node, chain in self.sound_masters(cluster):
+        decides = self.who_decides(cluster)
+        for node, chain in self.deciding(cluster):
+            if not self.speaks(cluster, chain):
+                continue
             first = self.first_of(node, chain, beg, end)
             what = None if first is None else lookups.element(first)
             answers[what] += 1
             found[what] = first
-        agreed = [what for what, n in answers.items() if n >= self.needed()]
+        agreed = [what for what, n in answers.items() if n >= self.needed(decides)]
         return bool(agreed), found[agreed[0]] if agreed else None
 
     def first_of(self, node: Node, parent: Chain, beg: int, end: int) -> Chain | None:
@@ -235,22 +308,19 @@ class Judge:
         """Whether any node has an element with this key."""
         return any(chain.bref.key == key for node in self.model.nodes for chain in node.elements())
 
-    def holders(self, key: int) -> int:
-        """Masters at the true tid that hold an element with this key."""
-        true_tid = self.model.true_tid()
-        nodes = [n for n in self.model.nodes if n.spec.type == PfsType.MASTER and n.spec.tid == true_tid]
+    def holders(self, key: int, pfs_type: int) -> int:
+        """Nodes of that type, masters at the true tid, that hold an element with this key."""
+        true_tid, types = self.model.true_tid(), self.model.types
+        nodes = [n for n in self.model.nodes if types[n.number] == pfs_type]
+        nodes = [n for n in nodes if pfs_type != PfsType.MASTER or n.spec.tid == true_tid]
         return sum(any(c.bref.key == key for c in node.elements()) for node in nodes)
 
     # ---- what holds of a cluster after certain operations
 
-    def judge_resolved(
-        self, cluster: Cluster, follows: int | None = None, *, strictly: bool = True, now: bool = True
-    ) -> None:
+    def judge_resolved(self, cluster: Cluster, follows: int | None = None) -> None:
         """A cluster that was resolved is what the specification says of its members.
 
-        follows: the slot whose member shall be the focus, if it is as good as the one that resolve chooses; may be,
-        unless strictly. now: it was decided in this operation; else members may have recovered since, so that it
-        allows more than its flags say.
+        follows: the slot whose member shall be the focus, if it is as good as the one that resolve chooses.
         """
         self.obeys(rules.what_is_locked_holds_its_chains_locked, cluster)
         verdict = self.verdict_on(cluster)
@@ -259,9 +329,8 @@ class Judge:
             "A cluster has an error exactly if its members cannot serve it",
             f"error {cluster.error}, expected {verdict.error}",
         )
-        flags = cluster.flags | (0 if now else verdict.flags)
         self.demand(
-            flags & CLUSTER_ZFLAGS == verdict.flags & CLUSTER_ZFLAGS,
+            cluster.flags & CLUSTER_ZFLAGS == verdict.flags & CLUSTER_ZFLAGS,
             "A cluster's flags say what its members allow",
             f"{cluster.flags:#x}, expected {verdict.flags:#x}",
         )
@@ -273,7 +342,7 @@ class Judge:
                 candidate = cluster.array[follows].chain
                 fit = candidate is not None and candidate.error == 0 and self.standing(cluster, candidate)
                 if fit and self.had_answered(cluster, follows):
-                    chosen = follows if strictly or slot == follows else chosen
+                    chosen = follows
             self.demand(
                 slot == chosen,
                 "The focus is the member that resolve chooses, or follows another cluster's",
@@ -288,6 +357,7 @@ class Judge:
         """Its chains are locked, and if it has no error it has a focus."""
         self.obeys(rules.what_is_locked_holds_its_chains_locked, cluster)
         self.obeys(rules.without_an_error_there_is_a_focus_without_error, cluster)
+        self.obeys(rules.an_error_grants_no_access, cluster)
 
     def judge_new(self, cluster: Cluster, like: Cluster) -> None:
         """A cluster made from another one is for the same PFS and has a slot for each of its members."""
@@ -295,11 +365,11 @@ class Judge:
         self.demand(cluster.nchains == like.nchains, "A cluster has the slots of the one that it is made from")
         self.demand(cluster.refs == 1, "A new cluster has one reference", f"{cluster.refs}")
 
-    def judge_refused(self, cluster: Cluster, error: int, able: int = 0) -> None:
-        """A write fails only when it may not be made, and says why. able: the masters that were fit for it."""
-        fit = able - self.bad >= self.needed() and not self.soft()
-        self.demand(not fit, "A write succeeds where a quorum of nodes is fit for it", f"{able} are")
-        self.demand(not rules.can_be_written(cluster), "A write fails only where a quorum cannot be written")
+    def judge_refused(self, cluster: Cluster, error: int, write: "Write") -> None:
+        """A write fails only when it may not be made, and says why."""
+        fit = write.able - self.bad >= self.needed(write.decides)
+        self.demand(not fit, "A write succeeds where a quorum of nodes is fit for it", f"{write.able} are")
+        self.demand(not cluster.flags & write.granted, "A write fails only where a quorum cannot be written")
         self.demand(error == (cluster.error or Error.INCOMPLETE), "A write that fails says why", f"error {error}")
 
     def flags_are_kept(self, before: int, cluster: Cluster, *, locked: bool) -> None:

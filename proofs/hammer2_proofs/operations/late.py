@@ -5,7 +5,8 @@ answered, and the node that is late does what it was asked when the operation ha
 it would be otherwise, but that the late member had no part in what was decided.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hammer2_cluster.model import Chooser, NodeSpec
@@ -35,6 +36,7 @@ class LateClient(Client):
         self.on = on = self._sim.client(ME, self.model, semantics)
         self._late = late
         self._begun = 0
+        self._is_behind = False
         self._verdicts: dict[int, Verdict] = {}
         """Of the clusters that the last operation has decided, by id: what the specification said of them then."""
         self._were_late: dict[int, list[int]] = {}
@@ -64,9 +66,22 @@ class LateClient(Client):
             if not sim.events():
                 sim.stalled.clear()
             sim.happen(last)
-        sim.stalled.clear()
-        sim.settle(last)
+        if not self._is_behind:
+            self._catch_up()
         return sim.result(ME)
+
+    def _catch_up(self) -> None:
+        self._sim.stalled.clear()
+        self._sim.settle(last)
+
+    @contextmanager
+    def behind(self) -> Iterator[None]:
+        """As Judge.behind."""
+        self._is_behind = True
+        yield
+        self._is_behind = False
+        self._catch_up()
+        self.judge()
 
     def verdict_on(self, cluster: Cluster) -> Verdict:
         """What the specification said of a cluster when it was decided, or says now if it was not."""
@@ -75,3 +90,7 @@ class LateClient(Client):
     def had_answered(self, cluster: Cluster, i: int) -> bool:
         """As Judge.had_answered."""
         return i not in self._were_late.get(cluster.id, ())
+
+    def was_late(self, i: int) -> bool:
+        """As Judge.was_late."""
+        return any(i in late for late in self._were_late.values())

@@ -17,6 +17,8 @@ from hammer2_proofs.operations.search import Script
 from hammer2_spec.semantics import REPAIRED
 from hammer2_spec.vocabulary import BrefType, ChainFlag, ClusterFlag, Resolve
 
+TOP = object()
+"""The locked cluster of two masters."""
 Act = Callable[[Client, Cluster], None]
 
 
@@ -48,9 +50,9 @@ class Misused(NamedTuple):
         return any(note[0] == self.outcome for note in client.model.notes)
 
 
-def _without_a_reference(operation: Callable[..., Any]) -> Act:
+def _without_a_reference(operation: Callable[..., Any], refs: int = 0) -> Act:
     def act(client: Client, top: Cluster) -> None:
-        top.refs = 0
+        top.refs = refs
         call(client, operation, client.on, top)
 
     return act
@@ -126,12 +128,24 @@ def _given_no_parent(client: Client, top: Cluster) -> None:
 
 def _half_modified(client: Client, top: Cluster) -> None:
     top.array[0].chain.flags |= ChainFlag.MODIFIED  # type: ignore[union-attr]  # two masters
+    top.array[1].chain.flags |= ChainFlag.UNLINKED  # type: ignore[union-attr]
     call(client, accessors.setmethod_check, client.on, top, 3)
+
+
+def _with_a_null(operation: Callable[..., Any], *args: object) -> Act:
+    """One of two clusters is missing: the other one takes the place of TOP."""
+
+    def act(client: Client, top: Cluster) -> None:
+        call(client, operation, client.on, *(top if arg is TOP else arg for arg in args))
+
+    return act
 
 
 MISUSES = [
     Misused("a drop of what is not referenced", _without_a_reference(life_cycle.drop), "kkassert:L305"),
     Misused("an unlock of what is not referenced", _without_a_reference(locking.unlock), "kkassert:L601"),
+    Misused("a drop of what was dropped too often", _without_a_reference(life_cycle.drop, -1), "kkassert:L305"),
+    Misused("an unlock of what was unlocked too often", _without_a_reference(locking.unlock, -1), "kkassert:L601"),
     Misused("a lock of an inode's own cluster", _lock_a_template, "kkassert:L354"),
     Misused("a second lock", _lock_twice, "already locked"),
     Misused("a second unlock", _unlock_twice, "not locked"),
@@ -165,6 +179,22 @@ MISUSES = [
         for operation in (
             accessors.setflush, life_cycle.from_chain, life_cycle.ref, life_cycle.drop, life_cycle.wait,
             life_cycle.copy, locking.resolve, locking.unlock, lookups.parent, modifying.modsync,
+        )
+    ),
+    *(
+        Misused(f"{operation.__name__} where the {what} is NULL", _with_a_null(operation, *args), "fault")
+        for what, operation, *args in (
+            ("parent", lookups.lookup_init, None, 0),
+            ("parent", lookups.lookup, None, 0, 0, 9, 0),
+            ("parent", lookups.next, None, TOP, 0, 0, 9, 0),
+            ("cluster", lookups.next, TOP, None, 0, 0, 9, 0),
+            ("parent", modifying.resize, None, None, TOP, 10, 0),
+            ("cluster", modifying.resize, None, TOP, None, 10, 0),
+            ("inode", modifying.modify_ip, None, TOP, 0),
+            ("parent", topology.create, None, None, None, 9, 0, BrefType.INODE, 1024, 0),
+            ("parent of what is supplied", topology.create, None, None, TOP, 9, 0, BrefType.INODE, 1024, 0),
+            ("cluster", topology.rename, TOP, None, 0, None),
+            ("cluster", topology.delete, TOP, None, 0),
         )
     ),
     Misused("setmethod_check of NULL", _with_null(accessors.setmethod_check, None, 1), "fault"),

@@ -11,16 +11,19 @@ M = NodeSpec()
 SLAVE = NodeSpec(type=PfsType.SLAVE)
 SOFT_MASTER = NodeSpec(type=PfsType.SOFT_MASTER, tid=7)
 SOFT_SLAVE = NodeSpec(type=PfsType.SOFT_SLAVE)
+OTHER_SOFT_MASTER = NodeSpec(type=PfsType.SOFT_MASTER, tid=7, keys=(0, 2))
 SMALL, WIDE = NodeSpec(keys=(2,)), NodeSpec(keys=(0, 1, 2))
 
 WORLDS: dict[str, World] = {
     "a master": World((M,), 1),
+    "a master with an indirect block": World((NodeSpec(indirect=True),), 1),
     "a master of two": World((M,), 2),
     "two masters": World((M, M), 2),
     "a master and a slave": World((M, SLAVE), 1),
     "a slave and a master": World((SLAVE, M), 1),
     "a master and a slave that is behind": World((M, NodeSpec(type=PfsType.SLAVE, tid=4, keys=(1,))), 1),
     "a soft master and a master": World((SOFT_MASTER, M), 1),
+    "a master and a soft master with other elements": World((M, OTHER_SOFT_MASTER), 1),
     "a soft slave and a master": World((SOFT_SLAVE, M), 1),
     "two soft masters": World((SOFT_MASTER, SOFT_MASTER), 1),
     "two super-roots": World((NodeSpec(type=PfsType.SUPROOT), NodeSpec(type=PfsType.SUPROOT)), 0),
@@ -39,6 +42,7 @@ WORLDS: dict[str, World] = {
     "two masters and a cache": World((NodeSpec(type=PfsType.CACHE), M, M), 2),
     "three masters, the last with other sizes": World((M, M, NodeSpec(bytes=2048)), 3),
     "three masters, the last is behind": World((M, M, NodeSpec(tid=4, keys=(1,))), 3),
+    "three masters, the last with older elements": World((M, M, NodeSpec(element_tid=4)), 3),
     "three masters, the first is behind": World((NodeSpec(tid=4, keys=(1,)), M, M), 3),
     "three masters, the last is ahead": World((M, M, NodeSpec(tid=6, keys=(1, 2, 3))), 3),
     "three masters, the first is broken": World((NodeSpec(root_error=1), M, M), 3),
@@ -145,6 +149,18 @@ def scan_unlocked(client: Client) -> None:
     client.drop(top)
 
 
+def find_what_some_lack(client: Client) -> None:
+    """Look up keys that not all nodes have, or none."""
+    top = client.top()
+    if parent := client.open(top):
+        for key in (1, 0):
+            found, _ = client.lookup(parent, key, key) if not parent.error else (None, 0)
+            if found:
+                client.unlock(found)
+        client.close(parent)
+    client.drop(top)
+
+
 def find_and_lock(client: Client) -> None:
     """Look up without locks, then lock what was found."""
     top = client.top()
@@ -156,6 +172,9 @@ def find_and_lock(client: Client) -> None:
             if client.lock(found):
                 client.unlock(found)
             client.drop(found)
+            if client.lock(other, Resolve.NEVER):
+                client.load(other)
+                client.unlock(other)
             client.drop(other)
     client.drop(top)
 
@@ -177,7 +196,7 @@ def _write(client: Client, parent: Cluster, key: int, write: str) -> None:
         return
     if found.error:
         client.load(found)
-    elif write == "edit":
+    if write == "edit":
         if client.modify(found, Modify.OPTDATA) and client.edit(found, 0x40, 0x99):
             client.set_check(found, -1 & 0x0F)
             client.load(found)
@@ -227,38 +246,75 @@ def create(client: Client) -> None:
     client.drop(top)
 
 
+ATTACHING = ("move", "rename")
+"""Writes that attach what was deleted."""
+
+
 def with_an_older_parent(write: str) -> Program:
     """Go on under a parent that was made when the PFS had a node less."""
 
     def program(client: Client) -> None:
         top, older = client.top(), client.top(max(1, len(client.model.nodes) - 1))
-        found, after, found_key = None, 0, 0
+        flags = Lookup.NOLOCK if write == "next without locks" else Lookup.SHARED
+        found, other, after, found_key = None, None, 0, 0
         if parent := client.open(top):
-            found, after = client.lookup(parent, 1, KEY_MAX)
+            found, after = client.lookup(parent, 1, KEY_MAX, flags)
             found_key = rules.chains_of(found)[0].bref.key if found else 0
-            if found and not found.error and write == "move" and not client.delete(parent, found):
+            if found and not found.error and write in ATTACHING and not client.delete(parent, found):
                 client.unlock(found)
                 found = None
             client.close(parent)
         if found and not found.error and (parent := client.open(older)):
-            if write == "next":
-                found, _ = client.next(parent, found, KEY_MAX, after)
+            if write.startswith("next"):
+                found, _ = client.next(parent, found, KEY_MAX, after, flags)
             else:
-                key = 9 if write == "move" else found_key
+                key = 9 if write in ATTACHING else found_key
                 same, _ = client.lookup(parent, key, key)
                 if same:
                     client.unlock(same)
                 if write == "resize" and same:
+                    other = client.copy(found)
                     client.resize(parent, found, 11)
+                elif write == "delete" and same:
+                    client.delete(parent, found)
                 elif write == "move" and not parent.error:
                     client.create(parent, 9, found, pfs=client.model.pfs)
+                elif write == "rename" and not parent.error:
+                    client.rename(parent, found, 9)
             client.close(parent)
         if found:
-            client.unlock(found)
+            (client.drop if flags & Lookup.NOLOCK else client.unlock)(found)
+        if other:
+            if client.lock(other):
+                if client.modify(other):
+                    client.edit(other, 0x40, 0x99)
+                client.unlock(other)
+            client.drop(other)
         client.drop(older)
         client.drop(top)
 
     program.__doc__ = f"{write.capitalize()} under a parent that has a slot less."
+    return program
+
+
+def overtaken(write: str) -> Program:
+    """A write while a node is late."""
+
+    def program(client: Client) -> None:
+        top = client.top()
+        found = None
+        if parent := client.open(top):
+            found, _ = client.lookup(parent, 2, 2)
+            if found and (found.error or (write in ATTACHING and not client.delete(parent, found))):
+                client.unlock(found)
+                found = None
+            client.close(parent)
+        if found:
+            client.overtake(top, write, found)
+            client.unlock(found)
+        client.drop(top)
+
+    program.__doc__ = f"{write.capitalize()} while a node is late."
     return program
 
 
@@ -290,6 +346,28 @@ def climb(client: Client) -> None:
                     client.delete(above, found)
                 client.unlock(above)
             client.unlock(found)
+    client.drop(top)
+
+
+def use_the_parent(client: Client) -> None:
+    """From a child to its parent, which is used as it is found."""
+    top = client.top()
+    found = None
+    if parent := client.open(top):
+        found, _ = client.lookup(parent, 2, 2)
+        client.close(parent)
+    if found:
+        if not found.error:
+            above = client.parent(found)
+            same, _ = (None, 0) if above.error else client.lookup(above, 1, 1)
+            if same:
+                client.unlock(same)
+            if above.error:
+                client.create(above, 9)
+            elif len(client.model.nodes) == 1 and client.modify(above):
+                client.edit(above, 0x40, 0x99)
+            client.unlock(above)
+        client.unlock(found)
     client.drop(top)
 
 
@@ -343,6 +421,8 @@ def one_chain(client: Client) -> None:
     client.unlock(cluster)
 
 
+WRITES_THAT_NEED_A_PARENT = ("create", "move", "rename", "resize", "delete")
+
 PROGRAMS: dict[str, Program] = {
     "lock": lock,
     "copy": copy,
@@ -351,6 +431,7 @@ PROGRAMS: dict[str, Program] = {
     "scan": scan,
     "scan by key": scan_by_key,
     "scan without locks": scan_unlocked,
+    "find what some lack": find_what_some_lack,
     "find and lock": find_and_lock,
     "edit the root": edit_root,
     "edit": writes("edit"),
@@ -364,12 +445,17 @@ PROGRAMS: dict[str, Program] = {
     "edit while another locks": edit_while_another_locks,
     "delete without a parent": delete_without_a_parent,
     "climb": climb,
+    "use the parent": use_the_parent,
     "snapshot": freeze,
     "never written": never_written,
     "look into": look_into,
     "delete under another parent": writes("delete under another parent"),
     "rename to the same key": writes("rename to the same key"),
     "next under an older parent": with_an_older_parent("next"),
+    "next under an older parent, without locks": with_an_older_parent("next without locks"),
+    "rename under an older parent": with_an_older_parent("rename"),
+    **{f"{write} while a node is late": overtaken(write) for write in WRITES_THAT_NEED_A_PARENT},
+    "delete under an older parent": with_an_older_parent("delete"),
     "move under an older parent": with_an_older_parent("move"),
     "resize under an older parent": with_an_older_parent("resize"),
 }

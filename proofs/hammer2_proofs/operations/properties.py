@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from hammer2_proofs.apart import apart
 from hammer2_proofs.operations.misuses import MISUSES, Misused
 from hammer2_proofs.operations.probes import Way, note_ways
 from hammer2_proofs.operations.programs import PROGRAMS, WORLDS
 from hammer2_proofs.operations.search import Case, Coverage, cases, late_cases, runs
-from hammer2_proofs.operations.teeth import apart
 from hammer2_spec.semantics import REPAIRED
 
 MOST_BAD: Final = 1
@@ -20,9 +20,11 @@ MOST_BAD: Final = 1
 LATE_WORLDS: Final = (
     "three masters",
     "three masters, the first lacks a key",
+    "three masters, the first has a key too many",
     "three masters, the last is behind",
     "three masters, indirect blocks on two",
     "two masters and a cache",
+    "a master and a slave",
     "a soft master and a master",
 )
 """Where members are late, too."""

@@ -1,10 +1,12 @@
 """A client that locks, looks up, scans and reads, and judges what it gets by the claims."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hammer2_cluster import accessors, data, life_cycle, locking, lookups
 from hammer2_cluster.objects import Chain, Cluster, Iocb
+from hammer2_cluster.outcomes import deref
 from hammer2_proofs.operations.judge import Judge
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.vocabulary import (
@@ -83,9 +85,8 @@ class Reader(Judge):
 
     def resolve(self, cluster: Cluster) -> None:
         """Decide again, twice."""
-        follows = cluster.slot_of(cluster.focus)
         self.perform(locking.resolve, cluster)
-        self.judge_resolved(cluster, follows, strictly=False)
+        self.judge_resolved(cluster)
         decided = cluster.focus, cluster.error, cluster.flags
         self.perform(locking.resolve, cluster)
         same = (cluster.focus, cluster.error, cluster.flags) == decided
@@ -108,6 +109,7 @@ class Reader(Judge):
         self.run(self.model.lock(chain, Resolve.ALWAYS | Resolve.NOREF))
         cluster: Cluster = self.perform(life_cycle.from_chain, chain)
         self.demand(cluster.focus is chain and cluster.refs == 1, "from_chain focuses on the chain, with one reference")
+        self.demand(cluster.nchains == 1, "A cluster of one chain has one slot")
         self.demand(cluster.pmp is chain.pmp, "from_chain makes a cluster of the chain's PFS")
         self.demand(cluster.error == chain.error, "A cluster has an error exactly if its members cannot serve it")
         synced = ClusterFlag.LOCKED | ClusterFlag.MSYNCED | ClusterFlag.SSYNCED
@@ -144,9 +146,10 @@ class Reader(Judge):
         agreed: tuple[bool, Chain | None],
         follows: int | None,
         before: list[Chain | None],
+        asked: Mapping[int, lookups.Element | None],
     ) -> None:
         is_agreed, expected = agreed
-        self._judge_who_left(parent, found, before)
+        self._judge_who_left(parent, found, before, follows, asked)
         if found is not None:
             self.obeys(rules.has_members, found)
             self.obeys(rules.members_agree_on_what_they_found, found)
@@ -155,8 +158,6 @@ class Reader(Judge):
             self.demand(bool(found.ddflag) == inodes, "The flag ddflag says whether the elements are inodes")
             self.judge_new(found, parent)
             self.judge_resolved(found, follows)
-        if self.soft():
-            return
         if parent.error and self.verdict_on(parent).error == 0:
             self.demand(parent.error == Error.INCOMPLETE, "A parent of which no quorum agrees is incomplete")
             self.demand(self.bad or not is_agreed, "What a quorum agrees on, nothing there included, is the answer")
@@ -174,12 +175,40 @@ class Reader(Judge):
             where = f"key {chain.bref.key}, expected {expected.bref.key}"
             self.demand(same, "What is found is what a quorum has", where)
 
-    def _judge_who_left(self, parent: Cluster, found: Cluster | None, before: list[Chain | None]) -> None:
-        """Members leave the parent only in consequence of what they found; who has found it is in the result too."""
+    def _what_is_there(
+        self, parent: Cluster, beg: int, end: int, found: Cluster | None = None
+    ) -> dict[int, lookups.Element | None]:
+        """What the members have that are asked: for more, those that have found what was before."""
+        members = [i for i in self.may_be_read(parent) if found is None or found.array[i].chain is not None]
+        firsts = {i: self.first_of(self.model.nodes[i], deref(parent.array[i].chain), beg, end) for i in members}
+        return {i: None if first is None else lookups.element(first) for i, first in firsts.items()}
+
+    def _judge_who_left(
+        self,
+        parent: Cluster,
+        found: Cluster | None,
+        before: list[Chain | None],
+        follows: int | None,
+        asked: Mapping[int, lookups.Element | None],
+    ) -> None:
+        """Members leave the parent in consequence of what they found; who has found it is in the result too."""
         if parent.error:
             return
+        self.demand(
+            follows is None
+            or parent.array[follows].chain is None
+            or self.was_late(follows)
+            or parent.slot_of(parent.focus) == follows,
+            "The parent's focus stays where it is while that member stays",
+        )
+        holds = [None] if found is None else [lookups.element(chain) for _, chain in found.members()]
         for i, was in enumerate(before):
             now = parent.array[i].chain
+            if was is not None and i not in asked and not self.was_late(i):
+                self.demand(now is not None, "Who may not be read is not asked, and stays a member", f"member {i}")
+            if now is not None and i in asked and not self.was_late(i):
+                has = found is not None and found.array[i].chain is not None
+                self.demand(has or asked[i] in holds, "Who is outvoted leaves the parent", f"member {i}")
             if found is not None and found.array[i].chain is not None:
                 self.demand(now is not None, "Who has found what holds stays a member of the parent", f"member {i}")
             if now is None and was is not None:
@@ -192,13 +221,14 @@ class Reader(Judge):
         """The first element of a range."""
         agreed = self.first_of_quorum(parent, beg, end)
         follows, before = parent.slot_of(parent.focus), [item.chain for item in parent.array]
+        asked = self._what_is_there(parent, beg, end)
         variable = beg if key_next is None else key_next
         found, after = self.perform(lookups.lookup, parent, variable, beg, end, flags)
         self.passes_on("lookup", flags)
         if found is not None:
             locked = not flags & Lookup.NOLOCK
             self.demand(rules.is_locked(found) == locked, "A result is locked unless NOLOCK is given")
-        self._judge_found(parent, found, self._unless_unread(agreed, parent, before, beg, end), follows, before)
+        self._judge_found(parent, found, self._unless_unread(agreed, parent, before, beg, end), follows, before, asked)
         self.judge_usable(parent)
         self._judge_key_next(parent, found, after)
         return found, after
@@ -213,13 +243,13 @@ class Reader(Judge):
         return self.first_of_quorum(parent, beg, end)
 
     def _judge_key_next(self, parent: Cluster, found: Cluster | None, after: int) -> None:
-        nowhere = found is not None or parent.error or self.soft() or after == 0
+        nowhere = found is not None or parent.error or after == 0
         self.demand(nowhere, "Where nothing is found there is nowhere to go on")
-        if found is None or found.focus is None or self.soft() or found.focus is parent.focus:
+        if found is None or found.focus is None or found.focus is parent.focus:
             return
         key, end = found.focus.bref.key, found.focus.bref.key + 2**found.focus.bref.keybits
         self.demand(after == 0 or after > key, "The next key lies behind what was found", f"{after:#x}")
-        for node, chain in self.sound_masters(parent):
+        for node, chain in self.deciding(parent):
             inode = self.inode_of(chain)
             held = [c for c in node.elements(inode) if c.bref.key >= end]
             if held and after:
@@ -239,17 +269,19 @@ class Reader(Judge):
         focus = cluster.focus or next((chain for _, chain in cluster.members()), None)
         assert focus is not None  # noqa: S101 - a cluster found has members
         beg = focus.bref.key + 2**focus.bref.keybits
-        agreed = self.first_of_quorum(parent, beg, end)
+        agreed, asked = self.first_of_quorum(parent, beg, end), self._what_is_there(parent, beg, end, cluster)
         if any(self.inode_of(chain) is focus for _, chain in parent.members()):
-            agreed = True, None  # a file with embedded data, which is all that there is
+            agreed, asked = (True, None), {}  # a file with embedded data, which is all that there is
         follows, before = parent.slot_of(parent.focus), [item.chain for item in parent.array]
-        if sum(cluster.array[n.number].chain is not None for n, _ in self.sound_masters(parent)) < self.needed():
+        decides = self.who_decides(parent)
+        held = [cluster.array[n.number].chain is not None for n, c in self.deciding(parent) if self.speaks(parent, c)]
+        if sum(held) < self.needed(decides):
             agreed = False, None
         found, after = self.perform(lookups.next, parent, cluster, key_next, beg & KEY_MAX, end, flags)
         self.passes_on("lookup", flags)
         self.demand(found is None or found is cluster, "The next element replaces the one before in its cluster")
         self.demand(found is not None or cluster.id in self.model.freed, "A scan that ends gives its cluster back")
-        self._judge_found(parent, found, self._unless_unread(agreed, parent, before, beg, end), follows, before)
+        self._judge_found(parent, found, self._unless_unread(agreed, parent, before, beg, end), follows, before, asked)
         self.judge_usable(parent)
         self._judge_key_next(parent, found, after)
         return found, after
@@ -258,15 +290,15 @@ class Reader(Judge):
         self, parent: Cluster, beg: int = 0, end: int = KEY_MAX, *, by_key: bool = False, flags: int = 0
     ) -> list[int]:
         """All keys of a range, by next or by lookups that go on at key_next."""
-        masters = self.sound_masters(parent)
         held = Counter(
             lookups.element(c)
-            for node, chain in masters
+            for node, chain in self.deciding(parent)
+            if self.speaks(parent, chain)
             for c in node.elements(self.inode_of(chain))
             if beg <= c.bref.key <= end
         )
         embedded = any(c.data is not None and c.data[0x051] & 1 for _, c in parent.members())
-        expected = sorted(e.key for e, n in held.items() if n >= self.needed())
+        expected = sorted(e.key for e, n in held.items() if n >= self.needed(self.who_decides(parent)))
         most = SCAN_LIMIT + sum(1 for node in self.model.nodes for _ in node.elements())
         seen: list[int] = []
         cluster, after = self.lookup(parent, beg, end, flags)
@@ -281,7 +313,7 @@ class Reader(Judge):
                 cluster, after = self.lookup(parent, after, end, flags)
             else:
                 cluster, after = self.next(parent, cluster, end, after, flags)
-        if parent.error == 0 and not self.soft() and not embedded:
+        if parent.error == 0 and not embedded:
             self.demand(
                 seen == expected,
                 "A scan visits every key that a quorum has, once, in order",
@@ -362,6 +394,8 @@ class Reader(Judge):
         perform(accessors.set_chainflags, cluster, ChainFlag.UNLINKED | ChainFlag.BMAPUPD)
         marked = [flags | ChainFlag.UNLINKED | ChainFlag.BMAPUPD for flags in before]
         demand([chain.flags for chain in chains] == marked, "set_chainflags sets it on all chains")
+        unlinked = perform(accessors.isunlinked, cluster)
+        demand(unlinked == ChainFlag.UNLINKED, "isunlinked: some chain is flagged")
         perform(accessors.clr_chainflags, cluster, ChainFlag.UNLINKED | ChainFlag.BMAPUPD)
         demand([chain.flags for chain in chains] == before, "clr_chainflags clears it on all chains")
         perform(accessors.setflush, cluster)

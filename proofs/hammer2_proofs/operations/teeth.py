@@ -6,20 +6,18 @@ by the changed line, the simplest first, and the first that is not well any more
 """
 
 import ast
-import contextlib
 import gc
-import os
-import pickle
 import resource
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from multiprocessing import get_context
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
+from hammer2_proofs.apart import Died, apart
 from hammer2_proofs.mutants import Mutant, load, mutate
 from hammer2_proofs.operations.probes import (
     STATEMENT_KIND,
@@ -40,8 +38,6 @@ PATIENCE_SECONDS: Final = 60
 CASE_SECONDS: Final = 5
 """CPU time for one case; those that end take milliseconds."""
 MEMORY_BYTES: Final = 4 * 2**30
-
-Result = TypeVar("Result")
 
 
 class Judge(Protocol):
@@ -107,27 +103,6 @@ def outermost(function: str) -> str:
 def mutants() -> list[Mutant]:
     """Every mutant of the operations, in the order of their text."""
     return [mutant for module in modules().values() for mutant in mutate(module).mutants]
-
-
-# ---------------------------------------------------------------- a process of its own
-
-
-def apart(work: Callable[[], Result]) -> Result:
-    """What the work returns in a process forked for it. Raises ChildProcessError if that one died."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(BaseException), os.fdopen(writing, "wb") as pipe:
-            pickle.dump(work(), pipe)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    if not answer:
-        raise ChildProcessError("the process died")
-    result: Result = pickle.loads(answer)  # noqa: S301 - written by ourselves a moment ago
-    return result
 
 
 # ---------------------------------------------------------------- which cases come by which line
@@ -225,7 +200,7 @@ def fate_of(judge: Judge, mutant: Mutant, cases: Sequence[int]) -> Fate:
 
     try:
         return apart(work)
-    except ChildProcessError:  # out of memory, or a crash
+    except Died:  # out of memory, or a crash
         return Fate(mutant, Outcome.KILLED, None, 0)
 
 
