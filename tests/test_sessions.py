@@ -110,6 +110,24 @@ def test_a_node_that_has_done_nothing_of_a_change_that_fails_is_not_given_up() -
     assert not cluster.failures.root(2).flags & CHAIN_FLUSH_MASK, "and it does nothing of it later"
 
 
+@pytest.mark.claims("C83")
+def test_a_node_that_comes_back_in_the_middle_of_a_write_takes_no_part_in_it() -> None:
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+
+    async def change() -> None:
+        await cluster.filesystems[0].put(b"d", [BIG], len(BIG))
+        cluster.failures.disconnected(1)
+        cluster.mount_again(1)
+        await cluster.filesystems[0].put(b"e", [BIG], len(BIG))
+
+    cluster.sim.run(0, cluster.sessions[0].write(change))
+    cluster.sim.settle()
+    assert not cluster.failures.root(1).flags & CHAIN_FLUSH_MASK
+    assert [node.eligible for node in cluster.control.state.nodes] == [True, False, True]
+
+
 def test_a_change_that_fails_before_it_changes_anything_costs_nothing() -> None:
     cluster = Cluster()
     with pytest.raises(NotFoundError):

@@ -121,7 +121,6 @@ class Session:
             async with to_be_flushed(chain):  # nobody is in the middle of a change then
                 if chain.flags & CHAIN_FLUSH_MASK:
                     self._failures.disconnected(i, Cause.STALL)  # it never heard the end of a write
-                    return
                 if not control.attempt("Restamp", c, i):
                     return
                 tid = await self._flush(i, chain)
