@@ -65,6 +65,20 @@ BROKEN_ONCE = {
         client:sync0 1 client:sync1 0 client:sync2 late:0 0
         """,
     ),
+    "a session whose commit was cancelled stayed in the middle of its write, and a pass waited for the end of that": (
+        Scenario("", (("write",), ("write",)), faults=2, watched=True, in_flight=True),
+        """
+        2 1 answer:2/0 answer:1/0 0 1 0 answer:0/0 2 answer:2/0 gone:1 back:1 answer:1/sync1 0 answer:1/0
+        answer:0/0 answer:1/sync2 answer:0/sync1 answer:1/0 answer:1/1 0 answer:1/sync0 answer:1/sync0
+        answer:1/1 answer:1/sync1 2 1 answer:2/0 answer:1/0 2 answer:1/sync2 answer:2/0 0 0 answer:1/1
+        answer:0/0 0 2 answer:2/0 answer:0/sync1 1 answer:1/sync1 answer:0/0 answer:0/0 0 2 answer:2/0
+        answer:0/0 0 2 2 0 answer:0/0 answer:2/0 2 answer:2/0 0 2 0 answer:0/0 2 cancel:0 answer:2/0 tick 0
+        1 2 answer:0/1 0 1 2 answer:0/0 answer:2/0 answer:0/1 answer:1/1 answer:1/1 answer:2/1 answer:2/1
+        answer:0/sync0 answer:0/0 0 answer:0/0 answer:0/1 0 answer:0/1 answer:0/sync0 answer:2/sync0
+        answer:0/sync1 answer:0/sync1 answer:2/sync1 answer:0/sync2 answer:2/0 2 answer:2/0 answer:2/1 2
+        answer:2/1 answer:2/sync0 answer:2/sync1 answer:0/sync2 answer:2/sync2 answer:2/sync2 tick
+        """,
+    ),
 }
 
 

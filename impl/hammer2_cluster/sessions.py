@@ -161,6 +161,14 @@ class Session:
         change: operations on the root and below. Raises what it raises, and nothing of it will be seen then; Unwritten
         if the change was made and may appear later, or not; UnavailableError if it was not begun.
         """
+        try:
+            return await self._written(change)
+        except Cancelled:
+            if self.client.phase is not Phase.READY:
+                self.end()  # others would wait for the end of what nobody goes on with
+            raise
+
+    async def _written(self, change: Callable[[], Awaitable[Result]]) -> Result:
         self._control.attempt("GiveUp", self._c)
         if self.client.phase == Phase.IDLE:
             await self.open()

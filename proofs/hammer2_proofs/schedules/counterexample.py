@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import zip_longest
 from shlex import quote
 from textwrap import wrap
@@ -95,9 +96,11 @@ def _does(world: World, move: Move) -> dict[int, list[str]]:
 
 
 def _words(step: Any) -> str:  # noqa: ANN401 - a function, or a partial one
-    inner = [getattr(cell.cell_contents, "func", None) for cell in getattr(step, "__closure__", None) or ()]
-    below = next((it for it in inner if it is not None), None)
-    return str(getattr(below or step, "__qualname__", step)).rpartition(".")[2].strip("_").replace("_", " ")
+    """What a step is called; one that only carries another to the node has that one's name."""
+    cells = [cell.cell_contents for cell in getattr(step, "__closure__", None) or ()]
+    carried = next((it for it in cells if isinstance(it, partial)), step)
+    function = carried.func if isinstance(carried, partial) else carried
+    return str(function.__qualname__).rpartition(".")[2].strip("_").replace("_", " ")
 
 
 def _cells(world: World, changed: Mapping[str, tuple[object, object]]) -> dict[str, list[str]]:
