@@ -14,7 +14,7 @@ from tests.conftest import seed_of
 
 from hammer2_oracle.conform import junit
 from hammer2_oracle.conform.divergence import ScenarioDivergence, read, save
-from hammer2_oracle.conform.examination import RESTARTS, Examination
+from hammer2_oracle.conform.examination import RESTARTS, Examination, GivenUp
 from hammer2_oracle.conform.ghost import Breach, Ghost
 from hammer2_oracle.conform.judging import GOOD, Standing
 from hammer2_oracle.conform.messages import (
@@ -167,6 +167,8 @@ def test_what_was_found_before_it_was_given_up_is_told() -> None:
     assert examination.restarts > RESTARTS
     assert judgement is not None
     assert judgement.standing is Standing.MISBEHAVED
+    with pytest.raises(GivenUp):
+        judge_program(judgement.program, examination)
 
 
 def test_what_is_skipped_is_counted_with_its_reason() -> None:

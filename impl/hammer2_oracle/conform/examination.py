@@ -119,7 +119,7 @@ class Examination:
             return misbehaved
 
     def _send(self, batch: Batch) -> int:
-        self._number += 1
+        self._count_on()
         self._implementation.send(RunResolve(self._number, [question(it) for it in batch]))
         return self._number
 
@@ -159,7 +159,7 @@ class Examination:
         A call that is not answered is a Diverged; the implementation, which still waits for an answer, is started anew.
         Raises GivenUp.
         """
-        self._number += 1
+        self._count_on()
         try:
             self._implementation.send(RunOperation(self._number, asked))
             while (answered := self._answered(self._number)).call is not UNSET:
@@ -181,7 +181,7 @@ class Examination:
 
     def take(self, step: ScenarioQuestion | Step, nodes: int) -> Came | Skipped | Failed | Misbehaved:
         """Begin a scenario, or take a step of the one that has begun; of so many nodes. Raises GivenUp."""
-        self._number += 1
+        self._count_on()
         begins = isinstance(step, ScenarioQuestion)
         try:
             self._implementation.send((RunScenario if begins else RunStep)(self._number, step))  # type: ignore[arg-type]  # each its own
@@ -208,11 +208,18 @@ class Examination:
             detail = f"the status of {len(came.nodes)} nodes, expected {nodes}"
             raise self._implementation.misbehaved(Misbehaviour.WRONG_ANSWER, detail)
 
+    def _count_on(self) -> None:
+        self._must_not_be_given_up()
+        self._number += 1
+
     def _restart(self) -> None:
         self.restarts += 1
+        self._must_not_be_given_up()
+        self.renew()
+
+    def _must_not_be_given_up(self) -> None:
         if self.restarts > RESTARTS:
             raise GivenUp(f"it has been started anew {RESTARTS} times")
-        self.renew()
 
     def renew(self) -> None:
         """Go on with a process that has not been asked anything yet."""

@@ -44,7 +44,6 @@ def smallest_bad(strategy: st.SearchStrategy[T], ask: Callable[[T], None], examp
     Returns the smallest bad judgement, None if there is none. Raises GivenUp where nothing was found before.
     """
     last: list[Any] = []
-    given_up: list[GivenUp] = []
 
     @seed(seed_number)
     @settings(
@@ -58,15 +57,10 @@ def smallest_bad(strategy: st.SearchStrategy[T], ask: Callable[[T], None], examp
     )
     @given(strategy)
     def search(drawn: T) -> None:
-        if given_up:
-            raise given_up[0]
         try:
             ask(drawn)
         except Found as found:
             last[:] = [found.judgement]
-            raise
-        except GivenUp as reason:
-            given_up.append(reason)
             raise
 
     try:
