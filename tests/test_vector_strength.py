@@ -14,6 +14,7 @@ from hammer2_oracle import strength as module
 from hammer2_oracle import strength_operations, strength_protocol, vector_set
 from hammer2_oracle.protocol import scenarios
 from hammer2_oracle.protocol.scenarios import Scenarios
+from hammer2_oracle.status import Status
 from hammer2_oracle.strength import strength
 from hammer2_oracle.vector_set import resolve_vectors
 from hammer2_proofs.mutants import Mutant, Mutation, mutate
@@ -68,7 +69,10 @@ def test_the_command_writes_it_beside_the_vectors(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("hammer2_oracle.protocol.scenarios.WALKS", {"quick": (0, 0)})
     monkeypatch.setattr(strength_protocol, "mutants", protocol_mutants)
     monkeypatch.setattr(strength_operations, "mutants", list)
-    said = CliRunner().invoke(vectors, ["--out", str(tmp_path), "--strength", "--itf"], standalone_mode=False)
+    said = CliRunner().invoke(
+        vectors, ["--out", str(tmp_path), "--strength", "--itf", "--least", "1"], standalone_mode=False
+    )
+    assert said.return_value == Status.DIFFER  # nothing of the decisions is killed
     assert "strength.json: decisions: 0 of 1 mutants of the specification killed, 1 survive" in said.stdout
     assert "strength.json: protocol: 1 of 2 mutants" in said.stdout
     found = json.loads((tmp_path / "strength.json").read_text())

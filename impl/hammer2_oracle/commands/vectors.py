@@ -21,7 +21,7 @@ from hammer2_spec.semantics import Semantics
     type=click.Choice(["quick", "full"]),
     default="quick",
     show_default=True,
-    help="Some seconds and 1 MB, or a minute and 4 MB.",
+    help="Some seconds and 1 MB, or a minute and 3 MB.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=20150330, show_default=True, help="Of all random choices.")
 @click.option(
@@ -35,6 +35,13 @@ from hammer2_spec.semantics import Semantics
     show_default=True,
     help="With --strength: only each N-th of them.",
 )
+@click.option(
+    "--least",
+    type=click.IntRange(0, 100),
+    metavar="PERCENT",
+    default=0,
+    help="With --strength: fail if fewer mutants of any kind are killed.",
+)
 @click.option("--itf", is_flag=True, help="Also write each legal scenario as ITF, for Apalache's and Quint's tools.")
 @json_option
 def vectors(
@@ -44,6 +51,7 @@ def vectors(
     seed: int,
     measured: bool,
     every: int,
+    least: int,
     itf: bool,
     as_json: bool,
 ) -> Status:
@@ -64,6 +72,7 @@ def vectors(
             click.echo(f"{out / part.name}: {len(part.lines):,} records, each to be {verdict}")
     text = manifest(made, semantics, seed, size)
     (out / FILE).write_bytes(text)
+    weak = False
     if itf:
         _write_itf(out / "itf", next(part.lines for part in made if part.kind == "protocol trace" and part.accept))
     if measured:
@@ -74,8 +83,9 @@ def vectors(
         (out / "strength.json").write_text(json.dumps(result, indent=1) + "\n")
         for name, it in found.items():
             click.echo(f"{out / 'strength.json'}: {name}: {it.sentence}", err=as_json)
+        weak = any(100 * it.killed < least * (it.mutants - len(it.inconclusive)) for it in found.values())
     click.echo(text.decode() if as_json else f"{out / FILE}: what they hold, with their hashes", nl=not as_json)
-    return Status.AGREE
+    return Status.DIFFER if weak else Status.AGREE
 
 
 def _write_itf(directory: Path, lines: Sequence[bytes]) -> None:
