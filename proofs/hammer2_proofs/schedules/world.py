@@ -99,7 +99,7 @@ class Scenario:
 
     name: str
     programs: tuple[tuple[str, ...], ...]
-    """Of each client: its operations: "write", "read", and "lock" or "lock twice" (the root, and nothing else)."""
+    """The operations of each client: "write", "read", and "lock" or "lock twice" (the root, and nothing else)."""
     faults: int = 0
     """How many there may be."""
     kinds: tuple[str, ...] = ANY
