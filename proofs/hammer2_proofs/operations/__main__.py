@@ -15,7 +15,11 @@ MOST_QUESTIONS = frozenset({"use the parent"})
 MANY_QUESTIONS = MOST_QUESTIONS | {"climb", "create during a scan", "snapshot", "resize under an older parent"}
 """Programs that ask so much that not every run can be made on two nodes."""
 VARIANTS = MOST_QUESTIONS | {
+    "find and load",
     "find what some lack",
+    "scan without locks",
+    "rename to the same key",
+    "move under an older parent",
     "next under an older parent, without locks",
     "rename under an older parent",
     "delete under an older parent",

@@ -43,13 +43,10 @@ class Client(Reader):
         granted = CLUSTER_WROK & cluster.flags & (CLUSTER_WROK if under is None else under.flags)
         above = None if under is None else {node.number for node, _ in self.deciding(under, decides)}
         able = sum(above is None or node.number in above for node, _ in self.deciding(cluster))
-        others = {
-            chain: _state(chain)
-            for each in (cluster, under)
-            if each is not None
-            for _, chain in each.members()
-            if chain not in self.may_be_written(each)
-        }
+        others: dict[Chain, tuple[tuple[object, ...], bytes | None]] = {}
+        for each in (cluster,) if under is None else (cluster, under):
+            may = self.may_be_written(each)
+            others |= {chain: _state(chain) for _, chain in each.members() if chain not in may}
         return Write(decides, granted, able if granted else 0, others)
 
     def _judge_left_alone(self, write: Write) -> None:

@@ -172,10 +172,21 @@ def find_and_lock(client: Client) -> None:
             if client.lock(found):
                 client.unlock(found)
             client.drop(found)
-            if client.lock(other, Resolve.NEVER):
-                client.load(other)
-                client.unlock(other)
             client.drop(other)
+    client.drop(top)
+
+
+def find_and_load(client: Client) -> None:
+    """Look up without locks, then load what was found."""
+    top = client.top()
+    if parent := client.open(top):
+        found, _ = client.lookup(parent, 2, 2, Lookup.NOLOCK)
+        client.close(parent)
+        if found:
+            if client.lock(found, Resolve.NEVER):
+                client.load(found)
+                client.unlock(found)
+            client.drop(found)
     client.drop(top)
 
 
@@ -433,6 +444,7 @@ PROGRAMS: dict[str, Program] = {
     "scan without locks": scan_unlocked,
     "find what some lack": find_what_some_lack,
     "find and lock": find_and_lock,
+    "find and load": find_and_load,
     "edit the root": edit_root,
     "edit": writes("edit"),
     "grow": writes("grow"),
