@@ -79,6 +79,7 @@ STORE_TESTS = [
 ]
 """Crashes, kills, corruption and state machines: under this profile more of everything."""
 
+VECTORS = ("hammer2-cluster", "vectors", "--out", "build/vectors", "--strength")
 DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations"), 15),
     Step("protocol-decisions", ("python", "-m", "hammer2_proofs.protocol_decisions"), 300),
@@ -90,6 +91,7 @@ DEEP_STEPS: tuple[Step, ...] = (
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),
+    Step("vectors-teeth", (*VECTORS, "--every", "10", "--least", "55"), 120),
     Step("failures-teeth", ("python", "tools/mutate_store.py", "--failures", "--sample", "120"), 1200),
 )
 
@@ -97,6 +99,7 @@ NIGHTLY = ("python", "-m", "pytest", "-q", "--hypothesis-profile=nightly")
 NIGHTLY_STEPS: tuple[Step, ...] = (
     Step("days", (*NIGHTLY, "-n", "auto", "tests/test_days.py"), 4000),
     Step("hostile-day", (*NIGHTLY, "tests/test_service.py"), 900),
+    Step("vectors-all-mutants", (*VECTORS, "--least", "55"), 1500),
     Step("failures-all-mutants", ("python", "tools/mutate_store.py", "--failures"), 20000),
 )
 
