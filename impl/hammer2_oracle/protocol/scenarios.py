@@ -89,8 +89,8 @@ UNREACHABLE: Final[dict[str, str]] = {
 }
 """Branches to which no state of the protocol, all ingredients in, comes, and why not.
 
-Explorations of up to 16 million states found nothing incomplete, nothing eligible that is not usable, no target of a pass
-that got ahead of it, and nobody who serves and holds a majority of replies; the others follow from the text.
+Explorations of up to 16 million states found nothing incomplete, nothing eligible that is not usable, no target of a
+pass that got ahead of it, and nobody who serves and holds a majority of replies; the others follow from the text.
 """
 
 
