@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from hammer2_cluster.program import program
 from hammer2_oracle.commands.explore import explore
-from hammer2_proofs.explorer import calibration, reference
+from hammer2_proofs.explorer import calibration, machine, reference
 from hammer2_proofs.explorer.dialect.terms import NotInDialect
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.itf import export
@@ -107,6 +107,20 @@ print(search(calibration.model(2, 1, 1)).states, len(compiled))
     second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert first.stdout.split() == ["2224", "1"]
     assert second.stdout.split() == ["2224", "0"]
+
+
+@pytest.mark.parametrize("damage", [0, 100, 5000])
+def test_damaged_machine_code_in_the_cache_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: int
+) -> None:
+    monkeypatch.setenv("HAMMER2_CACHE", str(tmp_path))
+    text = "def entry_three() -> int:\n    return 3\n"
+    code = machine.kept(text)
+    [file] = (tmp_path / "explorer").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:damage])
+    assert machine.kept(text) == code
+    assert file.read_bytes() == whole
 
 
 class Bounds(NamedTuple):
@@ -265,6 +279,26 @@ def test_progress_is_refused_where_a_cycle_avoids_the_goal_and_holds_where_none_
         ] * failing
 
 
+def leaves(m: Bounds, s: Counter) -> Counter | None:
+    if s.total >= m.high:
+        return None
+    return s._replace(total=s.total + 1)
+
+
+def nothing_is_left(_m: Bounds, s: Counter) -> bool:
+    return s.total == 1
+
+
+@pytest.mark.parametrize("fair", [True, False])
+def test_a_way_out_of_a_cycle_is_taken_at_last_only_if_it_is_fair(fair: bool) -> None:
+    toggle: Action[Bounds, Counter] = Action("Toggle", goes_both_ways, ("items",))
+    leave: Action[Bounds, Counter] = Action("Leave", leaves, fair=fair)
+    found = search(counter(1, 0, actions=(toggle, leave), goal=nothing_is_left))
+    assert [failure.what.partition(":")[0] for failure in check(found)] == (
+        [] if fair else ["1 fair cycles avoid for ever"]
+    )
+
+
 def no_return(m: Bounds, s: Counter) -> Counter | None:
     while s.total < m.high:
         return None
@@ -362,6 +396,56 @@ def test_the_command_prints_one_object_and_exits_by_what_it_found(tmp_path: Path
     wrong = CliRunner().invoke(explore, ["calibration", "--tids", "99"])
     assert wrong.exit_code == 2
     assert "tids is 99: expected 1 to 15" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["calibration", "--tids", "2"], "calibration has no goal to make progress to"),
+        (["protocol", "--elections", "15", "--workers", "2"], "progress is checked by one worker"),
+        (
+            ["protocol", "--elections", "2"],
+            "progress needs --elections 15, without end: where none is left nobody recovers",
+        ),
+    ],
+)
+def test_progress_is_refused_where_it_would_say_nothing(arguments: list[str], complaint: str) -> None:
+    refused = CliRunner().invoke(explore, [*arguments, "--progress-property"])
+    assert refused.exit_code == 2
+    assert complaint in refused.stderr
+
+
+AWAY = ["protocol", "--writes", "1", "--elections", "15", "--faults", "1", "--with", "stay-away", "--progress-property"]
+
+
+def test_progress_that_holds_is_said_and_what_is_not_checked_too(tmp_path: Path) -> None:
+    itf = tmp_path / "none.itf.json"
+    held = CliRunner().invoke(explore, [*AWAY, "--itf", str(itf)])
+    assert "holds: once faults stop, a way leads to: " in held.stdout
+    assert "holds: no fair cycle avoids it" in held.stdout
+    assert f"{itf} is not written: there is no counterexample" in held.stderr
+    assert not itf.exists()
+    assert "not checked, with --symmetry: fair cycles" in CliRunner().invoke(explore, [*AWAY, "--symmetry"]).stdout
+
+
+def test_where_progress_ends_is_drawn_and_written(tmp_path: Path) -> None:
+    itf = tmp_path / "stuck.itf.json"
+    stuck = CliRunner().invoke(explore, [*AWAY, "--without", "disabled_is_evidence", "--itf", str(itf)])
+    assert stuck.exit_code == 1
+    assert "NO PROGRESS: no way leads to: " in stuck.stdout
+    assert "short of: all that is there is synchronized: the way there" in " ".join(stuck.stdout.split())
+    assert "at first" in stuck.stdout
+    assert len(json.loads(itf.read_text())["states"]) > 1
+
+
+def test_with_keep_going_every_broken_sentence_is_found_at_its_shortest() -> None:
+    options = ["--writes", "2", "--elections", "2", "--faults", "15", "--semantics", "seed", "--symmetry"]
+    first, all_ = (
+        json.loads(CliRunner().invoke(explore, ["protocol", *options, *more, "--json"]).stdout)["violations"]
+        for more in ([], ["--keep-going", "--depth", "7"])
+    )
+    assert len(first) < len(all_)
+    assert {violation["invariant"] for violation in first} < {violation["invariant"] for violation in all_}
 
 
 def test_every_model_prints_the_same_object_and_writes_its_counterexample(tmp_path: Path) -> None:

@@ -5,7 +5,19 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hammer2_proofs import completeness, counting, equivalence, induction, inputs, property_proofs, sizes, twin
+from hammer2_proofs import (
+    completeness,
+    counting,
+    equivalence,
+    induction,
+    inputs,
+    property_proofs,
+    protocol_induction,
+    sizes,
+    twin,
+)
+from hammer2_proofs.explorer import verification
+from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.teeth import EXPLORATIONS
 from hammer2_proofs.induction import specification as induction_specification
 from hammer2_proofs.obligations import SOLVERS, Obligation, Wanted
@@ -13,7 +25,16 @@ from hammer2_proofs.proving import FAMILIES
 from hammer2_proofs.teeth import LEAST_ASKED, LEAST_MUTANTS, SAMPLE
 from hammer2_spec.properties import PROPERTIES
 from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
-from hammer2_spec.protocol.model import INVARIANTS
+from hammer2_spec.protocol.model import (
+    ACTIONS,
+    BEGIN_AGAIN,
+    ELECT_FREELY,
+    IN_PARTS,
+    INVARIANTS,
+    PARTITION,
+    STEP_INVARIANTS,
+    TWO_CLIENTS,
+)
 from hammer2_spec.semantics import REPAIRED
 from verify import DEEP_STEPS, NIGHTLY_STEPS, STEPS
 
@@ -69,6 +90,23 @@ PROPERTY_NAMES = [
     "the_past_plays_no_part",
     "resolving_twice_gives_the_same",
 ]
+EXPLORED = [
+    "every node for itself",
+    "like nodes alike",
+    "one client, faults unlimited",
+    "one client, from a cold start",
+    "a slave",
+    "two masters, two slaves",
+    "five masters",
+    "two clients",
+    "two clients, a partition",
+    "two clients, a read in parts",
+    "below the root",
+    "progress, faults unlimited",
+    "progress, two clients in a partition",
+    "progress, endless writes",
+    "progress, endless writes and a slave",
+]
 FAMILY_NAMES = {"equivalence", "induction", "counting", "sizes", "completeness", "properties"}
 
 
@@ -94,6 +132,29 @@ def test_every_sentence_of_the_protocol_is_there_and_every_exploration_that_judg
     assert len(EXPLORATIONS) >= 19
     [step] = [step for step in DEEP_STEPS if step.name == "protocol-teeth"]
     assert int(step.command[step.command.index("--sample") + 1]) >= 100
+
+
+def test_every_action_of_the_protocol_is_judged_by_its_proofs() -> None:
+    every = {action.name for action in protocol_induction.ACTIONS}
+    assert {action.name for action in (*ACTIONS, *PARTITION, ELECT_FREELY, BEGIN_AGAIN)} - every == {"BeginReplacement"}
+    assert len(every) == 26
+    assert [step.holds.__name__ for step in protocol_induction.STEPS] == [
+        "the_tid_on_media_never_falls",
+        "no_promise_is_taken_back",
+        "a_node_that_is_away_stays_as_it_is",
+        "the_media_of_a_write_disabled_node_stays",
+    ]
+
+
+def test_every_exploration_is_there_and_verify_checks_every_sentence() -> None:
+    assert [run.name for run in verification.STANDARD] == EXPLORED
+    assert len(verification.DEEP) == 18
+    assert [run.name for run in verification.STANDARD if run.live] == [
+        name for name in EXPLORED if name.startswith("progress") or name == "below the root"
+    ]
+    models = [build(run.model, run.bounds, run.switches) for run in verification.STANDARD]
+    checked = {judged for model in models for judged in (*model.invariants, *(s.holds for s in model.step_invariants))}
+    assert checked >= {*INVARIANTS, *TWO_CLIENTS, *IN_PARTS, *(step.holds for step in STEP_INVARIANTS)}
 
 
 def test_every_property_is_there() -> None:

@@ -14,6 +14,7 @@ from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status
 from hammer2_proofs import protocol_findings
 from hammer2_proofs.explorer.models import INGREDIENTS_OF
+from hammer2_proofs.protocol_ablations import SEED_STEPS
 from hammer2_proofs.protocol_findings import HOLDS
 from hammer2_spec.claims import CLAIMS
 from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS, SEED_HAS
@@ -138,7 +139,11 @@ def command(row: Row) -> list[str]:
     for name, value in row["bounds"].items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     seed = row["without"] == ["seed"]
-    words += ["--semantics", "seed"] if seed else [w for name in row["without"] for w in ("--without", name)]
+    words += (
+        ["--semantics", "seed", "--keep-going", "--depth", str(SEED_STEPS)]
+        if seed
+        else [w for name in row["without"] for w in ("--without", name)]
+    )
     words += [w for name in row["switches"] if not name.startswith("without-") for w in ("--with", name)]
     stuck = row["standing"] == protocol_findings.STUCK
     return [*words, *(["--progress-property"] if stuck else ["--symmetry"] if row["model"] == "protocol" else [])]

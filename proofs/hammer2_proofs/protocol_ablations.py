@@ -69,7 +69,7 @@ SITUATIONS: Final = (
     Situation(
         "a common outage",
         "protocol",
-        {"writes": 1, "elections": 2, "faults": 2},
+        {"writes": 1, "elections": UNLIMITED, "faults": 2, "fault_epochs": 2},
         live=True,
         only=frozenset({"disabled_is_evidence"}),
     ),

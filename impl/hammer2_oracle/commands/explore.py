@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hammer2_cluster.program import pasted
+from hammer2_oracle.options import complain
 from hammer2_oracle.status import Status
+from hammer2_spec.transition_system import Model, sentence
 
 if TYPE_CHECKING:
+    from hammer2_proofs.explorer.progress import Stuck
     from hammer2_proofs.explorer.search import Found, Progress
     from hammer2_proofs.explorer.trace import Trace
 
@@ -53,6 +56,7 @@ def bounds(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--memory", type=click.IntRange(1), default=DEFAULT_MEMORY_MIB, show_default=True, help="Stop at so many MiB."
 )
+@click.option("--keep-going", is_flag=True, help="Look for every broken sentence, not only those of the first level.")
 @click.option("--progress-property", "live", is_flag=True, help="Check progress as well: it is slower.")
 @click.option("--itf", type=click.Path(dir_okay=False, path_type=Path), help="Write the counterexample as ITF.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -76,6 +80,8 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
         if options["semantics"]:
             switches |= switches_of(model, options["semantics"])
         built = build(model, {name: options[name] for name in BOUNDS}, frozenset(switches))
+        if options["live"]:
+            _progress_can_be_checked(built, options)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with _display(as_json=options["as_json"]) as show:
@@ -86,23 +92,31 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
                 workers=options["workers"],
                 memory=options["memory"] * MEBIBYTE,
                 depth=options["depth"],
+                keep_going=options["keep_going"],
                 progress=show,
             )
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         broken = traces(found)
     result = as_object(found, broken)
-    result["progress"] = _live(found) if options["live"] and not broken and found.complete else []
+    from hammer2_proofs.explorer.progress import check
+
+    stuck = check(found) if options["live"] and not broken and found.complete else []
+    result["progress"] = [failure.as_object() for failure in stuck]
     again = f"Reproduce with: {pasted('explore', *_arguments(model, options))}"
-    if options["itf"] and broken:
+    if options["itf"]:
         from hammer2_proofs.explorer.itf import export
 
-        name, trace = next(iter(broken.items()))
-        _write(options["itf"], json.dumps(export(built, name, trace), indent=1) + "\n")
+        traces_to_write = broken | {failure.what: failure.trace for failure in stuck}
+        if traces_to_write:
+            name, trace = next(iter(traces_to_write.items()))
+            _write(options["itf"], json.dumps(export(built, name, trace), indent=1) + "\n")
+        else:
+            complain(f"{options['itf']} is not written: there is no counterexample")
     if options["as_json"]:
         click.echo(json.dumps(result))
     else:
-        _print(found, broken, result)
+        _print(found, broken, result, stuck if options["live"] else None)
         if broken or result["never"] or result["progress"]:
             click.echo(again)
     sys.exit(_status(found, broken, result))
@@ -114,10 +128,16 @@ def _status(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any]) 
     return Status.AGREE if found.complete else Status.UNDECIDED
 
 
-def _live(found: "Found") -> list[dict[str, Any]]:
-    from hammer2_proofs.explorer.progress import check
+def _progress_can_be_checked(model: Model[Any, Any], options: dict[str, Any]) -> None:
+    """Raises ValueError where it would say nothing of the model."""
+    from hammer2_spec.protocol.state import UNLIMITED
 
-    return [failure.as_object() for failure in check(found)]
+    if model.goal is None:
+        raise ValueError(f"{model.name} has no goal to make progress to")
+    if options["workers"] != 1:
+        raise ValueError("progress is checked by one worker")
+    if getattr(model.setup, "elections", UNLIMITED) < UNLIMITED:
+        raise ValueError(f"progress needs --elections {UNLIMITED}, without end: where none is left nobody recovers")
 
 
 def _write(path: Path, text: str) -> None:
@@ -138,7 +158,9 @@ def _arguments(model: str, options: dict[str, Any]) -> list[str]:
         words += ["--semantics", options["semantics"]]
     for name in options["plus"]:
         words += ["--with", name]
-    words += [f"--{flag}" for flag in ("bug", "symmetry") if options[flag]]
+    words += [f"--{flag.replace('_', '-')}" for flag in ("bug", "symmetry", "keep_going") if options[flag]]
+    if options["depth"] is not None:
+        words += ["--depth", str(options["depth"])]
     if options["live"]:
         words.append("--progress-property")
     if options["workers"] != 1:
@@ -195,13 +217,26 @@ def _list() -> None:
             click.echo(f"  {option}: {text}")
 
 
-def _print(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any]) -> None:
+def _setup(found: "Found") -> str:
+    """The bounds, and what is switched otherwise than usual."""
+    from hammer2_proofs.explorer.models import build
+
+    usual = build(found.model.name, {}, frozenset()).setup
+    numbers, switched = [], []
+    for name, value, before in zip(usual._fields, found.model.setup, usual, strict=True):
+        if not isinstance(value, bool):
+            numbers.append(f"{name} {value}")
+        elif value != before:
+            switched.append(f"{'with' if value else 'without'} {name}")
+    return ", ".join(numbers + switched)
+
+
+def _print(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any], stuck: "list[Stuck] | None") -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=False)
-    bounds_text = ", ".join(f"{key} {value}" for key, value in result["setup"].items())
-    console.print(f"{found.model.name}: {bounds_text}", markup=False)
+    console.print(f"{found.model.name}: {_setup(found)}", markup=False)
     console.print(
         f"{found.states:,} states{' up to symmetry' if found.symmetry else ''}, {found.transitions:,} transitions, "
         f"depth {found.depth}, hash {result['hash']}, {found.seconds:.1f} s"
@@ -221,25 +256,34 @@ def _print(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any]) -
         console.print(
             f"{'BROKEN' if name in broken else 'holds' if found.complete else 'so far'}: {name}", markup=False
         )
-    for failure in result["progress"]:
-        console.print(f"NO PROGRESS: {failure['what']}", markup=False)
+    for failure in stuck or ():
+        console.print(f"NO PROGRESS: {failure.what} ({failure.states:,} states)", markup=False)
+    if stuck == [] and found.complete and not broken and found.model.goal is not None:
+        goal = sentence(found.model.goal)
+        console.print(f"holds: once faults stop, a way leads to: {goal}", markup=False)
+        fair = "holds: no fair cycle avoids it" if not found.symmetry else "not checked, with --symmetry: fair cycles"
+        console.print(fair, markup=False)
     for name, trace in broken.items():
-        _print_trace(console, found, name, trace)
+        _print_trace(console, found, f"{name}: broken after {len(trace.steps)} steps", trace)
+    for failure in stuck or ():
+        _print_trace(console, found, f"{failure.what}: the way there", failure.trace)
     for name in result["never"]:
         console.print(f"NEVER: {name}", markup=False)
     if found.stopped:
-        covered = f"all states within {found.depth} steps are found, {found.frontier:,} of those found not looked into"
+        covered = f"all states within {found.depth} steps are found, the last {found.frontier:,} of them not judged"
         console.print(f"{'stopped' if broken else 'undecided'}: {found.stopped}; {covered}", markup=False)
 
 
-def _print_trace(console: Any, found: "Found", name: str, trace: "Trace") -> None:  # noqa: ANN401  # rich's console
+def _print_trace(console: Any, found: "Found", title: str, trace: "Trace") -> None:  # noqa: ANN401  # rich's console
     from rich.table import Table
     from rich.text import Text
 
     from hammer2_proofs.explorer.report import rows
 
     heads, lines = rows(found.model, trace)
-    table = Table(*heads, title=Text(f"{name}: broken after {len(trace.steps)} steps"), title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
+    for head in heads:
+        table.add_column(head, no_wrap=head == "action", overflow="fold")
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     console.print(table)

@@ -69,13 +69,21 @@ def made(text: str) -> bytes:
     return bytes(target.emit_object(module))
 
 
+def _split(kept_bytes: bytes) -> tuple[bytes, bytes]:
+    """The checksum that is kept before the code, and the code."""
+    size = hashlib.sha256().digest_size
+    return kept_bytes[:size], kept_bytes[size:]
+
+
 def kept(text: str) -> bytes:
     """The object file of a text, from the disk if it has been there before."""
     directory = cache_directory()
     path = directory / (hashlib.sha256((_stamp() + text).encode()).hexdigest()[:32] + ".o")
     if path.exists():
-        os.utime(path)
-        return path.read_bytes()
+        checksum, code = _split(path.read_bytes())
+        if checksum == hashlib.sha256(code).digest():  # code that was cut short would take the process with it
+            os.utime(path)
+            return code
     code = made(text)
     directory.mkdir(parents=True, exist_ok=True)
     old = time.time() - KEPT_DAYS * 86_400
@@ -84,7 +92,7 @@ def kept(text: str) -> bytes:
             other.unlink(missing_ok=True)
     # Two starts at once each write a file of their own; the rename decides, and both have the same content.
     with tempfile.NamedTemporaryFile(dir=directory, suffix=".new", delete=False) as file:
-        file.write(code)
+        file.write(hashlib.sha256(code).digest() + code)
     Path(file.name).replace(path)
     return code
 
