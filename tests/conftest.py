@@ -34,6 +34,12 @@ def seed_of(config: pytest.Config) -> str:
     return str(config.getoption("--hypothesis-seed"))
 
 
+@pytest.fixture
+def run_seed(request: pytest.FixtureRequest) -> str:
+    """As seed_of. Not to be imported from here: that would load the profile ``test`` again, whatever was asked for."""
+    return seed_of(request.config)
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     return f"seed: {seed_of(config)} (another one: --hypothesis-seed=N)"
 

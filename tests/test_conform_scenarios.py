@@ -10,7 +10,6 @@ import jsonschema
 import msgspec
 import pytest
 from hypothesis import settings
-from tests.conftest import seed_of
 
 from hammer2_oracle.conform import junit
 from hammer2_oracle.conform.divergence import ScenarioDivergence, read, save
@@ -95,9 +94,9 @@ def test_a_right_cluster_is_green() -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("words", [[], ["itself"]])
 def test_this_cluster_is_green_whether_it_resynchronizes_when_told_or_by_itself(
-    words: list[str], request: pytest.FixtureRequest
+    words: list[str], run_seed: str
 ) -> None:
-    plan = Plan(lives=2000 if NIGHTLY else 12, seed=int(seed_of(request.config)), timeout=60)
+    plan = Plan(lives=2000 if NIGHTLY else 12, seed=int(run_seed), timeout=60)
     report = examine([*CLUSTER, *words], plan)
     assert report.status == Exit.AGREE, [*drawn(report.tally.first[0], report.semantics)]
     assert report.tally.counts[Standing.AGREES] == len(SMOKE) + plan.lives

@@ -11,7 +11,6 @@ from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from tests.cluster_kit import FAST, Cluster, equal_nodes, nothing
-from tests.conftest import seed_of
 from tests.sim_kit import FILES, by_seed
 from tests.store_kit import problems
 
@@ -145,10 +144,10 @@ AMOUNT = {"fuzz": Amount(1, 200, 200), "nightly": Amount(50, 10_000, 200)}.get(
 @pytest.mark.claims("C80", "C90", "C97")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", range(AMOUNT.parts))
-def test_days_end_well_and_take_the_actions_of_the_protocol(part: int, request: pytest.FixtureRequest) -> None:
+def test_days_end_well_and_take_the_actions_of_the_protocol(part: int, run_seed: str) -> None:
     runs = AMOUNT.runs // AMOUNT.parts
     several = AMOUNT.parts > 1
-    days = seed(f"{seed_of(request.config)}, part {part}")(type("Days", (Days,), {})) if several else Days
+    days = seed(f"{run_seed}, part {part}")(type("Days", (Days,), {})) if several else Days
     run_state_machine_as_test(days, settings=settings(max_examples=runs, stateful_step_count=AMOUNT.steps))
     print(f"{runs} days: {', '.join(f'{action} {count}' for action, count in TAKEN.most_common())}")
     assert {*STEPS} - NOT_HERE - RARE <= {*TAKEN}

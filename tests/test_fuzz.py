@@ -140,3 +140,8 @@ def test_an_interrupt_says_how_far_it_got(statuses: Endings, capsys: pytest.Capt
     assert fuzz.fuzz(60, stopped) == 3
     assert (stopped.outcome, stopped.rounds) == ("stopped", 2)
     assert capsys.readouterr().out.splitlines()[-1] == "fuzz: interrupted; rounds without a failure: 2"
+
+
+def test_nobody_imports_conftest_and_with_it_another_profile_than_the_one_asked_for() -> None:
+    tests = Path(__file__).parent.glob("*.py")
+    assert not [path.name for path in tests if "from tests" + ".conftest" in path.read_text()]

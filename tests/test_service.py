@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from tests.conftest import seed_of
 from tests.hostile_day import HostileDay, nothing, read_all
 from tests.store_kit import Ids, tree_of
 
@@ -54,10 +53,8 @@ def get(service: Service, name: bytes, c: int = 0) -> bytes:
 
 @pytest.mark.claims("C02", "C05", "C07", "C85", "C97")
 @pytest.mark.timeout(1200)
-def test_a_hostile_day_ends_with_equal_nodes_and_everything_acknowledged(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    day = HostileDay(tmp_path, 600 if NIGHTLY else 30, int(seed_of(request.config)))
+def test_a_hostile_day_ends_with_equal_nodes_and_everything_acknowledged(tmp_path: Path, run_seed: str) -> None:
+    day = HostileDay(tmp_path, 600 if NIGHTLY else 30, int(run_seed))
     day.run()
     assert day.done["written"] > day.seconds
     assert {"Preempt", "SyncFinish", "WriteFail", "Reconnect"} <= {*day.service.control.taken}
