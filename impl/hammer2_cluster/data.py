@@ -88,8 +88,8 @@ def load_async(on: Runner, cluster: Cluster | None, callback: Callable[[Iocb], N
             on.chains.io_getblk(iocb)
 
     one = next(members, None)
-    if one is None:
+    if on.semantics.valid_data and one is None:
         cluster.iocb = Iocb(callback, cluster, None, ptr, error=cluster.error or Error.INCOMPLETE)
         on.chains.callback(cluster.iocb)
     else:
-        load(one)
+        load(deref(one))

@@ -70,12 +70,9 @@ def writable(on: Runner, cluster: Cluster, *, under: Cluster | None = None) -> S
     return sorted(slots if under is None else slots & {*writable(on, under)})
 
 
-def write_access(*clusters: Cluster | None) -> int:
-    """What the decisions on all of these grant: the bits of WROK (L546-551)."""
-    granted: int = CLUSTER_WROK
-    for cluster in clusters:
-        granted &= CLUSTER_WROK if cluster is None else cluster.flags
-    return granted
+def write_access(cluster: Cluster, under: Cluster | None = None) -> int:
+    """What the decisions on a cluster, and on its parents if they are needed, grant: the bits of WROK (L546-551)."""
+    return CLUSTER_WROK & cluster.flags & (CLUSTER_WROK if under is None else under.flags)
 
 
 def takes_writes(above: Chain | None) -> bool:
