@@ -10,7 +10,7 @@ from tests.sim_kit import FILES, by_seed
 from tests.store_kit import make, memory, problems, tree_of
 
 from hammer2_cluster import difference
-from hammer2_cluster.device.device import Device
+from hammer2_cluster.device.device import Device, DeviceError
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.failures import ROOT, Cause
@@ -24,7 +24,7 @@ from hammer2_cluster.store.fsck import Kind as ProblemKind
 from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT
 from hammer2_cluster.store.making import format_volume
 from hammer2_cluster.store.volume import entries_in
-from hammer2_cluster.store.volume_header import generations
+from hammer2_cluster.store.volume_header import BadVolumeError, generations
 from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, BrefType
 
 BIG = b"0123456789" * 9000
@@ -335,6 +335,23 @@ def test_a_file_whose_table_cannot_be_read_is_made_anew() -> None:
     cluster.sim.settle()
     assert all(node.eligible for node in cluster.control.state.nodes)
     assert len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
+
+
+def test_a_node_of_which_something_cannot_be_read_while_it_is_mounted_stays_out_until_it_can() -> None:
+    outcomes = []
+    for after in range(12):
+        cluster = Cluster()
+        cluster.failures.disconnected(1)
+        fault = Fault(Kind.READ_ERROR, times=1, after=after)
+        cluster.devices[1].faults.append(fault)
+        with suppress(BadVolumeError, DeviceError, UnavailableError):
+            cluster.mount_again(1)
+        outcomes.append(cluster.failures.is_mounted(1))
+        if not outcomes[-1]:
+            cluster.mount_again(1)
+        assert cluster.failures.is_mounted(1)
+        assert cluster.locked() == []
+    assert {*outcomes} == {True, False}
 
 
 def test_a_node_whose_root_cannot_be_read_is_not_resynchronized() -> None:

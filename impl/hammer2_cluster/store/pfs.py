@@ -173,13 +173,16 @@ async def assemble(on: Runner, chains: StoredChains, label: bytes) -> tuple[Clus
     cluster.pmp, cluster.refs, cluster.nchains = pmp, 1, len(roots)
     for i, (volume, root) in enumerate(zip(chains.volumes, roots, strict=True)):
         if volume is not None and root is not None:
-            cluster.array[i].chain = await root_chain(chains, volume, root, pmp)
+            try:
+                cluster.array[i].chain = await root_chain(chains, volume, root, pmp)
+            except UnavailableError as error:
+                left_out[i] = str(error)
     await _leave_out(on, chains, cluster, left_out)
     return cluster, left_out
 
 
 async def root_chain(chains: StoredChains, volume: Volume, root: Root, pmp: Pfs) -> StoredChain:
-    """The root of the PFS on one node, referenced."""
+    """The root of the PFS on one node, referenced. Raises UnavailableError if it cannot be read."""
     volume.pfs[root.key] = pmp
     sroot = deref(volume.super_root)
     await chains.lock(sroot, Resolve.ALWAYS)
@@ -187,7 +190,9 @@ async def root_chain(chains: StoredChains, volume: Volume, root: Root, pmp: Pfs)
     item.chain = sroot
     chain, _ = await chains.lookup(item, 0, root.key, root.key, Lookup.NOLOCK)
     chains.unlock(deref(item.chain))
-    return own(deref(chain))
+    if chain is None:  # what could be read when it was looked for cannot be read now
+        raise UnavailableError(f"{volume.name}: the root of the PFS cannot be read")
+    return own(chain)
 
 
 async def _leave_out(on: Runner, chains: StoredChains, cluster: Cluster, left_out: list[str]) -> None:
