@@ -84,12 +84,9 @@ DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations"), 15),
     Step("protocol-decisions", ("python", "-m", "hammer2_proofs.protocol_decisions"), 300),
     Step("protocol-proofs", ("hammer2-cluster", "prove", "protocol"), 150),
-    Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 1800),
+    Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 800),
     Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "120", "--seed", "1"), 300),
-    Step("schedules-deep", ("python", "-m", "hammer2_proofs.schedules", "--deep"), 6600),
-    Step("schedules-teeth", ("python", "-m", "hammer2_proofs.schedules.teeth"), 2400),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
-    Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),
     Step("vectors-teeth", (*VECTORS, "--every", "10", "--least", "55"), 120),
     Step("failures-teeth", ("python", "tools/mutate_store.py", "--failures", "--sample", "120"), 1200),
@@ -97,6 +94,9 @@ DEEP_STEPS: tuple[Step, ...] = (
 
 NIGHTLY = ("python", "-m", "pytest", "-q", "--hypothesis-profile=nightly")
 NIGHTLY_STEPS: tuple[Step, ...] = (
+    Step("schedules-deep", ("python", "-m", "hammer2_proofs.schedules", "--deep"), 6600),
+    Step("schedules-teeth", ("python", "-m", "hammer2_proofs.schedules.teeth"), 2400),
+    Step("operations-teeth", ("python", "tools/mutate_operations.py"), 3000),
     Step("days", (*NIGHTLY, "-n", "auto", "tests/test_days.py"), 4000),
     Step("hostile-day", (*NIGHTLY, "tests/test_service.py"), 900),
     Step("vectors-all-mutants", (*VECTORS, "--least", "55"), 1500),
