@@ -223,7 +223,9 @@ class Reader(Judge):
         follows, before = parent.slot_of(parent.focus), [item.chain for item in parent.array]
         asked = self._what_is_there(parent, beg, end)
         variable = beg if key_next is None else key_next
+        parent_flags = parent.flags
         found, after = self.perform(lookups.lookup, parent, variable, beg, end, flags)
+        self.flags_are_kept(parent_flags, parent, locked=True)
         self.passes_on("lookup", flags)
         if found is not None:
             locked = not flags & Lookup.NOLOCK
@@ -277,7 +279,9 @@ class Reader(Judge):
         held = [cluster.array[n.number].chain is not None for n, c in self.deciding(parent) if self.speaks(parent, c)]
         if sum(held) < self.needed(decides):
             agreed = False, None
+        parent_flags = parent.flags
         found, after = self.perform(lookups.next, parent, cluster, key_next, beg & KEY_MAX, end, flags)
+        self.flags_are_kept(parent_flags, parent, locked=True)
         self.passes_on("lookup", flags)
         self.demand(found is None or found is cluster, "The next element replaces the one before in its cluster")
         self.demand(found is not None or cluster.id in self.model.freed, "A scan that ends gives its cluster back")
