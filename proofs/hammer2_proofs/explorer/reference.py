@@ -26,8 +26,16 @@ class Reference:
     reached: dict[str, int | None] = field(default_factory=dict)
 
 
-def explore(model: Model[Any, Any], *, symmetry: bool = False, at_most: int = 100_000) -> Reference:
+def explore(
+    model: Model[Any, Any], *, symmetry: bool = False, depth: int | None = None, at_most: int = 100_000
+) -> Reference:
     """Visit every reachable state; ``broken`` and ``reached`` give the depth at which a sentence shows first.
+
+    Args:
+        model: the model, with its bounds.
+        symmetry: whether states that differ by a permutation of like nodes count as one.
+        depth: the deepest level to expand, None for all.
+        at_most: the most states to visit.
 
     Raises:
         ValueError: the model has more than ``at_most`` states.
@@ -39,7 +47,7 @@ def explore(model: Model[Any, Any], *, symmetry: bool = False, at_most: int = 10
     seen: set[tuple[int, ...]] = set()
     frontier = [_normal(model, state) for state in model.initial]
     level = _fresh(layout, alike, seen, frontier)
-    while level:
+    while level and (depth is None or result.depth < depth):
         for state in level:
             _judge(model, result, state)
         result.depth += 1
@@ -48,7 +56,8 @@ def explore(model: Model[Any, Any], *, symmetry: bool = False, at_most: int = 10
         level = _fresh(layout, alike, seen, after)
         if len(seen) > at_most:
             raise ValueError(f"more than {at_most} states: use the compiled search")
-    result.depth -= 1
+    if not level:
+        result.depth -= 1
     result.states = len(seen)
     result.hash = sum(contribution(mix(words)) for words in seen) % WORD
     return result

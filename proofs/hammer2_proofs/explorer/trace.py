@@ -55,18 +55,23 @@ def trace_to(found: Found, state: int) -> Trace:
     first = current
     steps = []
     for target in targets[1:]:
-        possible = [(step, layout.pack(_normal(model, step.state), alike)) for step in _possible(model, current)]
-        step = next((step for step, words in possible if words == target), None)
-        if step is None:
+        normal = ((step, _normal(model, step.state)) for step in _possible(model, current))
+        within = ((step, after) for step, after in normal if after is not None)
+        taken = next(((step, after) for step, after in within if layout.pack(after, alike) == target), None)
+        if taken is None:
             raise TwinsDisagree(f"no action leads from {current} to {layout.unpack(target)}")
         # With symmetry the kept state is a permutation of this one; a person follows the nodes themselves.
-        current = _normal(model, step.state)
+        step, current = taken
         steps.append(Step(step.action, step.index, current))
     return Trace(first, tuple(steps))
 
 
 def trace_of_step(found: Found, state: int, broken: StepInvariant[Any, Any]) -> Trace:
-    """The steps to a numbered state and the one step from there that breaks a step invariant."""
+    """The steps to a numbered state and the one step from there, maybe beyond the bounds, that breaks a step invariant.
+
+    Raises:
+        TwinsDisagree: plain Python cannot take one of the steps, or none breaks it.
+    """
     trace = trace_to(found, state)
     last = trace.steps[-1].state if trace.steps else trace.initial
     for step in _possible(found.model, last):
@@ -84,7 +89,7 @@ def _possible(model: Model[Any, Any], state: Any) -> list[Step]:  # noqa: ANN401
     for action in model.actions:
         for index in indices(model, action.over):
             after = action.step(model.setup, state, *index)
-            if after is not None and _normal(model, after) is not None:
+            if after is not None:
                 steps.append(Step(action.name, tuple(zip(action.over, index, strict=True)), after))
     return steps
 
