@@ -14,6 +14,7 @@ from hammer2_oracle.claims_report import Standing, standings, status_of
 from hammer2_oracle.cli import main
 from hammer2_oracle.ledger import Check, Evidence, Means, Outcome, checks
 from hammer2_oracle.status import Status
+from hammer2_proofs.explorer import verification
 from hammer2_spec.claims import CLAIMS
 
 PROVED = Check(Means.PROOF, "it_holds", "It holds.", "properties")
@@ -167,3 +168,12 @@ def test_a_run_of_the_tests_keeps_what_came_of_those_that_check_claims(tmp_path:
     command = f"{program}; ledger.digest = lambda: 'these'; import pytest; pytest.main(['-q', '-n0', {test!r}])"
     subprocess.run([sys.executable, "-c", command], cwd=ledger.ROOT, check=True, capture_output=True)
     assert json.loads(kept.read_text()) == {"sources": "these", "outcomes": {test: "passed"}}
+
+
+def test_a_sentence_that_no_exploration_looks_for_checks_no_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = {check.name for its in checks().values() for check in its}
+    assert "a_pass_skips_a_subtree" in every
+    assert "certified" not in every
+    monkeypatch.setattr(verification, "STANDARD", [run for run in verification.STANDARD if run.model != "tree"])
+    fewer = {check.name for its in checks().values() for check in its}
+    assert "a_pass_skips_a_subtree" not in fewer
