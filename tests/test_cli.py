@@ -61,7 +61,7 @@ def test_help_lists_every_command_and_the_exit_statuses() -> None:
 BAD_USAGE: dict[str, tuple[Sequence[str], str]] = {
     "no such command": (["decide"], "No such command 'decide'"),
     "no such option": (["check", "--quick", "x"], "No such option '--quick'"),
-    "no file": (["check"], "Missing argument 'FILE...'"),
+    "no file": (["check"], "expected FILE... or --vectors DIR"),
     "a negative limit": (["check", "--max-divergences", "-1", "x"], "-1 is not in the range x>=0"),
     "no such repair": (["check", "--semantics", "+wings", "x"], "'+wings'"),
     "no such semantics": (["resolve", "--semantics", "seeds", "--no-pfs"], "expected seed, repaired, or"),

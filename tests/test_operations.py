@@ -39,10 +39,9 @@ OPERATION_REPAIRS = [name for name in Semantics._fields if name not in RESOLVE_R
 
 
 def test_repaired_operations_keep_every_rule_whatever_the_layer_below_answers() -> None:
-    """A third of the cases: `make verify` has all of them, with more such answers."""
+    """A third of the cases: `make verify` has all, with more such answers, and fails where one is never given."""
     coverage = Coverage()
     assert not [str(broken) for broken in search(cases(PROGRAMS, WORLDS)[::3], REPAIRED, 1, coverage)]
-    assert coverage.never_given() == []
     assert coverage.runs > 5000
 
 

@@ -8,7 +8,7 @@ from hammer2_proofs.protocol_induction import ONLY_EXPLORED, SETUP, STEPS, oblig
 from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
 from hammer2_spec.protocol.model import protocol
 
-SMALL = SETUP._replace(masters=2, views=(0b11, 0b11), writes=1, elections=2, faults=1, free_epochs=False)
+SMALL = SETUP._replace(masters=2, views=(0b11, 0b11), writes=1, elections=2, faults=1, free_epochs=False, endless=False)
 
 
 def test_the_sentences_hold_in_every_reachable_state_of_a_small_cluster() -> None:

@@ -128,7 +128,7 @@ def _given_no_parent(client: Client, top: Cluster) -> None:
 
 def _half_modified(client: Client, top: Cluster) -> None:
     top.array[0].chain.flags |= ChainFlag.MODIFIED  # type: ignore[union-attr]  # two masters
-    top.array[1].chain.flags |= ChainFlag.UNLINKED  # type: ignore[union-attr]
+    top.array[1].chain.flags |= ChainFlag.UNLINKED  # type: ignore[union-attr]  # the same
     call(client, accessors.setmethod_check, client.on, top, 3)
 
 
