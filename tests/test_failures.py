@@ -15,7 +15,7 @@ from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.failures import ROOT, Cause
 from hammer2_cluster.node import Suspended, suspended
-from hammer2_cluster.resync import Interrupted
+from hammer2_cluster.resync import Interrupted, Progress
 from hammer2_cluster.sessions import Unwritten
 from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chains import at_once
@@ -258,6 +258,29 @@ def test_what_cannot_be_read_costs_a_node_that_element_and_its_file_is_queued() 
     assert cluster.sim.run(0, cluster.get(0, b"d")) == BIG
     cluster.sim.settle()
     assert cluster.failures.queue == cluster.failures.unreadable == {1: ROOT}, "the point above both files"
+
+
+@pytest.mark.claims("C91", "C92")
+def test_only_what_could_not_be_read_and_what_is_below_it_is_looked_at_again() -> None:
+    cluster = Cluster(tasks=3)
+    for name in (b"c", b"d", b"e"):
+        cluster.sim.run(0, cluster.put(0, name, BIG))
+    cluster.sim.settle()
+    cluster.failures.disconnected(1)
+    cluster.mount_again(1)
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.sim.settle()
+    cluster.sim.run("task 1", cluster.resync(1).run())
+    cluster.sim.settle()
+    spoil(cluster, 1, BrefType.DATA)  # of all files; only one of them is read
+    assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
+    cluster.sim.settle()
+    cluster.failures.disconnected(1)
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.sim.settle()
+    cluster.mount_again(1)
+    progress = cluster.sim.run("task 1", cluster.resync(1).run())
+    assert progress == Progress(passes=1, copied=2, removed=0, skipped=4), "two blocks of c, but not its inode"
 
 
 def test_the_cause_that_is_told_is_the_last_one_but_for_reads_that_fail_too() -> None:
