@@ -117,7 +117,7 @@ def test_traces_of_the_protocol_kill_what_is_wrong_name_what_survives_and_wait_f
 
 def test_most_mutants_of_the_protocol_are_killed_by_its_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     found = scenarios_of_one_cluster(monkeypatch)
-    monkeypatch.setattr(strength_protocol, "MUTATED", (reading,))
+    monkeypatch.setattr(strength_protocol, "MODULES", (reading,))
     every = strength_protocol.mutants.__wrapped__()
     assert len(every) > 100
     result = strength_protocol.strength(found.legal, found.refused, every[::20])

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from hammer2_oracle.protocol.scenarios import Size
-from hammer2_oracle.record_kinds import Difference, RecordKind
+from hammer2_oracle.record_kinds import Difference, RecordKind, from_the_root
 from hammer2_oracle.vector_set import Kind, Part
 from hammer2_spec.semantics import Semantics, describe
 
@@ -125,7 +125,7 @@ def differences(receipt: Receipt) -> list[Difference]:
 KIND: Final = RecordKind(
     name="receipt",
     decode=msgspec.json.Decoder(Receipt).decode,
-    path_name=lambda path: path.removeprefix("$").removeprefix("."),
+    path_name=from_the_root,
     judge=lambda receipts, _, __: ((i, differences(receipt)) for i, receipt in enumerate(receipts)),
     draw=lambda _, found: [f"{it.field}: expected {it.expected}, got {it.got}" for it in found],
     identify=lambda receipt: str(receipt.implementation),

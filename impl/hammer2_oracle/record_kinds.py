@@ -37,6 +37,11 @@ class Undecided(NamedTuple):
     reason: str
 
 
+def from_the_root(path: str) -> str:
+    """A field's path as msgspec gives it, ``$.a.b``, without the sign for the whole record."""
+    return path.removeprefix("$").removeprefix(".")
+
+
 class RecordKind(NamedTuple):
     """How to read and judge one kind of record."""
 

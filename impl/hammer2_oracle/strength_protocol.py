@@ -9,14 +9,13 @@ from typing import Final
 from hammer2_oracle.protocol.following import WIDE_NUMBERS, Index, Rules, follow, steps
 from hammer2_oracle.protocol.record import ProtocolTrace
 from hammer2_oracle.strength import Late, Strength, limited
+from hammer2_proofs.explorer.equivalents import MODULES
 from hammer2_proofs.explorer.teeth import mutants_of
 from hammer2_proofs.mutants import Mutant, load
 from hammer2_proofs.rebinding import Name
-from hammer2_spec.protocol import failures, reading, resynchronization, sessions, state, writing
 from hammer2_spec.protocol.state import State
 from hammer2_spec.transition_system import sentence
 
-MUTATED: Final = (sessions, writing, failures, resynchronization, reading, state)
 CPU_SECONDS: Final = 10.0
 """For all traces; a mutant that takes longer is inconclusive."""
 LOOKED_AT: Final = 3
@@ -26,7 +25,7 @@ LOOKED_AT: Final = 3
 @cache
 def mutants() -> list[Mutant]:
     """Every mutant of what the protocol runs with all ingredients in."""
-    return [fate.mutant for module in MUTATED for fate in mutants_of(module)]
+    return [fate.mutant for module in MODULES for fate in mutants_of(module)]
 
 
 class _Mutated:

@@ -9,7 +9,7 @@ from hammer2_cluster.decisions import Decision
 from hammer2_oracle import trace_record
 from hammer2_oracle.picture import draw as draw_clusters
 from hammer2_oracle.picture import draw_chain
-from hammer2_oracle.record_kinds import Difference, RecordKind
+from hammer2_oracle.record_kinds import Difference, RecordKind, from_the_root
 from hammer2_oracle.recorded import RecordedWorld
 from hammer2_oracle.replay import check_trace
 from hammer2_oracle.trace_record import Trace
@@ -77,7 +77,7 @@ def in_words(value: Any) -> str:  # noqa: ANN401 - any JSON
 KIND: Final = RecordKind(
     name="operation trace",
     decode=decode,
-    path_name=lambda path: path.removeprefix("$").removeprefix("."),
+    path_name=from_the_root,
     judge=judge,
     draw=draw,
     identify=lambda trace: str(trace.id),

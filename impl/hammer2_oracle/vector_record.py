@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from hammer2_oracle.record_kinds import from_the_root
 from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Outcome, Slot, Verdict
 from hammer2_spec.vocabulary import MAXCLUSTER, NMASTERS_MAX, TID_MAX
 
@@ -92,7 +93,7 @@ def vector(configuration: Configuration, verdict: Verdict, part: Literal["a", "b
 
 def path_name(path: str) -> str:
     """A field's path as msgspec gives it, ``$.s[0][1]``, as people read it: ``s[0].tid``."""
-    path = path.removeprefix("$").removeprefix(".")
+    path = from_the_root(path)
     for number, name in enumerate(MEMBER_FIELDS):
         path = path.replace(f"][{number}]", f"].{name}")
     return path

@@ -182,10 +182,11 @@ class Examination:
     def take(self, step: ScenarioQuestion | Step, nodes: int) -> Came | Skipped | Failed | Misbehaved:
         """Begin a scenario, or take a step of the one that has begun; of so many nodes. Raises GivenUp."""
         self._count_on()
-        begins = isinstance(step, ScenarioQuestion)
+        number = self._number
+        run = RunScenario(number, step) if isinstance(step, ScenarioQuestion) else RunStep(number, step)
         try:
-            self._implementation.send((RunScenario if begins else RunStep)(self._number, step))  # type: ignore[arg-type]  # each its own
-            stepped = self._decoded(STEP_DECODER, self._number)
+            self._implementation.send(run)
+            stepped = self._decoded(STEP_DECODER, number)
             if isinstance(stepped.result, Came):
                 self._check(step, stepped.result, nodes)
         except Misbehaved as reply:

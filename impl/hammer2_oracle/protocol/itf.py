@@ -23,15 +23,15 @@ TITLE: Final = re.compile(r"([A-Za-z]+)(?:\(([0-9]+(?:, [0-9]+)*)\))?")
 TRACE: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def unmarked(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """A value of ITF as plain JSON: big integers and tuples without their marks."""
     if isinstance(value, dict):
         if value.keys() == {"#bigint"}:
             return int(value["#bigint"])
         if value.keys() == {"#tup"}:
-            return [plain(inner) for inner in value["#tup"]]
-        return {name: plain(inner) for name, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list) else value
+            return [unmarked(inner) for inner in value["#tup"]]
+        return {name: unmarked(inner) for name, inner in value.items()}
+    return [unmarked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def decode(line: bytes) -> ProtocolTrace:
@@ -50,7 +50,7 @@ def decode(line: bytes) -> ProtocolTrace:
 
 def _parts(itf: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What is said about a trace, and its states."""
-    meta, states = plain(itf.get("#meta")), plain(itf.get("states"))
+    meta, states = unmarked(itf.get("#meta")), unmarked(itf.get("states"))
     if not isinstance(meta, dict) or not isinstance(meta.get("setup"), dict):
         raise ValidationError("Expected the setup of the protocol - at `$.#meta.setup`")
     if not isinstance(states, list) or not states or not all(isinstance(state, dict) for state in states):

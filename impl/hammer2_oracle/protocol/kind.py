@@ -17,7 +17,7 @@ from hammer2_oracle.protocol.verdict import (
     possible,
     wrong_start,
 )
-from hammer2_oracle.record_kinds import Difference, RecordKind, Undecided
+from hammer2_oracle.record_kinds import Difference, RecordKind, Undecided, from_the_root
 from hammer2_oracle.words import counted
 from hammer2_spec.semantics import Semantics
 
@@ -84,7 +84,7 @@ def _wrapped(text: str, indent: str = INDENT) -> list[str]:
 KIND: Final = RecordKind(
     name="protocol trace",
     decode=decode,
-    path_name=lambda path: path.removeprefix("$").removeprefix("."),
+    path_name=from_the_root,
     judge=judge,
     draw=draw,
     identify=lambda trace: str(trace.id),

@@ -6,7 +6,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from hammer2_spec.protocol.state import Phase, Setup, State, Sync, mixture, replacement
+from hammer2_spec.protocol.state import SEQUENCES, Phase, Setup, State, Sync, mixture, replacement
 
 WIDE: Final = 2**32
 """Epochs, and the sequence numbers of one, in traces without ranks."""
@@ -17,8 +17,6 @@ MIXTURE: Final = "mixture"
 
 def sequences(m: Setup) -> int:
     """How many sequence numbers an epoch has."""
-    from hammer2_spec.protocol.state import SEQUENCES
-
     return SEQUENCES if m.rank_tids else WIDE
 
 

@@ -27,7 +27,7 @@ from typing import Any, Final
 import click
 
 from hammer2_proofs.explorer.dialect.terms import NotInDialect
-from hammer2_proofs.explorer.equivalents import proved_equivalent
+from hammer2_proofs.explorer.equivalents import MODULES, proved_equivalent
 from hammer2_proofs.explorer.folding import called, folded, shape
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.layout import FieldOverflow
@@ -35,12 +35,9 @@ from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import failures
 from hammer2_proofs.explorer.search import MEBIBYTE, Found, search
 from hammer2_proofs.mutants import Mutant, mutate
-from hammer2_spec.protocol import failures as failing
-from hammer2_spec.protocol import reading, resynchronization, sessions, state, writing
 from hammer2_spec.protocol.state import UNLIMITED
 from hammer2_spec.transition_system import Model
 
-MODULES: Final = (sessions, writing, failing, resynchronization, reading, state)
 BATCH: Final = 150
 """So many mutants in one kernel."""
 MOST_STATES: Final = 3
