@@ -23,7 +23,6 @@ from hammer2_oracle.protocol_report import Row
 from hammer2_oracle.words import counted
 from hammer2_proofs import protocol_findings
 from hammer2_proofs.examples import drawn
-from hammer2_proofs.explorer.models import INGREDIENTS_OF
 from hammer2_proofs.explorer.progress import check
 from hammer2_proofs.explorer.report import traces
 from hammer2_proofs.explorer.search import search
@@ -33,7 +32,7 @@ from hammer2_proofs.property_proofs import Search
 from hammer2_proofs.protocol_ablations import SEED_STEPS
 from hammer2_spec.claims import CLAIMS
 from hammer2_spec.findings import FINDINGS, Finding
-from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS, SEED_HAS
+from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS
 from hammer2_spec.semantics import RESOLVE_REPAIRS
 
 ROOT: Final = Path(__file__).parent.parent
@@ -186,12 +185,11 @@ def of_the_protocol(number: str, row: Row) -> Iterator[str]:
     if finding:
         yield from broken(finding, "ingredient")
     else:
-        has = sorted(SEED_HAS & {*INGREDIENTS_OF[row["model"]]})
+        has = protocol_report.the_seed_has(row)
         yield "The original's comments, read literally, are the protocol with these of its ingredients alone: "
         yield f"{', '.join(f'`{name}`' for name in has) or 'none'}."
-    ends = "leads to a state without progress" if row["standing"] == protocol_findings.STUCK else "breaks"
     yield f"\n## The shortest way there ({row['situation']})\n"
-    yield f"Its last step {ends}: {row['sentence']}.\n"
+    yield f"Its last step {protocol_report.ends(row)}: {row['sentence']}.\n"
     yield from block(list(protocol_report.drawn(row)))
     if finding:
         yield "\n## The repair\n"
@@ -221,9 +219,7 @@ def search_the_protocol(row: Row) -> tuple[str, str]:
 @cache
 def protocol_rows() -> dict[str, Row]:
     """The counterexamples of the protocol by their numbers."""
-    stored = protocol_findings.load()
-    shortest = {number: protocol_report.shortest(stored, number) for number in PROTOCOL_FINDINGS}
-    return {**shortest, **protocol_report.violations(stored)}
+    return protocol_report.by_number(protocol_findings.load())
 
 
 @cache

@@ -32,6 +32,21 @@ def violations(found: list[dict[str, Any]]) -> dict[str, Row]:
     return {f"V{number:02}": row for number, row in enumerate(of_the_seed, start=1)}
 
 
+def by_number(found: list[dict[str, Any]]) -> dict[str, Row]:
+    """The counterexample of each finding; refused where one is missing."""
+    return {**{number: _shortest(found, number) for number in PROTOCOL_FINDINGS}, **violations(found)}
+
+
+def ends(row: Row) -> str:
+    """What the last step of a counterexample does."""
+    return "leads to a state without progress" if row["standing"] == protocol_findings.STUCK else "breaks"
+
+
+def the_seed_has(row: Row) -> list[str]:
+    """The ingredients of a row's model that the original's comments have, read literally."""
+    return sorted(SEED_HAS & {*INGREDIENTS_OF[row["model"]]})
+
+
 def numbers() -> list[str]:
     """The numbers of all findings of the protocol."""
     return [*PROTOCOL_FINDINGS, *violations(protocol_findings.load())]
@@ -67,7 +82,7 @@ def _matrix(found: list[dict[str, Any]]) -> Iterator[str]:
 def one(number: str, decision: Decision, as_json: bool) -> Status:
     """One finding in full, with its shortest counterexample, which is run again."""
     found = protocol_findings.load()
-    row = violations(found)[number] if number.startswith("V") else shortest(found, number)
+    row = by_number(found)[number]
     if as_json:
         click.echo(json.dumps({"command": "findings", "decision": decision.name, "finding": as_object(number, row)}))
         return Status.AGREE
@@ -77,16 +92,14 @@ def one(number: str, decision: Decision, as_json: bool) -> Status:
     for text in (line for objection in protocol_findings.objections(row) for line in textwrap.wrap(objection, WIDTH)):
         raise click.ClickException(f"the stored counterexample is none: {text}")
     screen.line()
-    ends = "leads to a state without progress" if row["standing"] == protocol_findings.STUCK else "breaks"
-    screen.line(f"The shortest way ({row['situation']}) {ends}: {row['sentence']}")
+    screen.line(f"The shortest way ({row['situation']}) {ends(row)}: {row['sentence']}")
     for line in drawn(row):
         screen.line(f"  {line}")
     screen.line(f"$ {shlex.join(command(row))}")
     return Status.AGREE
 
 
-def shortest(found: list[dict[str, Any]], number: str) -> Row:
-    """The shortest counterexample of a finding; refused where none is stored."""
+def _shortest(found: list[dict[str, Any]], number: str) -> Row:
     row = protocol_findings.shortest(found, PROTOCOL_FINDINGS[number].repair)
     if row is None:
         raise click.ClickException(f"{protocol_findings.STORED} has no counterexample for {number}")
@@ -97,7 +110,7 @@ def _head(number: str, row: Row) -> Iterator[str]:
     finding = PROTOCOL_FINDINGS.get(number)
     if finding is None:
         yield f"{number}  Broken in the original: {row['sentence']}"
-        has = sorted(SEED_HAS & {*INGREDIENTS_OF[row["model"]]})
+        has = the_seed_has(row)
         yield from textwrap.wrap(
             f"The original's comments, read literally, have of the protocol: {', '.join(has)}.", WIDTH
         )
@@ -158,5 +171,4 @@ def as_object(number: str, row: Row) -> dict[str, Any]:
 def everything() -> dict[str, Any]:
     """The protocol's findings and matrix for machines."""
     found = protocol_findings.load()
-    rows = {number: shortest(found, number) for number in PROTOCOL_FINDINGS} | violations(found)
-    return {"findings": {number: as_object(number, row) for number, row in rows.items()}, "matrix": found}
+    return {"findings": {number: as_object(number, row) for number, row in by_number(found).items()}, "matrix": found}
