@@ -235,11 +235,11 @@ def forget(cluster: Cluster, n: int) -> None:
     cluster.sim.settle()
 
 
-@pytest.mark.claims("C81", "C91")
-def test_what_cannot_be_read_costs_a_node_that_element_and_its_file_is_queued() -> None:
+def with_spoiled_files(*names: bytes) -> Cluster:
+    """Node 1, resynchronized and in step, has big files whose data cannot be read there; nobody knows yet."""
     cluster = Cluster(tasks=3)
-    cluster.sim.run(0, cluster.put(0, b"c", BIG))
-    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    for name in names:
+        cluster.sim.run(0, cluster.put(0, name, BIG))
     cluster.sim.settle()
     cluster.failures.disconnected(1)
     cluster.mount_again(1)
@@ -248,6 +248,12 @@ def test_what_cannot_be_read_costs_a_node_that_element_and_its_file_is_queued() 
     cluster.sim.run("task 1", cluster.resync(1).run())
     cluster.sim.settle()
     spoil(cluster, 1, BrefType.DATA)
+    return cluster
+
+
+@pytest.mark.claims("C81", "C91")
+def test_what_cannot_be_read_costs_a_node_that_element_and_its_file_is_queued() -> None:
+    cluster = with_spoiled_files(b"c", b"d")
     assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
     cluster.sim.settle()
     assert cluster.control.state.nodes[1].eligible, "the node stays"
@@ -262,17 +268,7 @@ def test_what_cannot_be_read_costs_a_node_that_element_and_its_file_is_queued() 
 
 @pytest.mark.claims("C91", "C92")
 def test_only_what_could_not_be_read_and_what_is_below_it_is_looked_at_again() -> None:
-    cluster = Cluster(tasks=3)
-    for name in (b"c", b"d", b"e"):
-        cluster.sim.run(0, cluster.put(0, name, BIG))
-    cluster.sim.settle()
-    cluster.failures.disconnected(1)
-    cluster.mount_again(1)
-    cluster.sim.run(0, cluster.sessions[0].write(nothing))
-    cluster.sim.settle()
-    cluster.sim.run("task 1", cluster.resync(1).run())
-    cluster.sim.settle()
-    spoil(cluster, 1, BrefType.DATA)  # of all files; only one of them is read
+    cluster = with_spoiled_files(b"c", b"d", b"e")  # only one of which is read
     assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
     cluster.sim.settle()
     cluster.failures.disconnected(1)
