@@ -99,6 +99,27 @@ def test_a_node_that_cannot_be_opened_takes_no_part_and_comes_back_by_itself_whe
     assert len({tree_of(volume) for volume in volumes if volume is not None}) == 1
 
 
+@pytest.mark.claims("C90", "C97")
+def test_what_only_a_node_has_that_could_not_be_opened_at_first_is_not_forgotten() -> None:
+    devices = new_devices()
+    store = Store.open([devices[0], devices[1], None], Ids())
+    filesystem = store.mount()
+    store.run(filesystem.put(b"c", [BIG], len(BIG)))
+    store.run(filesystem.flush())  # acknowledged by nodes 0 and 1
+    with serving(devices, n1=Fault(Kind.HANG)) as service:
+        device = service.devices[1]
+        assert device is not None
+        device.faults.clear()
+        service.failures.returned(1)
+        deadline = time.monotonic() + 30
+        while not service.failures.is_mounted(1):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        service.failures.disconnected(0)
+        put(service, b"d", BIG)
+        assert get(service, b"c") == BIG, "node 2 alone has never heard of it"
+
+
 @pytest.mark.claims("C02", "C06", "C85")
 def test_a_node_that_hangs_in_the_middle_of_a_write_costs_only_itself() -> None:
     with serving(new_devices()) as service:

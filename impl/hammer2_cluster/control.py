@@ -7,9 +7,9 @@ state. What stands on media are tids of 64 bits; this is where each number of th
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hammer2_cluster.promises import EPOCH_BITS
 from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, INVARIANTS, SPACE
@@ -85,22 +85,18 @@ class Control:
         """Called after every action: whoever waits for a change looks again."""
         self._judged: Final = judged
         self._mutex: Final = nullcontext() if mutex is None else mutex
-        known = sorted({0} | {tid for tid in media_tids if tid is not None})
+        self._unknown: Final = {n for n, tid in enumerate(media_tids) if tid is None}
         promises = [*promised, *[0] * (len(media_tids) - len(promised))]
-        epochs = sorted({tid >> EPOCH_BITS for tid in known} | {*promises})
-        self._epochs = dict(enumerate(epochs))
-        numbers = {
-            tid: epochs.index(tid >> EPOCH_BITS) * SEQUENCES
-            + [other for other in known if other >> EPOCH_BITS == tid >> EPOCH_BITS].index(tid)
-            for tid in known
-        }
-        self._media = {number: tid for tid, number in numbers.items()}
+        numbers = self._number((tid for tid in media_tids if tid is not None), promises)
         self._state = State(
             nodes=tuple(
                 Node(connected=False, eligible=False)
                 if tid is None
                 else Node(
-                    max(epochs.index(promise), epoch_of(numbers[tid])), numbers[tid], numbers[tid], eligible=False
+                    max(numbers.epochs[promise], epoch_of(numbers.tids[tid])),
+                    numbers.tids[tid],
+                    numbers.tids[tid],
+                    eligible=False,
                 )
                 for tid, promise in zip(media_tids, promises, strict=True)
             ),
@@ -154,6 +150,55 @@ class Control:
 
     # ---- the numbers of the state, and the tids of the media
 
+    def _number(self, tids: Iterable[int], epochs: Iterable[int]) -> "_Numbers":
+        """Let the state's numbers begin anew: these tids and epochs of the media get numbers in their order."""
+        known = sorted({0, *tids})
+        ordered = sorted({tid >> EPOCH_BITS for tid in known} | {*epochs})
+        self._epochs = dict(enumerate(ordered))
+        self._media = {
+            number * SEQUENCES + place: tid
+            for number, epoch in self._epochs.items()
+            for place, tid in enumerate(tid for tid in known if tid >> EPOCH_BITS == epoch)
+        }
+        return _Numbers(
+            {epoch: number for number, epoch in self._epochs.items()},
+            {tid: number for number, tid in self._media.items()},
+        )
+
+    def knows(self, n: int) -> bool:
+        """Whether it is known what stands on the media of a node."""
+        return n not in self._unknown
+
+    def learn(self, n: int, media_tid: int, promised: int) -> None:
+        """What stands on the media of a node that was not there when all began, and has been disconnected ever since.
+
+        It has stood there all the time, and no action depends on what a disconnected node has: so the state becomes
+        what it would be had this been known from the beginning. As in Control for the arguments.
+        """
+        with self._mutex:
+            epochs, media = self._epochs, self._media
+            mentioned = list(_numbers(self._state))
+            numbers = self._number(
+                [media_tid, *(media[tid] for _, tids in mentioned for tid in tids)],
+                [promised, *(epochs[epoch] for epoch, _ in mentioned)],
+            )
+
+            def epoch(number: int) -> int:
+                return numbers.epochs[epochs[number]]
+
+            def tid(number: int) -> int:
+                return numbers.tids[media[number]]
+
+            nodes = [_renumbered_node(node, epoch, tid) for node in self._state.nodes]
+            clients = tuple(_renumbered_client(client, epoch, tid) for client in self._state.clients)
+            number = numbers.tids[media_tid]
+            nodes[n] = nodes[n]._replace(
+                promised=max(numbers.epochs[promised], epoch_of(number)), durable_tid=number, volatile_tid=number
+            )
+            self._state = self._with_room(self._state._replace(nodes=tuple(nodes), clients=clients))
+            self._unknown.discard(n)
+        self.changed()
+
     def _name_what_is_new(self, after: State) -> None:
         """New epochs and tids get their place on media behind those that they follow."""
         for client in after.clients:
@@ -186,6 +231,27 @@ class Control:
                 epochs[epoch_of(new_tid)] = self._epochs[epoch_of(tid)]
         self._epochs, self._media = epochs, media
         return after
+
+
+class _Numbers(NamedTuple):
+    """The numbers of epochs and tids of the media."""
+
+    epochs: dict[int, int]
+    tids: dict[int, int]
+
+
+def _renumbered_node(node: Node, epoch: Callable[[int], int], tid: Callable[[int], int]) -> Node:
+    node = node._replace(
+        promised=epoch(node.promised), durable_tid=tid(node.durable_tid), volatile_tid=tid(node.volatile_tid)
+    )
+    return node._replace(snapshot_tid=tid(node.snapshot_tid)) if syncing(node) else node
+
+
+def _renumbered_client(client: Client, epoch: Callable[[int], int], tid: Callable[[int], int]) -> Client:
+    if client.phase == Phase.IDLE:
+        return client
+    client = client._replace(epoch=epoch(client.epoch), prior_tid=tid(client.prior_tid))
+    return client if client.phase == Phase.ELECT else client._replace(tid=tid(client.tid))
 
 
 def _numbers(state: State) -> Iterator[tuple[int, tuple[int, ...]]]:

@@ -15,11 +15,13 @@ from hammer2_cluster.device.device import Device, FullError, WriteError
 from hammer2_cluster.nodes import Nodes
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
+from hammer2_cluster.promises import read_promise
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains, own
 from hammer2_cluster.store.directory import UnavailableError, shown
 from hammer2_cluster.store.making import open_volume
 from hammer2_cluster.store.pfs import find_root, root_chain
+from hammer2_cluster.store.volume_header import ANY_TID
 from hammer2_cluster.straight import Straight
 from hammer2_spec.semantics import REPAIRED
 from hammer2_spec.vocabulary import BrefFlag, BrefType
@@ -160,7 +162,8 @@ class Failures:
     async def mount_again(self, n: int) -> None:
         """A node that is there takes part again, as of its media; it is not in step until a session says so.
 
-        A flush that came to its end after the node had been given up counts for nobody: it is undone.
+        A flush that came to its end after the node had been given up counts for nobody: it is undone. Of a node that
+        could not be opened when all began, the control state learns now what it has.
 
         Raises BadVolumeError, DeviceError, UnavailableError.
         """
@@ -169,13 +172,22 @@ class Failures:
             raise UnavailableError(f"node {n} is not there")
         while node.is_busy:  # with what it began before it was given up
             await node.ticks(1)
-        tid = self._control.media_tid(self._control.state.nodes[n].durable_tid)
-        volume = await open_volume(device, n, waiting=node, confirmed_tid=tid, latest_tid=tid)
+        control = self._control
+        is_known, tids = control.knows(n), [control.media_tid(it.durable_tid) for it in control.state.nodes]
+        volume = await open_volume(
+            device,
+            n,
+            waiting=node,
+            confirmed_tid=tids[n] if is_known else max(tids),
+            latest_tid=tids[n] if is_known else ANY_TID,
+        )
         straight = Straight(self._chains, REPAIRED)
         root = await find_root(straight, self._chains, volume, self._label)
         if root is None:
             raise UnavailableError(f"node {n} has no {shown(self._label)}")
         chain = await root_chain(self._chains, volume, root, self._pmp)
+        if not is_known:
+            self._control.learn(n, chain.bref.mirror_tid, await read_promise(device))
         self._chains.volumes[n] = volume
         self._roots[n] = chain
         self._control.attempt("Reconnect", n)
