@@ -47,7 +47,8 @@ def test_every_kind_of_check_is_found_where_it_stands() -> None:
     assert {"accessors.set_chainflags", "accessors.clr_chainflags"} == found["C14"]
     assert {"F36 zero_filled"} == found["C72"]
     assert {"two_resynchronizations_at_once", "test_two_nodes_are_resynchronized_at_once"} == found["C96"]
-    assert {"a_write_disabled_node_has_nothing_dirty"} <= found["C86"]
+    assert {"a_write_disabled_node_has_nothing_dirty", "media_agree"} <= found["C86"]
+    assert {"nothing_is_lost", "read"} <= {check.name for check in checks()["C97"] if check.by == "schedules"}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """The ledger: for each claim of the original what checks it, and what came of these checks when they last ran.
 
-Nothing in it is written by hand. A property names its claims; a sentence of the
-protocol or of the operations names them in its docstring; an operation cites the lines of the original in which claims
-stand; a finding says which claims its repair restores; a test is marked with its claims. ``make verify`` and ``make
-test`` keep what came of them, with a hash of all sources.
+Nothing in it is written by hand. A property names its claims; a sentence of the protocol, of the operations or of the
+judge of the schedules names them in its docstring; an operation cites the lines of the original in which claims stand;
+a finding says which claims its repair restores; a test is marked with its claims. ``make verify`` and ``make test``
+keep what came of them, with a hash of all sources.
 """
 
 import ast
@@ -65,7 +65,13 @@ class Outcome(Enum):
 def checks() -> dict[str, list[Check]]:
     """The checks of each claim, the strongest first. Raises FileNotFoundError without the sources of this project."""
     found: dict[str, list[Check]] = {claim: [] for claim in CLAIMS}
-    for claims, check in (*_of_the_decision(), *_of_the_operations(), *_of_the_protocol(), *_of_tests()):
+    for claims, check in (
+        *_of_the_decision(),
+        *_of_the_operations(),
+        *_of_the_protocol(),
+        *_of_the_schedules(),
+        *_of_tests(),
+    ):
         for claim in claims:
             if claim not in found:
                 raise ValueError(f"{check.name} checks {claim}, which is no claim")
@@ -126,6 +132,13 @@ def _of_the_protocol() -> Iterator[tuple[tuple[str, ...], Check]]:
         yield _named_by(function), Check(Means.PROOF, function.__name__, _said(function), "protocol-proofs")
 
 
+def _of_the_schedules() -> Iterator[tuple[tuple[str, ...], Check]]:
+    from hammer2_proofs.schedules.judge import Judge
+
+    for function in _functions(Judge):
+        yield _named_by(function), Check(Means.EXPLORATION, function.__name__, _said(function), "schedules")
+
+
 def _of_tests() -> Iterator[tuple[tuple[str, ...], Check]]:
     for path in sorted((ROOT / "tests").glob("test_*.py")):
         for node in ast.parse(path.read_text()).body:
@@ -141,10 +154,11 @@ def _marked(node: ast.FunctionDef) -> tuple[str, ...]:
     return ()
 
 
-def _functions(module: ModuleType) -> Iterator[FunctionType]:
-    """Those of a module that name a claim."""
-    for value in vars(module).values():
-        if isinstance(value, FunctionType) and value.__module__ == module.__name__ and _named_by(value):
+def _functions(within: ModuleType | type) -> Iterator[FunctionType]:
+    """Those of a module or class that name a claim."""
+    home = within.__module__ if isinstance(within, type) else within.__name__
+    for value in vars(within).values():
+        if isinstance(value, FunctionType) and value.__module__ == home and _named_by(value):
             yield value
 
 

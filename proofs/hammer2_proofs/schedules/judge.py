@@ -110,9 +110,9 @@ class Judge:
             self.refused |= (1 << number) * (outcome is Outcome.REFUSED)
 
     def read(self, found: int, known: int) -> None:
-        """A client has read. Raises Violation.
+        """What is read contains all that was acknowledged when the read began, and nothing that was refused (C97).
 
-        known: what was acknowledged when it began.
+        Raises Violation. known: what was acknowledged then.
         """
         self._must_be_right(found, known, "what is read")
 
@@ -132,8 +132,8 @@ class Judge:
         seen = (*(medium.digest for medium in self._media), self.acknowledged, self.refused)
         if seen != self._seen:
             self._seen = seen
-            self._nothing_is_lost()
-        self._media_agree()
+            self.nothing_is_lost()
+        self.media_agree()
 
     def _follow(self) -> None:
         """Take the actions that were taken, as they are specified: nothing else has changed the control state."""
@@ -146,8 +146,11 @@ class Judge:
         if self._control.state != self.state._replace(elections=0, faults=0):
             raise Violation("something that is no action of the protocol has changed the control state")
 
-    def _media_agree(self) -> None:
-        """What a node has on its media is what the control state says."""
+    def media_agree(self) -> None:
+        """A node's media hold what the control state says; nothing of what was flushed after it had failed (C86).
+
+        Raises Violation.
+        """
         for n, node in enumerate(self._control.state.nodes):
             volume = self._chains.volumes[n]
             if volume is None or not node.connected or volume.failed is not None:
@@ -164,8 +167,11 @@ class Judge:
         """Ghost content of the control state, as the numbers of our writes."""
         return sum(1 << number for bit, number in self.bits.items() if content >> bit & 1)
 
-    def _nothing_is_lost(self) -> None:
-        """Whatever majority of the media is left, a session that begins there finds what was acknowledged."""
+    def nothing_is_lost(self) -> None:
+        """Whatever majority of the media is left, a session that begins there finds what was acknowledged (C97).
+
+        And nothing that was refused. Raises Violation.
+        """
         needed = majority(self._control.setup)
         contents: dict[int, int] = {}
         for n, medium in enumerate(self._media):
@@ -180,10 +186,18 @@ class Judge:
 
     # ---- at the end
 
-    def at_the_end(self, roots: Sequence[StoredChain], clusters: Sequence[Cluster]) -> None:
-        """Nobody does anything any more. Raises Violation.
+    def nobody_is_stuck(self, waiting: str) -> None:
+        """Every operation comes to an end, whatever has failed (C02).
 
-        roots: of the nodes, referenced once each. clusters: over them, of the clients.
+        Raises Violation. waiting: who waits though nothing can happen any more, and for what.
+        """
+        if waiting:
+            raise Violation(f"stuck: {waiting}")
+
+    def nothing_is_held(self, roots: Sequence[StoredChain], clusters: Sequence[Cluster]) -> None:
+        """When nobody does anything any more all locks and references are accounted for (C22, C25).
+
+        Raises Violation. roots: of the nodes, referenced once each. clusters: over them, of the clients.
         """
         held = [*self._held(roots, clusters), *self._running_passes()]
         if held:

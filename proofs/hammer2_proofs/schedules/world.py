@@ -358,10 +358,10 @@ class World:
 
     def end(self) -> None:
         """Nothing can happen any more: whoever waits is stuck; locks and references balance. Raises Violation."""
-        if any(not self.sim.has_ended(c) for c in range(len(self.clients))):
-            raise Violation(f"stuck: {self.sim.who_waits()}")
+        all_ended = all(self.sim.has_ended(c) for c in range(len(self.clients)))
+        self.judge.nobody_is_stuck("" if all_ended else self.sim.who_waits())
         roots = [self.failures.root(n) for n in range(self.scenario.masters)]
-        self.judge.at_the_end(roots, [client.root for client in self.clients])
+        self.judge.nothing_is_held(roots, [client.root for client in self.clients])
 
 
 def replayed(scenario: Scenario, moves: list[Move]) -> World:
