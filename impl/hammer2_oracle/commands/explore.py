@@ -107,10 +107,10 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
     if options["itf"]:
         from hammer2_proofs.explorer.itf import export
 
-        traces_to_write = broken | {failure.what: failure.trace for failure in stuck}
-        if traces_to_write:
-            name, trace = next(iter(traces_to_write.items()))
-            _write(options["itf"], json.dumps(export(built, name, trace), indent=1) + "\n")
+        to_write: list[tuple[str, Trace, Trace | None]] = [(name, trace, None) for name, trace in broken.items()]
+        to_write += [(failure.what, failure.trace, failure.cycle) for failure in stuck]
+        if to_write:
+            _write(options["itf"], json.dumps(export(built, *to_write[0]), indent=1) + "\n")
         else:
             complain(f"{options['itf']} is not written: there is no counterexample")
     if options["as_json"]:
@@ -267,6 +267,9 @@ def _print(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any], s
         _print_trace(console, found, f"{name}: broken after {len(trace.steps)} steps", trace)
     for failure in stuck or ():
         _print_trace(console, found, f"{failure.what}: the way there", failure.trace)
+        if failure.cycle:
+            recurs = f"what can recur from there for ever: {len(failure.cycle.steps)} steps, and all is as at first"
+            _print_trace(console, found, recurs, failure.cycle)
     for name in result["never"]:
         console.print(f"NEVER: {name}", markup=False)
     if found.stopped:

@@ -3,6 +3,8 @@
 A graph is (starts, targets): the edges of a state are those from its start up to the next one's.
 """
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,8 @@ def fairness(starts: ints, targets: links, labels: marks, component: links, stat
 '''
 
 Array = npt.NDArray[Any]
+LABELS = 64
+"""Labels of edges are below this; what is not subject to fairness has a higher number."""
 
 
 class Graph:
@@ -156,3 +160,47 @@ class Graph:
         inside, cyclic = np.zeros(many + 1, dtype=np.uint64), np.zeros(many + 1, dtype=np.uint8)
         self._machine.fairness(self.starts, self.targets, labels, component, self.states, always, inside, cyclic)
         return np.flatnonzero((cyclic != 0) & (always & ~inside == 0))
+
+    def fair_cycle(self, labels: Array, component: Array, start: int) -> list[int]:
+        """A short fair cycle through a state of a component that has one: the states after it, and it once more.
+
+        Every label that is possible at the start is taken on the way, or a state is passed where it is not possible.
+        """
+        owed = self._possible(labels, start)
+        way = [start]
+        while owed:
+            leg = self._leg(labels, component, way[-1], owed, None)
+            for _, label, target in leg:
+                owed = (owed - {label}) & self._possible(labels, target)
+            way += [target for _, _, target in leg]
+        if len(way) == 1 or way[-1] != start:
+            way += [target for _, _, target in self._leg(labels, component, way[-1], frozenset(), start)]
+        return way[1:]
+
+    def _edges(self, labels: Array, state: int) -> Iterator[tuple[int, int, int]]:
+        for edge in range(int(self.starts[state]), int(self.starts[state + 1])):
+            yield state, int(labels[edge]), int(self.targets[edge])
+
+    def _possible(self, labels: Array, state: int) -> frozenset[int]:
+        return frozenset(label for _, label, _ in self._edges(labels, state) if label < LABELS)
+
+    def _leg(
+        self, labels: Array, component: Array, start: int, owed: frozenset[int], end: int | None
+    ) -> list[tuple[int, int, int]]:
+        """The fewest edges inside a component up to one that pays something owed, or up to a state."""
+        before: dict[int, tuple[int, int, int]] = {}
+        waiting = deque([start])
+        while waiting:
+            for edge in self._edges(labels, waiting.popleft()):
+                _, label, target = edge
+                if component[target] != component[start]:
+                    continue
+                if target == end or label in owed or owed - self._possible(labels, target):
+                    leg = [edge]
+                    while leg[0][0] != start:
+                        leg.insert(0, before[leg[0][0]])
+                    return leg
+                if target not in before and target != start:
+                    before[target] = edge
+                    waiting.append(target)
+        raise ValueError(f"the component of state {start} has no fair cycle")

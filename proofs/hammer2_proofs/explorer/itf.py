@@ -24,17 +24,19 @@ def value(thing: object) -> object:
     raise TypeError(f"{thing!r} is no value of a state")
 
 
-def export(model: Model[Any, Any], invariant: str, trace: Trace) -> dict[str, object]:
-    """One counterexample as an ITF object."""
+def export(model: Model[Any, Any], invariant: str, trace: Trace, cycle: Trace | None = None) -> dict[str, object]:
+    """One counterexample as an ITF object; one that ends in a cycle names in ``loop`` the state that comes again."""
     names = list(type(trace.initial)._fields)
+    steps = [*trace.steps, *(cycle.steps[:-1] if cycle else ())]
     states = [{"#meta": {"index": 0}, "action": "init", **_state(trace.initial)}]
-    for number, step in enumerate(trace.steps, start=1):
+    for number, step in enumerate(steps, start=1):
         states.append({"#meta": {"index": number}, "action": step.title, **_state(step.state)})
     return {
         "#meta": {"format": "ITF", "description": f"{model.name}: {invariant}", "setup": value(model.setup)},
         "params": [],
         "vars": ["action", *names],
         "states": states,
+        **({"loop": len(trace.steps)} if cycle else {}),
     }
 
 

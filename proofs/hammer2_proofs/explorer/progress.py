@@ -7,33 +7,47 @@ need not be so in the whole; the whole is the cycle that gives every action its 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hammer2_proofs.explorer.graph import Graph
-from hammer2_proofs.explorer.report import violation
+from hammer2_proofs.explorer.graph import LABELS, Graph
+from hammer2_proofs.explorer.report import steps_of, violation
 from hammer2_proofs.explorer.search import Found, Notes
-from hammer2_proofs.explorer.trace import Trace, trace_to
+from hammer2_proofs.explorer.trace import Trace, follow, trace_to
 from hammer2_spec.transition_system import sentence
 
 UNFAIR = -1
 FAULT = -2
-LABELS = 64
 EDGES_PER_STATE = 8
+
+
+class Failure(NamedTuple):
+    """States without progress, by their numbers: how many, the nearest, and the cycle from there, if there is one."""
+
+    what: str
+    states: int
+    first: int
+    cycle: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Stuck:
-    """States without progress: what is wrong with them, how many they are, the way to the nearest."""
+    """States without progress: what is wrong with them, how many they are, the way to the nearest.
+
+    ``cycle`` is what can recur there for ever, and is fair to every action: its last state is its first. None where
+    nothing needs to recur.
+    """
 
     what: str
     states: int
     trace: Trace
+    cycle: Trace | None = None
 
     def as_object(self) -> dict[str, Any]:
         """For JSON."""
-        return {"what": self.what, "states": self.states, **violation(self.what, self.trace)}
+        cycle = steps_of(self.cycle) if self.cycle else []
+        return {"what": self.what, "states": self.states, **violation(self.what, self.trace), "cycle": cycle}
 
 
 def check(found: Found) -> list[Stuck]:
@@ -46,10 +60,19 @@ def check(found: Found) -> list[Stuck]:
     """
     if not found.complete or found.workers != 1 or found.model.goal is None:
         raise ValueError("progress needs a model with a goal, completely searched by one worker")
-    return [Stuck(what, many, trace_to(found, first)) for what, many, first in failures(found)]
+    return [_followed(found, failure) for failure in failures(found)]
 
 
-def failures(found: Found) -> Iterator[tuple[str, int, int]]:
+def _followed(found: Found, failure: Failure) -> Stuck:
+    trace = trace_to(found, failure.first)
+    if not failure.cycle:
+        return Stuck(failure.what, failure.states, trace)
+    start = trace.steps[-1].state if trace.steps else trace.initial
+    along = follow(found, start, [found.words(state) for state in failure.cycle], faults=False)
+    return Stuck(failure.what, failure.states, trace, Trace(start, along))
+
+
+def failures(found: Found) -> Iterator[Failure]:
     """What is wrong, with how many states, and the first of them."""
     if found.model.goal is None:
         raise ValueError(f"{found.model.name} has no goal")
@@ -59,16 +82,18 @@ def failures(found: Found) -> Iterator[tuple[str, int, int]]:
     good = graph.reaching()
     dead = np.flatnonzero(good == 0)
     if len(dead):
-        yield f"no way leads to: {goal}", len(dead), int(dead[0])
+        yield Failure(f"no way leads to: {goal}", len(dead), int(dead[0]))
     if not found.symmetry:
         component, many = graph.components()
         bad = graph.fair_cycles(labels, component, many)
         if len(bad):
             members = np.flatnonzero(np.isin(component, bad))
-            yield f"{len(bad)} fair cycles avoid for ever: {goal}", len(members), int(members[0])
+            first = int(members[0])
+            cycle = tuple(graph.fair_cycle(labels, component, first))
+            yield Failure(f"{len(bad)} fair cycles avoid for ever: {goal}", len(members), first, cycle)
         ends = np.flatnonzero((np.diff(starts) == 0) & (goals == 0))
         if len(ends):
-            yield f"nothing can happen short of: {goal}", len(ends), int(ends[0])
+            yield Failure(f"nothing can happen short of: {goal}", len(ends), int(ends[0]))
 
 
 def edges(found: Found) -> tuple[Any, Any, Any, Any]:

@@ -48,6 +48,11 @@ def as_object(found: Found, broken: dict[str, Trace]) -> dict[str, Any]:
 
 def violation(invariant: str, trace: Trace) -> dict[str, Any]:
     """One counterexample: the initial state, then for each step the action, its indices and what it changed."""
+    return {"invariant": invariant, "initial": value(trace.initial), "steps": steps_of(trace)}
+
+
+def steps_of(trace: Trace) -> list[dict[str, Any]]:
+    """The steps of a trace for JSON: the action, its indices and what it changed."""
     steps = []
     before = trace.initial
     for step in trace.steps:
@@ -60,7 +65,7 @@ def violation(invariant: str, trace: Trace) -> dict[str, Any]:
             }
         )
         before = step.state
-    return {"invariant": invariant, "initial": value(trace.initial), "steps": steps}
+    return steps
 
 
 def rows(model: Model[Any, Any], trace: Trace) -> tuple[list[str], list[list[str]]]:

@@ -217,8 +217,8 @@ def verdict_on(bounds: Bounds, kernels: Kernels, base: Found) -> str:
         if name not in base.never:
             return f"never: {name}"
     if bounds.live:
-        for what, _, _ in failures(found):
-            return f"progress: {what}"
+        for failure in failures(found):
+            return f"progress: {failure.what}"
     same = (found.states, found.transitions, found.hash, found.actions)
     return "" if same == (base.states, base.transitions, base.hash, base.actions) else "counts: they differ"
 

@@ -5,6 +5,7 @@ which is also a check of the compiled kernels: a step that Python cannot take is
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,10 +53,26 @@ def trace_to(found: Found, state: int) -> Trace:
     alike = found.kernels.alike if found.symmetry else ()
     starts = [_normal(model, start) for start in model.initial]
     current = next(start for start in starts if layout.pack(start, alike) == targets[0])
-    first = current
+    return Trace(current, follow(found, current, targets[1:]))
+
+
+def follow(
+    found: Found,
+    current: Any,  # noqa: ANN401  # a state of any model
+    targets: Sequence[tuple[int, ...]],
+    *,
+    faults: bool = True,
+) -> tuple[Step, ...]:
+    """The steps from a state along packed ones; faults may be among them or have stopped.
+
+    Raises:
+        TwinsDisagree: plain Python cannot take one of the steps.
+    """
+    model, layout = found.model, found.layout
+    alike = found.kernels.alike if found.symmetry else ()
     steps = []
-    for target in targets[1:]:
-        normal = ((step, _normal(model, step.state)) for step in _possible(model, current))
+    for target in targets:
+        normal = ((step, _normal(model, step.state)) for step in _possible(model, current, faults=faults))
         within = ((step, after) for step, after in normal if after is not None)
         taken = next(((step, after) for step, after in within if layout.pack(after, alike) == target), None)
         if taken is None:
@@ -63,7 +80,7 @@ def trace_to(found: Found, state: int) -> Trace:
         # With symmetry the kept state is a permutation of this one; a person follows the nodes themselves.
         step, current = taken
         steps.append(Step(step.action, step.index, current))
-    return Trace(first, tuple(steps))
+    return tuple(steps)
 
 
 def trace_of_step(found: Found, state: int, broken: StepInvariant[Any, Any]) -> Trace:
@@ -84,9 +101,11 @@ def _normal(model: Model[Any, Any], state: Any) -> Any:  # noqa: ANN401  # a sta
     return state if model.normalize is None else model.normalize(model.setup, state)
 
 
-def _possible(model: Model[Any, Any], state: Any) -> list[Step]:  # noqa: ANN401  # a state of any model
+def _possible(model: Model[Any, Any], state: Any, *, faults: bool = True) -> list[Step]:  # noqa: ANN401  # a state of any model
     steps = []
     for action in model.actions:
+        if action.fault and not faults:
+            continue
         for index in indices(model, action.over):
             after = action.step(model.setup, state, *index)
             if after is not None:
