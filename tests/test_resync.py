@@ -8,7 +8,7 @@ from tests.sim_kit import by_seed
 from tests.store_kit import problems, tree_of
 
 from hammer2_cluster.device.faults import Fault, Kind
-from hammer2_cluster.resync import Interrupted, Progress, sessions_by_epoch
+from hammer2_cluster.resync import Interrupted, Progress, is_out_of_step, sessions_by_epoch
 from hammer2_cluster.sessions import RECOVERIES
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.inode_data import InodeData
@@ -148,6 +148,34 @@ def test_the_sessions_that_serve_or_recover_are_known_the_latest_first() -> None
     assert sessions_by_epoch(cluster.control) == [0, 1]
     assert cluster.control.attempt("Elect", 2) or cluster.control.attempt("Preempt", 2)
     assert sessions_by_epoch(cluster.control) == [0, 1], "one that is not elected yet does not count"
+
+
+def test_a_node_is_out_of_step_that_takes_no_writes_or_has_missed_some_of_the_latest_session() -> None:
+    cluster = Cluster(clients=2)
+    assert is_out_of_step(cluster.control, 0), "before anybody has a session"
+    cluster.sim.run(0, cluster.put(0, b"c", b"x"))
+    cluster.sim.settle()
+    assert not any(is_out_of_step(cluster.control, n) for n in range(3))
+    cluster.sim.stalled.add(2)
+    cluster.sim.run(0, cluster.put(0, b"d", b"x"))
+    cluster.sim.run(1, cluster.put(1, b"e", b"x"))
+    assert cluster.control.state.nodes[2].eligible
+    assert [is_out_of_step(cluster.control, n) for n in range(3)] == [False, False, True]
+    for session in cluster.sessions:
+        session.end()
+    assert not is_out_of_step(cluster.control, 2), "there is no session that it has missed some of"
+
+
+def test_no_pass_begins_from_a_write_that_is_not_acknowledged() -> None:
+    cluster = fallen_behind()
+    cluster.control.take("Begin", 0)
+    cluster.control.take("Deliver", 0, 0)
+    cluster.control.take("Flush", 0)
+    cluster.sim.start("task 2", cluster.resync(2).run())
+    while cluster.sim.events():
+        cluster.sim.happen()
+    assert "waits for a node to copy from" in cluster.sim.who_waits()
+    assert cluster.control.taken["SyncBegin"] == 0
 
 
 @pytest.mark.claims("C96")

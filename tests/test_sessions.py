@@ -10,6 +10,7 @@ from tests.sim_kit import by_seed
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.failures import ROOT, Cause, common
 from hammer2_cluster.patience import Cancelled
+from hammer2_cluster.resync import is_out_of_step
 from hammer2_cluster.sessions import Unwritten
 from hammer2_cluster.store.directory import NotFoundError, UnavailableError
 from hammer2_spec.protocol.state import Phase
@@ -73,6 +74,52 @@ def test_a_node_that_stalls_is_done_without_when_its_grace_is_over() -> None:
     cluster.sim.settle()
     assert cluster.sim.run(0, cluster.get(0, b"e")) == BIG
     assert equal_nodes(cluster, (0, 1))
+
+
+def test_a_node_that_is_silent_while_a_session_is_opened_is_not_given_up() -> None:
+    cluster = Cluster()
+    cluster.sim.stalled.add(2)
+    cluster.sim.run(0, cluster.sessions[0].open())
+    assert cluster.sessions[0].client.phase is Phase.READY
+    assert cluster.failures.causes == {}
+    cluster.sim.stalled.clear()
+    cluster.sim.settle()
+    assert cluster.failures.is_mounted(2)
+
+
+def test_nodes_without_whose_promise_no_session_can_begin_are_given_up_if_they_are_silent() -> None:
+    cluster = Cluster()
+    cluster.sim.stalled |= {1, 2}
+    with pytest.raises(UnavailableError, match="too few masters promise"):
+        cluster.sim.run(0, cluster.sessions[0].open())
+    assert cluster.failures.causes == {1: Cause.STALL, 2: Cause.STALL}
+
+
+def test_a_node_that_is_silent_and_has_to_be_resynchronized_anyway_is_not_given_up() -> None:
+    cluster = Cluster(clients=2)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    cluster.sim.stalled.add(2)
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster.sim.run(1, cluster.put(1, b"e", BIG))
+    assert cluster.control.state.nodes[2].eligible
+    assert is_out_of_step(cluster.control, 2), "it has not what the second session began with"
+    assert cluster.failures.causes == {}
+
+
+def test_a_write_that_is_cancelled_before_it_has_begun_costs_nobody_his_session() -> None:
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    cluster.sim.stalled.add(2)
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster.sim.start(0, cluster.ons[0].perform(partial(cluster.put, 0, b"e", BIG), UnavailableError))
+    while cluster.sim.who_waits() != "client 0 waits for the last write to reach all nodes":
+        cluster.sim.happen()
+    cluster.sim.cancel(0)
+    with pytest.raises(Cancelled):
+        cluster.sim.result(0)
+    assert cluster.sessions[0].client.phase is Phase.READY
 
 
 def test_a_change_that_fails_half_way_is_seen_by_nobody() -> None:

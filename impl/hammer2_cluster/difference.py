@@ -155,7 +155,7 @@ def _loses_its_blocks(chain: StoredChain, entry: Entry, content: bytes) -> bool:
 
 async def _new_element(root: StoredChain, item: ClusterItem, entry: Entry) -> StoredChain:
     bref = Blockref(entry.type, key=entry.key, keybits=entry.keybits)
-    error, chain = await create(item, None, root.pmp, bref, entry.length, 0)
+    error, chain = await create(item, None, root.pmp, bref, entry.length)
     if error == ENOSPC:
         raise FullError(f"{root.volume.name}: no room for what is to be copied")
     if chain is None:

@@ -55,13 +55,13 @@ class Journal:
         if not self.may_change(n, self._begun_in.get(n, 0)):
             raise Fenced(f"node {n}: another session has begun")
 
-    def _note(self, chain: Chain, what: str, *args: object) -> None:
+    def _note(self, chain: Chain, what: Callable[..., object]) -> None:
         n = deref(chain.hmp)
         before = self._digests.get(n, NOTHING)
         if before is not SPOILED:
             # Roots of PFSs stand where their names belong, a node's own affair.
             key = None if chain.bref.flags & BrefFlag.PFSROOT else chain.bref.key
-            entry = (what, chain.bref.type, key, chain.bref.keybits, chain.bytes, *args)
+            entry = (what.__name__, chain.bref.type, key, chain.bref.keybits, chain.bytes)
             self._digests[n] = blake2b(before + repr(entry).encode(), digest_size=16).digest()
 
     async def create(
@@ -79,7 +79,7 @@ class Journal:
         self._fence(deref(parent.chain))
         error = await self._below.create(parent, item, pmp, key, keybits, type, bytes, flags)
         if not error and item.chain is not None:
-            self._note(item.chain, "create")
+            self._note(item.chain, self.create)
         return error
 
     async def rename(self, parent: ClusterItem, chain: Chain, bref: Blockref | None, flags: int) -> None:
@@ -87,25 +87,25 @@ class Journal:
         self._fence(chain)
         await self._below.rename(parent, chain, bref, flags)
         if chain.parent is not None and chain.parent is parent.chain:
-            self._note(chain, "rename")
+            self._note(chain, self.rename)
 
     async def delete(self, parent: Chain | None, chain: Chain, flags: int) -> None:
         """As ChainLayer."""
         self._fence(chain)
         await self._below.delete(parent, chain, flags)
         if chain.flags & ChainFlag.DELETED:
-            self._note(chain, "delete")
+            self._note(chain, self.delete)
 
     async def modify(self, chain: Chain, flags: int) -> None:
         """As ChainLayer."""
         self._fence(chain)
         await self._below.modify(chain, flags)
         if not chain.error:
-            self._note(chain, "modify")
+            self._note(chain, self.modify)
 
     async def resize(self, ip: Inode | None, parent: Chain, chain: Chain, nradix: int, flags: int) -> None:
         """As ChainLayer."""
         self._fence(chain)
         await self._below.resize(ip, parent, chain, nradix, flags)
         if not chain.error:
-            self._note(chain, "resize")
+            self._note(chain, self.resize)

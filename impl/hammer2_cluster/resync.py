@@ -256,8 +256,9 @@ class Resync:
         if mine is None:  # made anew, with all below it
             if not path:
                 raise Interrupted(f"node {self.target}: its root cannot be read")
-            await target(partial(difference.remove, root, path[:-1], path[-1]))
-            await self._copy_one(source, path[:-1], entry, None)
+            *above, key = path
+            await target(partial(difference.remove, root, tuple(above), key))
+            await self._copy_one(source, tuple(above), entry, None)
             mine = {}
         for key in mine.keys() - {one.key for one in theirs}:
             await target(partial(difference.remove, root, path, key))

@@ -141,8 +141,7 @@ class Session:
 
     def _enough_are_there(self) -> bool:
         masters = self._control.setup.masters
-        there = [item for item in self._root.array[:masters] if item.chain is not None or item.owes]
-        return len(there) > masters // 2
+        return sum(item.chain is not None for item in self._root.array[:masters]) > masters // 2
 
     def _go_on_with(self, action: str, otherwise: str) -> None:
         if not self._control.attempt(action, self._c):
@@ -250,7 +249,7 @@ class Session:
             self._failures.left_behind(self._c, i)
 
     def _may_begin(self) -> bool:
-        return self._control.may("Begin", self._c) or self._control.may("BeginAgain", self._c)
+        return self._control.may("BeginAgain", self._c)  # Begin asks for more: a write that is told apart
 
     def _take_back(self) -> None:
         """Throw away what the nodes have in memory of a write that will not be: each is as its media say then.

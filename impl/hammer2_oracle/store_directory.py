@@ -24,6 +24,7 @@ from hammer2_cluster.store.members import Members, members_of
 from hammer2_cluster.store.volume_header import BadVolumeError
 from hammer2_oracle import store_failures
 from hammer2_oracle.options import complain
+from hammer2_oracle.timed_device import TimedDevice
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER, PfsType
 
@@ -87,15 +88,18 @@ def members_in(directory: Path, *, must_write: bool) -> Iterator[Members]:
         yield members
 
 
-def _device(path: Path, must_write: bool) -> FileDevice:
-    try:
-        return FileDevice(path)
-    except BusyError:
-        raise
-    except DeviceError:
-        if must_write:
+def _device(path: Path, must_write: bool) -> TimedDevice:
+    def opened() -> FileDevice:
+        try:
+            return FileDevice(path)
+        except BusyError:
             raise
-        return FileDevice(path, writable=False)
+        except DeviceError:
+            if must_write:
+                raise
+            return FileDevice(path, writable=False)
+
+    return TimedDevice(opened, str(path))
 
 
 @contextmanager

@@ -139,7 +139,7 @@ async def _new_chain(volume: Volume, bref: Blockref, size: int, pmp: Pfs | None)
 
 
 async def create(
-    item: ClusterItem, child: StoredChain | None, pmp: Pfs | None, bref: Blockref, size: int, flags: int
+    item: ClusterItem, child: StoredChain | None, pmp: Pfs | None, bref: Blockref, size: int, flags: int = 0
 ) -> tuple[int, StoredChain | None]:
     """As ChainLayer.create. child: a detached chain to attach, or None for a new one of ``size`` bytes.
 

@@ -51,7 +51,7 @@ async def format_volume(
     volume = Volume(device, header)
     await volume.lock(volume.vchain, Resolve.ALWAYS)
     bref = Blockref(BrefType.INODE, key=SUPER_ROOT_KEY)
-    error, root = await create(ClusterItem(volume.vchain), None, None, bref, INODE_BYTES, 0)
+    error, root = await create(ClusterItem(volume.vchain), None, None, bref, INODE_BYTES)
     if root is None or root.data is None:
         raise DeviceError(f"the super-root cannot be created: error {error}")
     InodeData(type=DIRECTORY, pfs_type=PfsType.SUPROOT).write(root.data)
