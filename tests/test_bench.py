@@ -2,11 +2,12 @@
 
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
-from bench import Figure, cost_of
+from bench import Figure, cost_of, exploration
 from bench.__main__ import main, modules
 from click.testing import CliRunner, Result
 
@@ -71,3 +72,39 @@ def test_every_module_of_bench_has_figures() -> None:
     assert "command_line" in modules()
     for name in modules():
         assert callable(importlib.import_module(f"bench.{name}").figures)
+
+
+OWN = exploration.Run("", 3.0, 3.0, 100.0)
+
+
+def test_without_its_archive_tlc_is_not_compared_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("TLA2TOOLS", raising=False)
+    assert list(exploration.beside_tlc(OWN, tmp_path)) == []
+    assert "not compared with TLC: name tla2tools.jar in $TLA2TOOLS" in capsys.readouterr().err
+    monkeypatch.setenv("TLA2TOOLS", str(tmp_path / "tla2tools.jar"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert list(exploration.beside_tlc(OWN, tmp_path)) == []
+    assert "apt-get install default-jre-headless" in capsys.readouterr().err
+    assert list(exploration.beside_spin(OWN, tmp_path)) == []
+    assert list(exploration.beside_rumur(OWN, tmp_path)) == []
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"not compared with {name}: apt-get install {name} gcc" for name in ("spin", "rumur")]
+
+
+@pytest.mark.parametrize(("states", "agrees"), [(exploration.STATES, True), (exploration.STATES - 1, False)])
+def test_tlc_must_count_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, states: int, agrees: bool) -> None:
+    """A program in the place of java prints the last lines of TLC."""
+    java = tmp_path / "java"
+    closing = f"{exploration.TRANSITIONS + 1} states generated, {states} distinct states found, 0 states left on queue."
+    java.write_text(f"#!/bin/sh\necho 'Model checking completed. No error has been found.'\necho '{closing}'\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("TLA2TOOLS", "tla2tools.jar")
+    if agrees:
+        [figure] = exploration.beside_tlc(OWN, tmp_path)
+        assert (figure.unit, figure.at_least, figure.value < 1) == ("times", 30, True)
+    else:
+        with pytest.raises(exploration.CountsDiffer, match="TLC counts 6,449,115 states"):
+            list(exploration.beside_tlc(OWN, tmp_path))
