@@ -9,9 +9,13 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
+from hypothesis import settings
 
+from hammer2_cluster.resolve import resolve
 from hammer2_oracle.conform import examination, junit
+from hammer2_oracle.conform.campaigns import smoke
 from hammer2_oracle.conform.divergence import AnyDivergence, OperationDivergence, read, save
+from hammer2_oracle.conform.hypotheses import said_by
 from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import (
     Answered,
@@ -19,23 +23,25 @@ from hammer2_oracle.conform.messages import (
     Effects,
     RunOperation,
 )
+from hammer2_oracle.conform.operation_inference import Heard, decision, infer, questions
 from hammer2_oracle.conform.operation_questions import good_days
 from hammer2_oracle.conform.operation_rules import rules
 from hammer2_oracle.conform.operations import OperationJudgement, Performance, performances, world_of
 from hammer2_oracle.conform.page import page, picture
 from hammer2_oracle.conform.replaying import Fate, replay
-from hammer2_oracle.conform.report import Report, drawn, records
+from hammer2_oracle.conform.report import Report, drawn, lines, records
 from hammer2_oracle.conform.run import Plan, examine
 from hammer2_oracle.recorded import RecordedWorld
 from hammer2_oracle.run_record import chain_record, cluster_record
 from hammer2_oracle.status import Status
 from hammer2_oracle.trace_record import STEPS
 from hammer2_oracle.traces import decode
-from hammer2_spec.semantics import REPAIRED, SEED
+from hammer2_spec.semantics import REPAIRED, SEED, Semantics
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = [sys.executable, str(Path(__file__).with_name("ports") / "operations_port.py")]
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
+NIGHTLY = settings.default is not None and settings.default.max_examples > 1000
 QUICK = Plan(programs=28, lives=10, timeout=30)
 SCHEMA = json.loads((ROOT / "docs" / "reference" / "conform.schema.json").read_text())
 
@@ -193,9 +199,61 @@ def test_all_that_is_said_has_the_published_form() -> None:
         jsonschema.validate({"run": 1, "call": {"f": "chain_eat", "chain": 1}}, SCHEMA)
 
 
-def test_what_is_mended_is_not_inferred_from_operations() -> None:
-    with pytest.raises(ValueError, match="operations alone, and only decisions tell what is mended"):
-        examined("seed", plan=QUICK._replace(infer=True))
+def test_what_is_mended_is_inferred_from_operations() -> None:
+    plan = QUICK._replace(infer=True, programs=28, lives=5)
+    report = examined("-moved_parent,-fresh_focus", "repaired", plan=plan)
+    assert (report.status, report.described, report.unexplained) == (Status.AGREE, "-fresh_focus,-moved_parent", 0)
+    assert report.untold == ()
+    assert list(report.tally.campaigns)[1:3] == ["operations that tell repairs apart", "operations on good days"]
+    assert "its answers are those of -fresh_focus,-moved_parent" in list(lines(report, []))
+
+
+def test_an_answer_that_no_repairs_explain_is_a_divergence() -> None:
+    report = examined("repaired", "repaired", "wrong-outcome", plan=QUICK._replace(infer=True, programs=1, lives=0))
+    assert (report.status, report.described) == (Status.DIFFER, "repaired")
+    assert report.unexplained == report.tally.campaigns["operations that tell repairs apart"][Standing.DIFFERS] > 0
+    assert "its answers are those of repaired, but for" in "\n".join(lines(report, []))
+
+
+@cache
+def telling() -> list[Performance]:
+    return list(questions())
+
+
+EVERY_FLIP = [(base, name) for base in (SEED, REPAIRED) for name in Semantics._fields]
+FLIPS = EVERY_FLIP if NIGHTLY else [(SEED, "believed_writes"), (REPAIRED, "abstaining_members")]
+
+
+@pytest.mark.parametrize(("base", "name"), FLIPS)
+def test_a_repair_that_is_there_or_missing_is_told(base: Semantics, name: str) -> None:
+    has = base._replace(**{name: not getattr(base, name)})
+    found = infer([Heard(it, said_by(has, it)) for it in telling()], claimed=base)
+    assert found.unexplained == 0
+    assert found.semantics == has or (base == SEED and name in found.untold)
+    assert set(found.untold) <= (ONLY_AFTER_OTHERS if base == SEED else set())
+
+
+ONLY_AFTER_OTHERS = {
+    "failed_lock", "inode_tids", "stored_key_next", "followed_focus", "emptied_slot", "abstaining_members",
+}  # fmt: skip
+"""Repairs without which nothing else happens as long as the mistakes are there that come before theirs."""
+
+
+def test_what_no_answer_tells_is_taken_as_claimed_and_said() -> None:
+    claimed = SEED._replace(emptied_slot=True, valid_data=True)
+    found = infer([Heard(it, said_by(SEED, it)) for it in telling()], claimed)
+    assert found.semantics == SEED._replace(emptied_slot=True)
+    assert "emptied_slot" in found.untold
+
+
+def test_the_operation_resolve_is_asked_as_the_decision_is() -> None:
+    for configuration in smoke():
+        for semantics in (SEED, REPAIRED):
+            verdict, done = resolve(*configuration, semantics), said_by(semantics, decision(configuration)).done
+            assert done is not None
+            assert done.outcome == verdict.outcome.text
+            after = (done.state.clusters or {}).get(0)
+            assert after is None or (after.error, after.flags) == (verdict.error, verdict.flags)
 
 
 def test_the_command_line_draws_the_call(tmp_path: Path) -> None:

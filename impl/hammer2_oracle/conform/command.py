@@ -14,12 +14,12 @@ from hammer2_cluster.program import pasted
 from hammer2_oracle.conform import report as reports
 from hammer2_oracle.conform.divergence import AnyDivergence, save
 from hammer2_oracle.conform.implementation import Misbehaved
-from hammer2_oracle.conform.judging import described
 from hammer2_oracle.conform.report import Report
 from hammer2_oracle.conform.run import Plan, examine
 from hammer2_oracle.options import complain
 from hammer2_oracle.screen import Screen
 from hammer2_oracle.status import Status, worst
+from hammer2_spec.semantics import describe
 
 
 class Outputs(NamedTuple):
@@ -100,7 +100,7 @@ def reproduction(command: Sequence[str], plan: Plan) -> str:
     if plan.infer:
         words += ["--semantics", "auto"]
     elif plan.semantics is not None:
-        words += ["--semantics", described(plan.semantics)]
+        words += ["--semantics", describe(plan.semantics)]
     for name in ("slots", "lives", "programs", "seed", "timeout"):
         if getattr(plan, name) != getattr(default, name):
             words += [f"--{name}", f"{getattr(plan, name):g}" if name == "timeout" else str(getattr(plan, name))]

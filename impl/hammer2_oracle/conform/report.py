@@ -30,7 +30,7 @@ from hammer2_oracle.status import Status
 from hammer2_oracle.vector_record import focus_read
 from hammer2_oracle.vectors import in_words
 from hammer2_spec.notation import arguments, draw, format_flags, format_nmasters
-from hammer2_spec.semantics import Semantics
+from hammer2_spec.semantics import Semantics, describe
 
 AnyJudgement: TypeAlias = Judgement | OperationJudgement | ScenarioJudgement
 
@@ -49,6 +49,8 @@ class Report:
     """Those that were answered in another way when the same was asked again."""
     stopped: str = ""
     """Why not everything was asked."""
+    untold: tuple[str, ...] = ()
+    """Repairs that no answer told, in an inference from operations."""
 
     @property
     def status(self) -> Status:
@@ -60,7 +62,7 @@ class Report:
     @property
     def described(self) -> str:
         """What it is judged by, in words."""
-        return described(self.semantics)
+        return (describe if "operations" in self.introduction.parts else described)(self.semantics)
 
     @property
     def sentence(self) -> str:
@@ -91,6 +93,8 @@ def lines(report: Report, kept: Sequence[Path]) -> Iterator[str]:
     if report.unexplained is not None:
         but = f", but for {report.unexplained:,} of them" if report.unexplained else ""
         yield f"its answers are those of {report.described}{but}"
+    if report.untold:
+        yield f"none of them tells, and its own word is taken for: {', '.join(report.untold)}"
     yield f"judged by {report.described}"
     for judgement, path in zip_longest(report.tally.first, kept):
         yield ""
@@ -170,6 +174,7 @@ def as_json(report: Report, command: Sequence[str], reproduce: str) -> dict[str,
         "semantics": report.described,
         "inferred": report.unexplained is not None,
         "unexplained": report.unexplained,
+        "untold": [*report.untold],
         "status": report.status,
         "decisions": counts.total(),
         **{standing.name.lower(): counts[standing] for standing in Standing},

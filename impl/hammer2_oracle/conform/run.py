@@ -14,7 +14,7 @@ from hammer2_oracle.conform.report import AnyJudgement, Report
 from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, alike, judge_program, smallest
 from hammer2_oracle.words import counted
 from hammer2_spec.configuration import Configuration
-from hammer2_spec.semantics import Semantics, parse
+from hammer2_spec.semantics import RESOLVE_REPAIRS, Semantics, parse
 
 AGAIN: Final = 3
 """How often a bad reply is asked for again, to see whether it is stable."""
@@ -58,8 +58,8 @@ def examine(command: Sequence[str], plan: Plan, tell: Callable[[Report], None] =
     """
     examination = Examination(command, plan.timeout)
     try:
-        if plan.infer and "resolve" not in examination.introduction.parts:
-            raise ValueError("operations alone, and only decisions tell what is mended")
+        if plan.infer and {"resolve", "operations"}.isdisjoint(examination.introduction.parts):
+            raise ValueError("scenarios alone, and only decisions and operations tell what is mended")
         report = Report(examination.introduction, plan.semantics or parse(examination.introduction.semantics))
         with _stopping(report):
             _ask(examination, report, plan, tell)
@@ -117,8 +117,11 @@ def _ask_decisions(examination: Examination, report: Report, plan: Plan, tell: C
 def _ask_operations(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
     from hammer2_oracle.conform.operation_questions import good_days, search
 
+    before = report.tally.bad
+    if plan.infer:
+        _infer_from_operations(examination, report)
     report.tally.begin("operations on good days")
-    spare, before = False, report.tally.bad
+    spare = False
     for n, performance in enumerate(good_days(report.semantics, plan.programs)):
         if spare and performance.asserts:
             report.tally.not_asked += 1
@@ -133,6 +136,20 @@ def _ask_operations(examination: Examination, report: Report, plan: Plan, tell: 
         found = search(examination, report.semantics, plan.lives, plan.seed, spare, report.tally.note)
         if found is not None:
             report.tally.note(found)
+
+
+def _infer_from_operations(examination: Examination, report: Report) -> None:
+    from hammer2_oracle.conform.operation_inference import inquire
+
+    report.tally.begin("operations that tell repairs apart")
+    claimed = parse(report.introduction.semantics)
+    known = RESOLVE_REPAIRS if "resolve" in report.introduction.parts else ()
+    claimed = claimed._replace(**{name: getattr(report.semantics, name) for name in known})
+    found, judgements = inquire(examination, claimed, known)
+    report.semantics, report.untold = found.semantics, found.untold
+    report.unexplained = (report.unexplained or 0) + found.unexplained
+    for judgement in judgements:
+        report.tally.note(judgement)
 
 
 def _ask_scenarios(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:

@@ -1,0 +1,204 @@
+"""Which repairs an implementation of the operations has, by what it says when it performs some of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from msgspec import UNSET
+
+from hammer2_oracle import trace_record as records
+from hammer2_oracle.conform import campaigns
+from hammer2_oracle.conform.examination import Examination
+from hammer2_oracle.conform.hypotheses import Said, Watched, likeness, right_for, said_by
+from hammer2_oracle.conform.implementation import Misbehaved
+from hammer2_oracle.conform.judging import Standing
+from hammer2_oracle.conform.messages import AskedCall, Done, GivenWorld, OperationQuestion
+from hammer2_oracle.conform.operation_questions import good_days
+from hammer2_oracle.conform.operations import (
+    OK,
+    Below,
+    OperationJudgement,
+    Performance,
+    judge_performance,
+    performances,
+)
+from hammer2_oracle.counterexamples import STORED
+from hammer2_oracle.traces import decode
+from hammer2_spec.configuration import FOREIGN, Configuration
+from hammer2_spec.semantics import REPAIRED, SEED, Semantics
+from hammer2_spec.vocabulary import MAXCLUSTER, BrefType
+
+PROGRAMS: Final = 120
+"""Programs in worlds, of whose operations those are asked that the original does in another way than the repaired."""
+
+
+class Heard(NamedTuple):
+    """An operation, and what the implementation said of it."""
+
+    performance: Performance
+    said: Said
+
+
+class Inferred(NamedTuple):
+    """What the answers tell."""
+
+    semantics: Semantics
+    unexplained: int
+    """Answers that are not those of the semantics."""
+    untold: tuple[str, ...]
+    """Repairs that make no difference to any answer: they are taken to be as claimed."""
+
+
+def questions() -> Iterator[Performance]:
+    """Operations in which repairs show: the stored counterexamples, each of one; decisions; and some of good days."""
+    for line in STORED.read_bytes().splitlines():
+        yield from performances(decode(line))
+    yield from map(decision, campaigns.smoke())
+    for semantics in (SEED, REPAIRED):
+        for performance in good_days(semantics, PROGRAMS):
+            if said_by(SEED, performance) != said_by(REPAIRED, performance):
+                yield performance
+
+
+def decision(configuration: Configuration) -> Performance:
+    """The operation resolve on a cluster."""
+    slots, pfs_nmasters, prior, flags = configuration
+    pmp = None if pfs_nmasters is None else 0
+    types = [slot.type if slot.present else 0 for slot in slots] + [0] * (MAXCLUSTER - len(slots))
+    present = [i for i, slot in enumerate(slots) if slot.present]
+    chains = [_chain(slots[i].tid, slots[i].error, pmp) for i in present]
+    numbers = [present.index(i) if i in present else None for i in range(MAXCLUSTER)]
+    if prior == FOREIGN:
+        focus: int | None = len(chains)
+        chains.append(_chain(0, 0, pmp))
+    else:
+        focus = None if prior is None else numbers[prior]
+    k = records.ClusterRecord(pmp, 1, flags, len(slots), focus, 0, 0, numbers, [0] * MAXCLUSTER)
+    pmps = [] if pfs_nmasters is None else [records.PfsRecord(types, pfs_nmasters)]
+    world = GivenWorld(pmps, [records.InodeRecord(False, 0)] * 3, chains, {0: k}, 1)
+    return Performance(OperationQuestion("resolve", {"cluster": 0}, world), [], Done("ok"))
+
+
+def _chain(tid: int, error: int, pmp: int | None) -> records.ChainRecord:
+    """An inode's chain."""
+    return records.ChainRecord(BrefType.INODE, 0, 0, 0, 0, 0, 0, tid, 0, 0, 1024, 0, error, None, 0, pmp, 1, 1, None)
+
+
+def inquire(
+    examination: Examination, claimed: Semantics, known: Sequence[str]
+) -> tuple[Inferred, list[OperationJudgement]]:
+    """Ask what tells the repairs apart, and judge the answers by those that they tell.
+
+    Args:
+        examination: the implementation.
+        claimed: what it says that it is.
+        known: repairs of which it is known already that they are as claimed.
+
+    An implementation that dies where the claimed one comes to no good end is spared that from then on. Raises GivenUp.
+    """
+    heard, others = list[Heard](), list[Performance]()
+    spare = False
+    for performance in questions():
+        done = said_by(claimed, performance).done
+        ends_badly = done is None or done.outcome != OK
+        if spare and ends_badly:
+            continue
+        below, calls = Below(performance.calls), list[AskedCall]()
+
+        def answer(call: AskedCall, below: Below = below, calls: list[AskedCall] = calls) -> dict[str, Any]:
+            calls.append(call)
+            return below(call)
+
+        reply = examination.perform(performance.question, answer)
+        spare |= ends_badly and isinstance(reply, Misbehaved)
+        if isinstance(reply, Done):
+            heard.append(Heard(performance, Said(calls, plainest(reply))))
+        else:
+            others.append(performance)
+    found = infer(heard, claimed, known)
+    right = [(right_for(found.semantics, it), said) for it, said in heard]
+    judgements = [
+        OperationJudgement(it, said.done, Standing.AGREES)
+        if said == said_by(found.semantics, it)
+        else judge_performance(it, examination)
+        for it, said in right
+        if it is not None and said.done is not None
+    ]
+    left = (right_for(found.semantics, it) for it in others)
+    return found, judgements + [judge_performance(it, examination) for it in left if it is not None]
+
+
+def plainest(done: Done) -> Done:
+    """The same as the reference writes it: nothing instead of what is empty, and what was freed in order."""
+    parts = {name: getattr(done.state, name) or UNSET for name in done.state.__struct_fields__}
+    parts["freed"] = sorted(done.state.freed or ()) or UNSET
+    return Done(done.outcome, done.result, records.State(**parts))
+
+
+class Look(NamedTuple):
+    """What some semantics has to say of an operation, beside what was heard."""
+
+    likeness: float
+    read: frozenset[str]
+    """The repairs that play a part in it."""
+
+
+class Fit(NamedTuple):
+    """Some semantics beside all that was heard."""
+
+    semantics: Semantics
+    looks: list[Look]
+
+    @property
+    def score(self) -> float:
+        """How much of it is explained."""
+        return sum(look.likeness for look in self.looks)
+
+
+def infer(heard: Sequence[Heard], claimed: Semantics, known: Sequence[str] = ()) -> Inferred:
+    """The semantics that explains most of what was heard, and of several that do, one that is near to the claimed.
+
+    Args:
+        heard: what the implementation said.
+        claimed: what it says that it is.
+        known: repairs of which it is known already that they are as claimed.
+    """
+    switches = [name for name in Semantics._fields if name not in known]
+    fixed = {name: getattr(claimed, name) for name in known}
+    best = None
+    for start in (claimed, SEED._replace(**fixed), REPAIRED._replace(**fixed)):
+        fit = _climbed(Fit(start, [_look(start, it) for it in heard]), heard, switches)
+        best = fit if best is None or fit.score > best.score else best
+        if best.score == len(heard):
+            break
+    assert best is not None  # noqa: S101 - there are three starts
+    untold = []
+    for name in switches:
+        other = _other(best, name, heard)
+        if other.score == best.score:
+            untold.append(name)
+            best = other if getattr(best.semantics, name) != getattr(claimed, name) else best
+    return Inferred(best.semantics, sum(look.likeness < 1 for look in best.looks), tuple(untold))
+
+
+def _climbed(fit: Fit, heard: Sequence[Heard], switches: Sequence[str]) -> Fit:
+    """Change one switch after the other for the better, until that helps no more."""
+    while fit.score < len(heard):
+        before = fit.score
+        for name in switches:
+            other = _other(fit, name, heard)
+            fit = other if other.score > fit.score else fit
+        if fit.score == before:
+            break
+    return fit
+
+
+def _other(fit: Fit, name: str, heard: Sequence[Heard]) -> Fit:
+    """With that switch the other way; what it plays no part in stays."""
+    other = fit.semantics._replace(**{name: not getattr(fit.semantics, name)})
+    looks = [_look(other, it) if name in look.read else look for it, look in zip(heard, fit.looks, strict=True)]
+    return Fit(other, looks)
+
+
+def _look(semantics: Semantics, heard: Heard) -> Look:
+    watched = Watched(*semantics)
+    return Look(likeness(said_by(watched, heard.performance), heard.said), frozenset(watched.read))
