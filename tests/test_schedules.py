@@ -6,17 +6,19 @@ from collections.abc import Generator
 import pytest
 from click.testing import CliRunner
 
-from hammer2_proofs.schedules import soundness
+from hammer2_proofs.schedules import search as searching
+from hammer2_proofs.schedules import soundness, teeth
 from hammer2_proofs.schedules.__main__ import main
 from hammer2_proofs.schedules.abstraction import named_in_the_code, reasons, visited
 from hammer2_proofs.schedules.counterexample import run, shortened, told
 from hammer2_proofs.schedules.fingerprint import Canon, fingerprint
 from hammer2_proofs.schedules.frames import live_after
 from hammer2_proofs.schedules.planted import PLANTS
-from hammer2_proofs.schedules.scenarios import DEEP, EVERY, STANDARD
-from hammer2_proofs.schedules.search import search
-from hammer2_proofs.schedules.teeth import bite, changes
+from hammer2_proofs.schedules.scenarios import DEEP, EVERY, STANDARD, WALKS
+from hammer2_proofs.schedules.search import search, search_all
+from hammer2_proofs.schedules.teeth import REASONS, bite, canaries, changes
 from hammer2_proofs.schedules.world import FAULTS, Move, Scenario, World
+from hammer2_spec.protocol.state import INGREDIENTS
 
 TWO_CLIENTS = Scenario("two clients on two nodes", (("write",), ("write",)), masters=2)
 
@@ -107,8 +109,49 @@ def test_without_an_ingredient_of_the_protocol_the_code_breaks_a_promise() -> No
 
 def test_an_ingredient_that_changes_nothing_is_said_to_be_idle() -> None:
     found = search(TWO_CLIENTS)
-    assert not changes("blank_is_no_evidence", found)
-    assert changes("flush_before_ack", found)
+    assert not changes("blank_is_no_evidence", TWO_CLIENTS, found.abstract)
+    assert changes("flush_before_ack", TWO_CLIENTS, found.abstract)
+
+
+def test_with_all_repairs_the_hunt_for_them_finds_nothing_and_it_must_find_what_is_planted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert not [*canaries(0.3, 0)]
+    monkeypatch.setattr(teeth, "WALKS", [PLANTS["early-acknowledgement"].scenario])
+    monkeypatch.setattr(teeth, "walk", lambda *_: None)
+    monkeypatch.setattr(teeth, "SCENARIOS", ())
+    assert [*canaries(0.3, 0)] == ["not found by walks: a write is acknowledged when one node has flushed it"]
+    assert REASONS.keys() <= {*INGREDIENTS}
+
+
+def test_a_fault_that_would_find_nothing_to_strike_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = Scenario("", (("write",),), faults=1, kinds=("write-error", "sync-error", "full"), masters=2)
+    found = search(scenario)
+    monkeypatch.setattr(searching, "vacuous", lambda *_, **__: set())
+    every = search(scenario)
+    assert (found.states, found.ends, found.faults, found.taken) == (
+        every.states,
+        every.ends,
+        every.faults,
+        every.taken,
+    )
+    assert found.schedules < every.schedules
+
+
+def test_several_scenarios_at_once_are_the_same_as_one_after_the_other() -> None:
+    some = soundness.SMALL[:3]
+    one, other = list(search_all(some, seconds=60)), list(search_all(some, seconds=60, jobs=2))
+    assert [(it.scenario, it.schedules, it.states, it.ends) for it in one] == [
+        (it.scenario, it.schedules, it.states, it.ends) for it in other
+    ]
+
+
+def test_a_run_without_an_end_is_told_and_not_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "NO_END", 10)
+    found = search(PLANTS["early-acknowledgement"].scenario).counterexample
+    assert found is not None
+    assert (len(found.moves), found.what) == (11, "a run without an end")
+    assert run(PLANTS["early-acknowledgement"].scenario, found.moves) == found
 
 
 def test_a_fingerprint_that_leaves_out_what_coroutines_hold_is_caught() -> None:
@@ -192,4 +235,4 @@ def test_bad_usage_is_told_in_a_line() -> None:
 
 
 def test_scenarios_have_names_of_their_own() -> None:
-    assert len(EVERY) == len(STANDARD) + len(DEEP)
+    assert len(EVERY) == len(STANDARD) + len(DEEP) + len(WALKS)

@@ -1,6 +1,7 @@
 """Every schedule of the real code, up to bounds that are printed.
 
-    python -m hammer2_proofs.schedules [SCENARIO]... [--deep] [--seconds N] [--json FILE] [--plant NAME] [--steps "..."]
+    python -m hammer2_proofs.schedules [SCENARIO]... [--deep] [--seconds N] [--jobs N] [--json FILE]
+                                       [--plant NAME] [--steps "..."]
 
 Before anything else the machine itself is tried: a planted mistake must be found, pruned and unpruned searches must
 meet the same, and fingerprints that leave something out must be caught by that comparison.
@@ -21,7 +22,7 @@ from hammer2_proofs.schedules.abstraction import Visited, reasons, visited
 from hammer2_proofs.schedules.counterexample import as_object, run, shortened, told
 from hammer2_proofs.schedules.planted import PLANTS, Plant
 from hammer2_proofs.schedules.scenarios import DEEP, EVERY, STANDARD
-from hammer2_proofs.schedules.search import OUT_OF_TIME, Found, search
+from hammer2_proofs.schedules.search import OUT_OF_TIME, Found, search, search_all
 from hammer2_proofs.schedules.world import Move, Scenario
 
 HOLDS, REFUTED, UNDECIDED = 0, 1, 3
@@ -158,11 +159,18 @@ def again(scenario: Scenario, steps: str, plant: str) -> int:
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
 @click.option("--deep", is_flag=True, help="The large bounds too, as far as the time carries.")
 @click.option("--seconds", default=600.0, help="CPU time for each scenario.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Scenarios at once.")
 @click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write all results there.")
 @click.option("--plant", type=click.Choice(sorted(PLANTS)), help="With this mistake in the code.")
 @click.option("--steps", help="Make this run again, instead of all.")
 def main(
-    names: Sequence[str], deep: bool, seconds: float, report: Path | None, plant: str | None, steps: str | None
+    names: Sequence[str],
+    deep: bool,
+    seconds: float,
+    jobs: int,
+    report: Path | None,
+    plant: str | None,
+    steps: str | None,
 ) -> None:
     """Run the list, or the named ones; exit status 1 if anything is broken, 3 if not all was covered."""
     planted = None if plant is None else PLANTS[plant]
@@ -172,7 +180,7 @@ def main(
             sys.exit(again(scenarios[0], steps, plant or ""))
         everything = not names and plant is None
         wrong = list(trial(deep=deep)) if everything else []
-        runs = _all(scenarios, seconds, report, plant or "", wrong, everything=everything)
+        runs = _all(scenarios, seconds, report, plant or "", wrong, everything=everything, jobs=jobs)
         sys.exit(_concluded(runs, wrong, len(scenarios), deep=deep))
 
 
@@ -184,12 +192,13 @@ def _all(
     wrong: list[str],
     *,
     everything: bool,
+    jobs: int,
 ) -> list[Found]:
     """Run them, and note what is wrong."""
     runs: list[Found] = []
     results = []
-    for scenario in scenarios:
-        found = search(scenario, seconds=seconds, progress=progress)
+    for found in search_all(scenarios, seconds=seconds, jobs=jobs, progress=progress):
+        scenario = found.scenario
         runs.append(found)
         shown(found)
         beside = None
@@ -205,8 +214,6 @@ def _all(
             if beside.outside:
                 wrong.append(f"{scenario.name}: {beside.outside} states are none of the protocol's")
         results.append(as_json(found, beside))
-        if found.stopped == "interrupted":
-            break
     if everything:
         print()
         for action, why in reasons(runs):

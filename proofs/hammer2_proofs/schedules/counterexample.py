@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from hammer2_proofs.explorer.trace import changes
 from hammer2_proofs.schedules.judge import Violation
-from hammer2_proofs.schedules.search import Counterexample
+from hammer2_proofs.schedules.search import NO_END, Counterexample, must_end
 from hammer2_proofs.schedules.world import STRIKES, Move, Scenario, Void, World
 from hammer2_spec.protocol.notation import SHOWN
 
@@ -30,6 +30,7 @@ def run(scenario: Scenario, wanted: Sequence[Move], *, to_the_end: bool = True) 
             if not left and not to_the_end:
                 return None
             world.make(left.pop(0) if left else moves[0])
+            must_end(world)
         world.end()
     except Void:
         pass
@@ -41,7 +42,9 @@ def run(scenario: Scenario, wanted: Sequence[Move], *, to_the_end: bool = True) 
 
 
 def shortened(scenario: Scenario, found: Counterexample) -> Counterexample:
-    """A run of which no move can be left out, nor any few moves that follow each other."""
+    """A run of which no move can be left out, nor any few moves that follow each other; one without an end as it is."""
+    if len(found.moves) > NO_END:
+        return found
     size = len(found.moves) // 2
     while size:
         at = 0

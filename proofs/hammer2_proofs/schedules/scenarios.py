@@ -34,4 +34,12 @@ DEEP: Final = (
 )
 """Beside those, for the night; each ends undecided when its time is over."""
 
-EVERY: Final = {scenario.name: scenario for scenario in (*STANDARD, *DEEP)}
+WALKS: Final = (
+    Scenario("many-faults", (WW, WR), faults=4, watched=True),
+    Scenario("two-writers-many-faults", (WW, WW), faults=3),
+    Scenario("answers-in-flight-many-faults", (WW, WR), faults=4, watched=True, in_flight=True),
+    Scenario("little-room", (WW,), faults=3, kinds=("full", "no-room", "gone"), watched=True),
+)
+"""For single runs, drawn at random."""
+
+EVERY: Final = {scenario.name: scenario for scenario in (*STANDARD, *DEEP, *WALKS)}

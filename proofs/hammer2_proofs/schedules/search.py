@@ -3,9 +3,12 @@
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from typing import Final, NamedTuple
 
 from hammer2_proofs.schedules.fingerprint import fingerprint
@@ -15,7 +18,8 @@ from hammer2_spec.protocol.state import State
 
 Fingerprint = Callable[[World], bytes]
 OUT_OF_TIME = "out of time"
-NO_END = 10_000
+INTERRUPTED = "interrupted"
+NO_END = 2_000
 """Moves of one run; more are a run without an end."""
 
 
@@ -100,9 +104,46 @@ def search(
         try:
             run.all()
         except KeyboardInterrupt:
-            run.found.stopped = "interrupted"
+            run.found.stopped = INTERRUPTED
     run.found.seconds = time.process_time() - began
     return run.found
+
+
+def search_all(
+    scenarios: Sequence[Scenario], *, seconds: float, jobs: int = 1, progress: Callable[[Found], None] = lambda _: None
+) -> Iterator[Found]:
+    """Search one scenario after the other, in their order; so many at once. Ctrl-C ends with those that had begun."""
+    if jobs == 1:
+        for scenario in scenarios:
+            found = search(scenario, seconds=seconds, progress=progress)
+            yield found
+            if found.stopped == INTERRUPTED:
+                return
+        return
+    with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
+        futures = [pool.submit(partial(search, scenario, seconds=seconds)) for scenario in scenarios]
+        for future in futures:
+            try:
+                found = future.result()
+            except KeyboardInterrupt:  # the others have heard it too, and say how far they were
+                for other in futures:
+                    other.cancel()
+                found = future.result()
+            yield found
+            if found.stopped == INTERRUPTED:
+                return
+
+
+def must_end(world: World) -> None:
+    """Raises Violation if a run has become so long that it has no end."""
+    if len(world.moves_made) > NO_END:
+        raise Violation("a run without an end")
+
+
+def vacuous(node: int, *, writes: int, syncs: int) -> set[Move]:
+    """The faults that find nothing to strike in a step of a node which writes and syncs so often when all goes well."""
+    struck = {"write-error": writes + syncs, "sync-error": syncs, "full": writes}
+    return {Move(kind, node) for kind, count in struck.items() if not count}
 
 
 class _Search:
@@ -171,7 +212,12 @@ class _Search:
 
     def _make(self, world: World, move: Move) -> None:
         before = len(world.control.actions)
+        use = world.devices[move.node].count
+        writes, syncs = use.writes, use.syncs
         world.make(move)
+        if move.what == "step":
+            void = vacuous(move.node, writes=use.writes - writes, syncs=use.syncs - syncs)
+            self._open[-1][:] = [choice for choice in self._open[-1] if choice.move not in void]
         self.found.moves += 1
         self.found.taken.update(action for action, _ in world.control.actions[before:])
         if move.what in FAULTS:
@@ -193,8 +239,7 @@ class _Search:
         if not moves:
             world.end()
             found.ends[tuple(world.judge.outcomes)] += 1
-        if len(self._path) > NO_END:
-            raise Violation("a run without an end")
+        must_end(world)
         if left is None:
             return [_Choice(move, None) for move in moves]
         costs = [0 if move.what in FAULTS else n for n, move in enumerate(moves)]
