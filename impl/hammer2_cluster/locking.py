@@ -62,12 +62,9 @@ def resolve(on: Runner, cluster: Cluster | None) -> None:
     """
     cluster = deref(cluster)
     nmasters = None if cluster.pmp is None else cluster.pmp.pfs_nmasters
-    prior = None if on.semantics.fresh_focus or cluster.focus is None else FOREIGN
+    kept, prior = (None, None) if on.semantics.fresh_focus or cluster.focus is None else (cluster.focus, FOREIGN)
     verdict = decide(slots_of(on, cluster), nmasters, prior, cluster.flags, on.semantics)
-    if verdict.focus is None:
-        cluster.focus = None
-    elif on.semantics.fresh_focus or verdict.focus != FOREIGN:
-        cluster.focus = cluster.array[verdict.focus].chain
+    cluster.focus = kept if verdict.focus == prior else cluster.array[deref(verdict.focus)].chain
     cluster.error = verdict.error
     cluster.flags = verdict.flags
     if verdict.outcome is not Outcome.OK:

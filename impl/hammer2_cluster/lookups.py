@@ -324,6 +324,7 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
     resolve(on, cparent)
     follow(on, cparent, slot)
     if on.semantics.rechecked_child:
+        await on.known(child)
         resolve(on, child)
         follow(on, child, slot)
     return cparent

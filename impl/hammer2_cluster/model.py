@@ -194,7 +194,7 @@ class Model:
         data[0x0A0:0x0B0] = bytes((0xA0 + chain.bref.key % 8 + 8 * self.node_of(chain).number,)) * 16
         if chain is self.node_of(chain).root:
             data[0x051] = 2
-        if chain.pmp is self.spmp:
+        if chain.pmp is self.spmp or chain.bref.type == BrefType.DATA:  # where it means nothing
             data[0x051] = 2
         data[0x200:0x400] = bytes((0xE0 if spec.embedded else 0xB0 + self.node_of(chain).number,)) * 512
         return bytes(data)

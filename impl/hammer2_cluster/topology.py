@@ -59,10 +59,10 @@ async def create(
     repaired = on.semantics.reported_create
     focus_slot = parent.slot_of(parent.focus)
 
-    async def create_member(i: int) -> tuple[Chain | None, int]:
+    async def create_member(i: int) -> tuple[Chain | None, int | None]:
         above = parent.array[i].chain
         if repaired and not takes_writes(above):
-            return above, Error.INCOMPLETE
+            return above, None
         return above, await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
 
     error: int | None = None
@@ -75,7 +75,7 @@ async def create(
     ):
         follow_moved_parent(on, parent, above, i)
         if repaired:
-            if answer:
+            if answer != 0:
                 failed.append(i)
             continue
         error = answer

@@ -19,6 +19,7 @@ VARIANTS = MOST_QUESTIONS | {
     "find what some lack",
     "scan without locks",
     "rename to the same key",
+    "scan on while a node is late",
     "move under an older parent",
     "next under an older parent, without locks",
     "rename under an older parent",

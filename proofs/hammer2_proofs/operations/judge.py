@@ -115,9 +115,9 @@ class Judge:
 
     def perform(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
         """Run one operation, and judge what must hold after any."""
-        before, clusters = self._bad_answers(), {*self.model.clusters}
+        before, clusters = self.bad_answers(), {*self.model.clusters}
         result = self.do(operation, *args)
-        self.bad = self._bad_answers() - before
+        self.bad = self.bad_answers() - before
         made = {cluster.id for cluster in (result if isinstance(result, tuple) else (result,)) if is_cluster(cluster)}
         left = {*self.model.clusters} - clusters - made
         self.demand(not left, "Every cluster that is made is given to the caller or given back", f"{sorted(left)}")
@@ -168,7 +168,8 @@ class Judge:
         """Whether member i of any cluster had not answered when that was decided in the last operation."""
         return False
 
-    def _bad_answers(self) -> int:
+    def bad_answers(self) -> int:
+        """How many answers of the layer below were not the good day's so far."""
         return sum(n for (question, answer), n in self.model.given.items() if answer != QUESTIONS[question][0])
 
     def noted(self, what: str) -> list[tuple[object, ...]]:
@@ -342,7 +343,10 @@ class Judge:
             "A cluster's flags say what its members allow",
             f"{cluster.flags:#x}, expected {verdict.flags:#x}",
         )
-        if cluster.error == 0:
+        if cluster.error:
+            could = Judge.verdict_on(self, cluster).error == 0
+            self.demand(not could, "Nobody is given up who would only have been late")
+        else:
             self.obeys(rules.without_an_error_there_is_a_focus_without_error, cluster)
             slot, chosen, types = cluster.slot_of(cluster.focus), verdict.focus, self.model.types
             assert chosen is not None  # noqa: S101 - without an error there is a focus

@@ -5,6 +5,7 @@ answered, and the node that is late does what it was asked when the operation ha
 it would be otherwise, but that the late member had no part in what was decided.
 """
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,11 +13,17 @@ from typing import Any
 from hammer2_cluster.model import Chooser, NodeSpec
 from hammer2_cluster.objects import Cluster
 from hammer2_cluster.simulated import Event, Simulation
+from hammer2_cluster.standing import SOFT_AND_SUPROOT
 from hammer2_proofs.operations.client import Client
+from hammer2_proofs.operations.judge import is_cluster
+from hammer2_spec.cluster_rules import is_locked
 from hammer2_spec.configuration import Verdict
 from hammer2_spec.semantics import Semantics
+from hammer2_spec.vocabulary import PfsType
 
 ME = "client"
+ONE_BY_ONE = "snapshot"
+"""The operation that goes from node to node, and waits for each: it waits until a node that hangs is disconnected."""
 
 
 def last(events: Sequence[Event]) -> Event:
@@ -37,6 +44,8 @@ class LateClient(Client):
         self._late = late
         self._begun = 0
         self._is_behind = False
+        self._given: list[Cluster] = []
+        """The clusters that the operation is about."""
         self._verdicts: dict[int, Verdict] = {}
         """Of the clusters that the last operation has decided, by id: what the specification said of them then."""
         self._were_late: dict[int, list[int]] = {}
@@ -55,6 +64,11 @@ class LateClient(Client):
         self._were_late.clear()
         return super().perform(operation, *args)
 
+    def do(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
+        """As Judge.do."""
+        self._given = [arg for arg in args if is_cluster(arg)]
+        return super().do(operation, *args)
+
     def run(self, operation: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever it returns
         """The operation, while one node does nothing unless it is waited for; then that node catches up."""
         sim = self._sim
@@ -64,11 +78,26 @@ class LateClient(Client):
         sim.start(ME, operation)
         while not sim.has_ended(ME):
             if not sim.events():
+                self.demand(not self._can_be_spared(), "Nobody waits for a node that the others can do without")
                 sim.stalled.clear()
             sim.happen(last)
         if not self._is_behind:
             self._catch_up()
         return sim.result(ME)
+
+    def _can_be_spared(self) -> bool:
+        """Whether all is well, and of each cluster of this operation a quorum of like masters is not late."""
+        nodes, stalled = self.model.nodes, self._sim.stalled
+        if self.doing == ONE_BY_ONE or self.bad_answers() or not SOFT_AND_SUPROOT.isdisjoint(self.model.types):
+            return False
+        for cluster in self._given:
+            prompt = [(nodes[i].spec, chain) for i, chain in cluster.members() if i not in stalled]
+            if is_locked(cluster):
+                prompt = [(spec, chain) for spec, chain in prompt if chain.data is not None]
+            alike = Counter((spec, chain.bytes) for spec, chain in prompt if spec.type == PfsType.MASTER)
+            if max(alike.values(), default=0) < self.needed():
+                return False
+        return bool(self._given)
 
     def _catch_up(self) -> None:
         self._sim.stalled.clear()

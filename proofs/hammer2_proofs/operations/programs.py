@@ -25,7 +25,7 @@ WORLDS: dict[str, World] = {
     "a soft master and a master": World((SOFT_MASTER, M), 1),
     "a master and a soft master with other elements": World((M, OTHER_SOFT_MASTER), 1),
     "a soft slave and a master": World((SOFT_SLAVE, M), 1),
-    "two soft masters": World((SOFT_MASTER, SOFT_MASTER), 1),
+    "two soft masters": World((SOFT_MASTER, SOFT_MASTER), 3),
     "two super-roots": World((NodeSpec(type=PfsType.SUPROOT), NodeSpec(type=PfsType.SUPROOT)), 0),
     "no PFS": World((M,), None),
     "two masters at the end of the key space": World((NodeSpec(keys=(1, KEY_MAX)),) * 2, 2),
@@ -48,6 +48,7 @@ WORLDS: dict[str, World] = {
     "three masters, the first is broken": World((NodeSpec(root_error=1), M, M), 3),
     "three masters, indirect blocks on two": World((NodeSpec(indirect=True), M, NodeSpec(indirect=True)), 3),
     "three masters of which none agree": World((NodeSpec(keys=(1,)), NodeSpec(keys=(2,)), NodeSpec(keys=(3,))), 3),
+    "a master and a slave with other elements": World((M, NodeSpec(type=PfsType.SLAVE, keys=(0, 2))), 1),
 }
 
 
@@ -329,6 +330,18 @@ def overtaken(write: str) -> Program:
     return program
 
 
+def scan_on_while_a_node_is_late(client: Client) -> None:
+    """Scan on, under a parent that is locked anew, while a node is late."""
+    top = client.top()
+    found, after = None, 0
+    if parent := client.open(top):
+        found, after = client.lookup(parent, 1, KEY_MAX)
+        client.close(parent)
+    if found and (found := client.overtake_scan(top, found, after)):
+        client.unlock(found)
+    client.drop(top)
+
+
 def delete_without_a_parent(client: Client) -> None:
     """Delete under NULL."""
     top = client.top()
@@ -374,6 +387,11 @@ def use_the_parent(client: Client) -> None:
             if same:
                 client.unlock(same)
             if above.error:
+                other = client.copy(above)
+                if client.lock(other):  # what could not be read can be now
+                    client.unlock(other)
+                client.drop(other)
+                client.lookup(above, 1, 1)
                 client.create(above, 9)
             elif len(client.model.nodes) == 1 and client.modify(above):
                 client.edit(above, 0x40, 0x99)
@@ -467,6 +485,7 @@ PROGRAMS: dict[str, Program] = {
     "next under an older parent, without locks": with_an_older_parent("next without locks"),
     "rename under an older parent": with_an_older_parent("rename"),
     **{f"{write} while a node is late": overtaken(write) for write in WRITES_THAT_NEED_A_PARENT},
+    "scan on while a node is late": scan_on_while_a_node_is_late,
     "delete under an older parent": with_an_older_parent("delete"),
     "move under an older parent": with_an_older_parent("move"),
     "resize under an older parent": with_an_older_parent("resize"),

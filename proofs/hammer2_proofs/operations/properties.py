@@ -22,10 +22,12 @@ LATE_WORLDS: Final = (
     "three masters, the first lacks a key",
     "three masters, the first has a key too many",
     "three masters, the last is behind",
+    "three masters, the last with older elements",
     "three masters, indirect blocks on two",
     "two masters and a cache",
     "a master and a slave",
     "a soft master and a master",
+    "two soft masters",
 )
 """Where members are late, too."""
 ALIKE: Final = 2

@@ -151,6 +151,7 @@ class Reader(Judge):
         is_agreed, expected = agreed
         self._judge_who_left(parent, found, before, follows, asked)
         if found is not None:
+            self.demand(parent.flags & CLUSTER_RDOK, "Nothing is found under a parent that cannot be read")
             self.obeys(rules.has_members, found)
             self.obeys(rules.members_agree_on_what_they_found, found)
             chains = rules.chains_of(found)
@@ -230,10 +231,29 @@ class Reader(Judge):
         if found is not None:
             locked = not flags & Lookup.NOLOCK
             self.demand(rules.is_locked(found) == locked, "A result is locked unless NOLOCK is given")
+        if not (parent_flags | parent.flags) & CLUSTER_RDOK:
+            agreed = False, None  # whoever cannot be read says nothing
         self._judge_found(parent, found, self._unless_unread(agreed, parent, before, beg, end), follows, before, asked)
         self.judge_usable(parent)
         self._judge_key_next(parent, found, after)
         return found, after
+
+    def overtake_scan(self, top: Cluster, cluster: Cluster, key_next: int) -> Cluster | None:
+        """The element behind, under a parent that a node is late to lock, and perhaps cannot; nobody waits for it."""
+        beg, bad = rules.chains_of(cluster)[0].bref.key + 1, self.bad_answers()
+        agreed, expected = self.first_of_quorum(top, beg, KEY_MAX)
+        found: Cluster | None = cluster
+        with self.behind():
+            parent = self.do(lookups.lookup_init, top, 0)
+            if parent is not None:
+                found, _ = self.do(lookups.next, parent, cluster, key_next, beg & KEY_MAX, KEY_MAX, 0)
+                self.do(lookups.lookup_done, parent)
+        if found is not None:
+            self.obeys(rules.members_agree_on_what_they_found, found)
+        if parent is not None and agreed and self.bad_answers() == bad:
+            keys = {chain.bref.key for chain in rules.chains_of(found)} if found else set()
+            self.demand(keys == ({expected.bref.key} if expected else set()), "What is found is what a quorum has")
+        return found
 
     def _unless_unread(
         self, agreed: tuple[bool, Chain | None], parent: Cluster, before: list[Chain | None], beg: int, end: int
