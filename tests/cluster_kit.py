@@ -20,8 +20,10 @@ from hammer2_cluster.sessions import RECOVERIES, Session
 from hammer2_cluster.simulated import Simulation
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.filesystem import Filesystem
+from hammer2_cluster.store.inode_data import InodeData
 from hammer2_cluster.store.local import LABEL
-from hammer2_cluster.store.pfs import assemble
+from hammer2_cluster.store.making import format_volume
+from hammer2_cluster.store.pfs import assemble, find_root
 from hammer2_cluster.straight import Straight
 from hammer2_cluster.synchronization import SynchronizationThread
 from hammer2_spec.semantics import REPAIRED
@@ -56,7 +58,9 @@ class Cluster:
         tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in root.array[:count]]
         self.control = Control(tids, masters, clients, writes=writes, judged=True)
         self.journals = [Journal(cast("ChainLayer", self.chains)) for _ in range(clients)]
-        self.failures = Failures(self.control, self.sim.shared, self.chains, root, LABEL, self._spoil, self.devices)
+        self.failures = Failures(
+            self.control, self.sim.shared, self.chains, root, self._inode(), self._spoil, self.devices
+        )
         for n, tid in enumerate(tids):
             if tid is None:  # out of step: to be mounted when it is resynchronized
                 self.sim.disconnect(n)
@@ -70,7 +74,14 @@ class Cluster:
             self.sessions.append(Session(on, c, own_root, journal, self.control, self.failures, GRACE))
             self.filesystems.append(Filesystem(on, self.chains, LABEL, own_root, []))
         self.tasks = [self.sim.client(f"task {n}", self.chains) for n in range(tasks)]
+        self.replaced: list[int] = []
+        """The nodes whose media were."""
         self.watchers = [self.watch(n) for n in range(count if watched else 0)]
+
+    def _inode(self) -> InodeData:
+        straight, volumes = Straight(self.chains, REPAIRED), self.chains.volumes
+        found = (straight.run(find_root(straight, self.chains, volume, LABEL)) for volume in volumes if volume)
+        return next(root.inode for root in found if root is not None)
 
     def _spoil(self, client: Hashable, n: int) -> None:
         assert isinstance(client, int)
@@ -93,6 +104,16 @@ class Cluster:
         thread = SynchronizationThread(self.resync(n, self.sim.client(f"synchronization of {n}", self.chains)))
         self.sim.serve(f"synchronization of {n}", thread.run())
         return thread
+
+    def replace_medium(self, n: int) -> None:
+        """A node goes away, and comes back with a new, empty medium."""
+        self.failures.disconnected(n)
+        header = next(volume.header for volume in self.chains.volumes if volume is not None)
+        self.replaced.append(n)
+        below, nodes = MemoryDevice(header.size), len(self.devices)
+        at_once(format_volume(below, len(self.replaced).to_bytes(16, "big"), header.clid, slot=n, nodes=nodes))
+        self.devices[n] = FaultyDevice(below, self.sim.nodes[n])
+        self.failures.returned(n)
 
     def mount_again(self, n: int) -> None:
         """A node is there again, and takes part as of its media."""

@@ -85,6 +85,12 @@ class Days(RuleBasedStateMachine):
     def disconnect(self, n: int) -> None:
         self.cluster.failures.disconnected(n)
 
+    @precondition(lambda self: not any(is_out_of_step(self.cluster.control, n) for n in self.cluster.replaced))
+    @rule(n=st.integers(0, 2))
+    def replace(self, n: int) -> None:
+        """A node has a new medium. Where two are lost at once, what only they had is lost indeed."""
+        self.cluster.replace_medium(n)
+
     @precondition(lambda self: self.cluster.failures.away)
     @rule()
     def come_back(self) -> None:
@@ -118,8 +124,8 @@ class Days(RuleBasedStateMachine):
 
 TAKEN: Counter[str] = Counter()
 """How often the code took each action of the protocol, in all days."""
-NOT_HERE = {"BeginReplacement", "Read", "NoSpace"}
-"""Replaced media are not built, reads leave no trace, and what a write needs on a node is there or it is not begun."""
+NOT_HERE = {"Read", "NoSpace"}
+"""Reads leave no trace, and what a write needs on a node is there or it is not begun."""
 RARE = {"BeginAgain", "NoSpaceForCopy", "FreeSpace", "SyncRefused"}
 """Actions that few days do not come to."""
 ROUNDS = 3

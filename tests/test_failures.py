@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from tests.cluster_kit import FAST, Cluster, nothing
 from tests.sim_kit import FILES, by_seed
-from tests.store_kit import make, memory, problems, tree_of
+from tests.store_kit import Ids, make, memory, problems, tree_of
 
 from hammer2_cluster import difference
 from hammer2_cluster.device.device import Device, DeviceError
@@ -22,10 +22,12 @@ from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.directory import NotFoundError, UnavailableError
 from hammer2_cluster.store.fsck import Kind as ProblemKind
 from hammer2_cluster.store.layout import HEADER_BYTES, HEADER_COUNT
+from hammer2_cluster.store.local import Store
 from hammer2_cluster.store.making import format_volume
+from hammer2_cluster.store.pfs import create_pfs
 from hammer2_cluster.store.volume import entries_in
 from hammer2_cluster.store.volume_header import BadVolumeError, generations
-from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, BrefType
+from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, BrefType, PfsType
 
 BIG = b"0123456789" * 9000
 
@@ -354,6 +356,7 @@ def test_a_file_whose_table_cannot_be_read_is_made_anew() -> None:
     forget(cluster, 1)
     assert cluster.sim.run(0, cluster.get(0, b"c")) == long
     cluster.sim.settle()
+    assert cluster.watchers[1].progress.passes == 1
     assert all(node.eligible for node in cluster.control.state.nodes)
     assert len({tree_of(volume) for volume in cluster.chains.volumes if volume is not None}) == 1
 
@@ -394,6 +397,8 @@ def test_a_node_that_has_no_such_filesystem_is_not_mounted() -> None:
     cluster = Cluster()
     cluster.failures.disconnected(2)
     at_once(format_volume(cluster.devices[2], b"another volume..", b"of another store"))
+    store = Store.open([cluster.devices[2]], Ids())
+    store.run(create_pfs(store.on, store.chains, b"another", [PfsType.MASTER], bytes(16)))
     with pytest.raises(UnavailableError, match="node 2 has no 'ROOT'"):
         cluster.mount_again(2)
     assert not cluster.control.state.nodes[2].connected

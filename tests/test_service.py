@@ -154,8 +154,8 @@ def test_a_full_node_waits_for_space_and_is_brought_into_step_when_there_is_some
         assert get(service, b"d", 1) == BIG
 
 
-def test_a_medium_that_was_replaced_by_a_blank_one_does_not_vote_and_is_not_filled() -> None:
-    """It has forgotten what the old one promised: let in, it could promise the same epoch twice (P10)."""
+def test_a_medium_that_nobody_has_made_for_the_store_does_not_vote_and_is_not_filled() -> None:
+    """Somebody has to say that it is to be: `store replace`."""
     devices = new_devices()
     blank = devices[1] = MemoryDevice(1 << 21)
     with serving(devices) as service:

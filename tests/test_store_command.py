@@ -119,7 +119,7 @@ def test_a_slave_is_written_by_resynchronization_alone_unless_the_repair_is_take
 def test_the_how_to_shows_what_the_commands_print(tmp_path: Path) -> None:
     indented = [line[4:] for line in HOW_TO.read_text().splitlines() if line.startswith("    ")]
     first, *shown = "\n".join(indented).split("$ ")
-    assert (first, len(shown)) == ("", 17)
+    assert (first, len(shown)) == ("", 18)
     (tmp_path / ".venv").symlink_to(COMMAND.parents[1])
     for example in shown:
         command, _, output = example.partition("\n")

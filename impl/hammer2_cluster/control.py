@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple
 
 from hammer2_cluster.promises import EPOCH_BITS
-from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, INVARIANTS, SPACE
+from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, INVARIANTS, LOSE_MEDIA, SPACE
 from hammer2_spec.protocol.ranks import ranked
 from hammer2_spec.protocol.sessions import EPOCHS
 from hammer2_spec.protocol.state import (
@@ -30,8 +30,10 @@ from hammer2_spec.protocol.state import (
 from hammer2_spec.transition_system import sentence
 
 STEPS: Final[dict[str, Callable[..., State | None]]] = {
-    action.name: action.step for action in (*ACTIONS, BEGIN_AGAIN, *SPACE)
+    action.name: action.step for action in (*ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, *SPACE)
 }
+REPLACEMENTS: Final = 1000
+"""So many while one control state lasts; each has a bit in the contents."""
 ROOM: Final = 3
 """Numbers that an action may need."""
 
@@ -51,6 +53,7 @@ class Control:
         *,
         promised: Sequence[int] = (),
         writes: int = 0,
+        replacements: int = REPLACEMENTS,
         judged: bool = False,
         mutex: AbstractContextManager[Any] | None = None,
     ) -> None:
@@ -62,6 +65,7 @@ class Control:
             clients: how many there can be.
             promised: for each node the epoch that its media says it has promised itself to; none if that is not given.
             writes: how many writes are told apart in the ghost content; those beyond are not.
+            replacements: how many media may be replaced.
             judged: check the protocol's invariants after every action.
             mutex: held during an action, where there are several threads.
         """
@@ -73,7 +77,7 @@ class Control:
             elections=UNLIMITED,
             faults=UNLIMITED,
             fault_epochs=UNLIMITED,
-            losses=0,
+            losses=replacements,
             endless=True,
             reader=False,
             rank_tids=True,

@@ -7,6 +7,7 @@ they are; it is mounted anew as of its media, and its root is queued.
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -19,8 +20,10 @@ from hammer2_cluster.promises import read_promise
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains, own
 from hammer2_cluster.store.directory import UnavailableError, shown
+from hammer2_cluster.store.inode_data import InodeData
 from hammer2_cluster.store.making import open_volume
-from hammer2_cluster.store.pfs import find_root, root_chain
+from hammer2_cluster.store.pfs import Root, find_root, make_root, root_chain, roots_of
+from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.store.volume_header import ANY_TID
 from hammer2_cluster.straight import Straight
 from hammer2_spec.semantics import REPAIRED
@@ -40,6 +43,7 @@ class Cause(Enum):
     DISCONNECT = "it was disconnected"
     STALL = "it did not answer"
     BEHIND = "it has not the last version"
+    REPLACED = "its medium is new"
 
 
 def point_above(chain: Chain) -> Point:
@@ -72,7 +76,7 @@ class Failures:
         shared: Nodes,
         chains: StoredChains,
         root: Cluster,
-        label: bytes,
+        inode: InodeData,
         spoil: Callable[[Hashable, int], None],
         devices: Sequence[Device | None],
     ) -> None:
@@ -83,7 +87,7 @@ class Failures:
             shared: the nodes.
             chains: their volumes.
             root: that of the PFS which is mounted, on the nodes that have it.
-            label: its label.
+            inode: the root as one of the nodes has it.
             spoil: what a client has written at a node is not complete.
             devices: of each node, if it has one.
         """
@@ -91,10 +95,11 @@ class Failures:
         self._shared: Final = shared
         self._chains: Final = chains
         self._pmp: Final = deref(root.pmp)
-        self._label: Final = label
+        self._label: Final = inode.name
         self._spoil: Final = spoil
         self._devices: Final = devices
         self._roots: Final = dict(root.members())
+        self._inode: Final = inode
         self.queue: Final[dict[int, Point]] = {}
         """Work for resynchronization: for each node the highest point."""
         self.causes: Final[dict[int, Cause]] = {}
@@ -163,7 +168,8 @@ class Failures:
         """A node that is there takes part again, as of its media; it is not in step until a session says so.
 
         A flush that came to its end after the node had been given up counts for nobody: it is undone. Of a node that
-        could not be opened when all began, the control state learns now what it has.
+        could not be opened when all began, the control state learns now what it has. One whose medium is new has none
+        (P10): its root, empty, is made in its memory, and becomes durable with what is copied below it.
 
         Raises BadVolumeError, DeviceError, UnavailableError.
         """
@@ -183,15 +189,36 @@ class Failures:
         )
         straight = Straight(self._chains, REPAIRED)
         root = await find_root(straight, self._chains, volume, self._label)
+        is_new = root is None and not await roots_of(straight, self._chains, volume)
+        if is_new:
+            root = await self._new_root(straight, n, volume)
         if root is None:
             raise UnavailableError(f"node {n} has no {shown(self._label)}")
         chain = await root_chain(self._chains, volume, root, self._pmp)
         if not is_known:
-            self._control.learn(n, chain.bref.mirror_tid, await read_promise(device))
+            control.learn(n, chain.bref.mirror_tid, 0 if is_new else await read_promise(device))
+        if is_new:
+            chain.pmp = self._pmp  # what the super-root has made belongs to no PFS before it is loaded again
+            self._lose_media(n)
         self._chains.volumes[n] = volume
         self._roots[n] = chain
         self._control.attempt("Reconnect", n)
         self._shared.reconnect(n)
+
+    async def _new_root(self, on: Straight, n: int, volume: Volume) -> Root | None:
+        """That of an empty PFS, in the memory of a node; its identity is its own (L1425-1447)."""
+        mine = replace(self._inode, pfs_type=self._pmp.pfs_types[n], pfs_fsid=volume.header.volume_id)
+        await make_root(on, self._chains, volume, mine)
+        return await find_root(on, self._chains, volume, self._label)
+
+    def _lose_media(self, n: int) -> None:
+        """A master whose medium is new does not vote before the replacement is recorded (P11); a slave never does."""
+        if n < self._control.setup.masters:
+            if not self._control.state.nodes[n].blank and not self._control.attempt("LoseMedia", n):
+                raise UnavailableError(f"node {n}: too many media were replaced")
+        elif self._control.state.nodes[n].durable_tid:
+            raise UnavailableError(f"node {n}: its medium was replaced while it was in use")
+        self._enqueue(n, Cause.REPLACED, ROOT)
 
     def root(self, n: int) -> StoredChain:
         """The root of the PFS in a node's memory. Raises UnavailableError if the node is not there."""

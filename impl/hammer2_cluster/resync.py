@@ -117,12 +117,12 @@ class Resync:
         if self.control.state.nodes[self.target].full:
             await self._make_room()
         while is_out_of_step(self.control, self.target):
+            before = self.control.state  # what happens while a pass is refused may be what it would wait for
             try:
                 await self._pass()
             except _Overtaken:
                 pass
             except _Refused:
-                before = self.control.state
                 await self.on.wait(partial(self._may_try_again, before), "another session")
         self.failures.in_step(self.target)
         return self.progress

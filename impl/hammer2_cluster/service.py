@@ -21,6 +21,7 @@ from hammer2_cluster.sessions import RECOVERIES, Session
 from hammer2_cluster.store.chains import StoredChains
 from hammer2_cluster.store.directory import FilesystemError, NotFoundError, UnavailableError, shown
 from hammer2_cluster.store.filesystem import Filesystem
+from hammer2_cluster.store.inode_data import InodeData
 from hammer2_cluster.store.local import LABEL
 from hammer2_cluster.store.making import open_volume
 from hammer2_cluster.store.pfs import Root, find_root, root_chain
@@ -102,7 +103,7 @@ class Service:
 
     def _begin(self, clients: int) -> None:
         opener = self.threads.client("opener", self.chains)
-        root, promised = self.threads.run("opener", self._mount(opener))
+        root, inode, promised = self.threads.run("opener", self._mount(opener))
         pmp = cast("Pfs", root.pmp)
         tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in root.array[: len(self.devices)]]
         self.control = Control(tids, pmp.pfs_nmasters, clients, promised=promised, mutex=threading.Lock())
@@ -110,15 +111,17 @@ class Service:
         shared = self.threads.shared
         shared.promises = lambda: tuple(node.promised for node in self.control.state.nodes)
         self._journals = [Journal(cast("ChainLayer", self.chains)) for _ in range(clients)]
-        self.failures = Failures(self.control, shared, self.chains, root, self._label, self._spoil, self.devices)
+        self.failures = Failures(self.control, shared, self.chains, root, inode, self._spoil, self.devices)
         for n, why in enumerate(self.trouble):
             if why:
                 self.failures.away.add(n)
+            elif tids[n] is None:  # its medium is new: to be mounted by its synchronization thread
+                self.threads.disconnect(n)
         self.clients = [self._client(c, root) for c in range(clients)]
         self.watchers = [self._watch(n, pmp) for n in range(len(self.devices))]
 
-    async def _mount(self, on: FrontEnd) -> tuple[Cluster, list[int]]:
-        """The roots of the PFS on the nodes that have it, and what each node has promised."""
+    async def _mount(self, on: FrontEnd) -> tuple[Cluster, InodeData, list[int]]:
+        """The roots of the PFS on the nodes that have it, the newest one's inode, and what each node has promised."""
         there = [n for n, device in enumerate(self.devices) if device is not None]
         found = await self._at_nodes(on, there, lambda n: generations(self._device(n)))
         confirmed = confirmed_tid(found.values())
@@ -136,7 +139,8 @@ class Service:
         roots = {n: one.root for n, one in opened.items() if one.root is not None}
         if not roots:
             raise NotFoundError(f"no node has a PFS {shown(self._label)}")
-        pmp = self._pfs(roots)
+        inode = max(roots.values(), key=lambda root: root.mirror_tid).inode
+        pmp = self._pfs(roots, inode.pfs_nmasters)
         root = self.chains.kmalloc()
         root.pmp, root.refs, root.nchains = pmp, 1, len(self.devices)
 
@@ -144,11 +148,10 @@ class Service:
             root.array[n].chain = await root_chain(self.chains, opened[n].volume, roots[n], pmp)
 
         await self._at_nodes(on, roots, take)
-        return root, [opened[n].promised if n in opened else 0 for n in range(len(self.devices))]
+        return root, inode, [opened[n].promised if n in opened else 0 for n in range(len(self.devices))]
 
-    def _pfs(self, roots: dict[int, Root]) -> Pfs:
+    def _pfs(self, roots: dict[int, Root], nmasters: int) -> Pfs:
         """The PFS as its newest root describes it. Raises UnavailableError unless masters come first."""
-        nmasters = max(roots.values(), key=lambda root: root.mirror_tid).inode.pfs_nmasters
         types = [PfsType.MASTER if n < nmasters else PfsType.SLAVE for n in range(len(self.devices))]
         for n, root in roots.items():
             if root.inode.pfs_type != types[n]:

@@ -6,9 +6,11 @@ all of it; whether it has, its journal tells, compared with what a majority of t
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
+from hammer2_cluster import replacements
 from hammer2_cluster.control import Control
 from hammer2_cluster.device.device import WriteError
 from hammer2_cluster.failures import Cause, Failures
@@ -141,7 +143,8 @@ class Session:
 
     def _enough_are_there(self) -> bool:
         masters = self._control.setup.masters
-        return sum(item.chain is not None for item in self._root.array[:masters]) > masters // 2
+        there = [i for i, item in enumerate(self._root.array[:masters]) if item.chain is not None]
+        return sum(not self._node(i).blank for i in there) > masters // 2  # new media promise nothing
 
     def _go_on_with(self, action: str, otherwise: str) -> None:
         if not self._control.attempt(action, self._c):
@@ -161,17 +164,36 @@ class Session:
         if the change was made and may appear later, or not; UnavailableError if it was not begun.
         """
         try:
-            return await self._written(change)
+            await self._recorded()
+            return await self._written(change, "Begin", "BeginAgain")
         except Cancelled:
             if self.client.phase is not Phase.READY:
                 self.end()  # others would wait for the end of what nobody goes on with
             raise
 
-    async def _written(self, change: Callable[[], Awaitable[Result]]) -> Result:
+    async def record_replacements(self) -> None:
+        """Record that media of nodes that are there are new, if that is so. Raises UnavailableError, Cancelled."""
+        try:
+            await self._recorded()
+        except Cancelled:
+            if self.client.phase is not Phase.READY:
+                self.end()
+            raise
+
+    async def _recorded(self) -> None:
         self._control.attempt("GiveUp", self._c)
         if self.client.phase == Phase.IDLE:
             await self.open()
-        await self._begin()
+        while replacements.is_pending(self._control, self._c):
+            nodes = replacements.unrecorded(self._control, self._c)
+            media = {n: self._failures.root(n).volume.header.volume_id for n in nodes}
+            try:
+                await self._written(partial(replacements.record, self._on, self._root, media), "BeginReplacement")
+            except Unwritten as error:
+                raise UnavailableError(f"that a medium is new could not be recorded: {error}") from None
+
+    async def _written(self, change: Callable[[], Awaitable[Result]], *begins: str) -> Result:
+        await self._begin(begins)
         held = self._on.held()
         try:
             self._on.may_join = False
@@ -213,13 +235,16 @@ class Session:
             self.end()
             raise Unwritten("too few masters have written it; it may appear later, or not")
 
-    async def _begin(self) -> None:
-        """Begin a new version on the nodes that have the last one; the others are left out (L1397-1401)."""
-        await self._wait_for_the_last_write()
-        if not self._may_begin():  # too few have it: what they have can be recovered by a new session
+    async def _begin(self, begins: Sequence[str]) -> None:
+        """Begin a new version on the nodes that have the last one; the others are left out (L1397-1401).
+
+        begins: by the first of these actions that can be taken.
+        """
+        await self._wait_for_the_last_write(begins)
+        if not self._may_begin(begins):  # too few have it: what they have can be recovered by a new session
             self.end()
             await self.open()
-        if self._control.take_first(("Begin", self._c), ("BeginAgain", self._c)) is None:
+        if self._control.take_first(*((begin, self._c) for begin in begins)) is None:
             self.end()
             raise UnavailableError("too few masters are in step")
         self._leave_slaves_behind()
@@ -234,12 +259,12 @@ class Session:
         self._on.join(range(self._root.nchains))
         await self._on.tell(self._root, begin, fills=self._root)
 
-    async def _wait_for_the_last_write(self) -> None:
+    async def _wait_for_the_last_write(self, begins: Sequence[str]) -> None:
         """Let all nodes that are in step take it. One that does not within its grace is done without."""
         self._leave_slaves_behind()
         with self._on.at_most(self._grace):
-            await self._on.wait(self._may_begin, "the last write to reach all nodes")
-        if not self._may_begin():
+            await self._on.wait(partial(self._may_begin, begins), "the last write to reach all nodes")
+        if not self._may_begin(begins):
             for i in self._root.late():
                 if self._node(i).eligible and self._node(i).volatile_tid != self.client.tid:
                     self._failures.disconnected(i, Cause.STALL)
@@ -248,8 +273,8 @@ class Session:
         for i in range(self._control.setup.masters, self._root.nchains):
             self._failures.left_behind(self._c, i)
 
-    def _may_begin(self) -> bool:
-        return self._control.may("BeginAgain", self._c)  # Begin asks for more: a write that is told apart
+    def _may_begin(self, begins: Sequence[str]) -> bool:
+        return self._control.may(begins[-1], self._c)  # Begin asks for more: a write that is told apart
 
     def _take_back(self) -> None:
         """Throw away what the nodes have in memory of a write that will not be: each is as its media say then.

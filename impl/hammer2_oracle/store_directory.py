@@ -163,7 +163,7 @@ def initialize(directory: Path, types: Sequence[int], size: int, semantics: Sema
         Store.make(made, types, unique_id, semantics=semantics).close()
         for device in reversed(made):  # 0.img is the last to appear: without it, the others are unfinished too
             device.path.replace(device.path.with_suffix(""))
-        _sync_directory(directory)
+        sync_directory(directory)
     except BaseException as error:
         for device in made:
             device.close()
@@ -202,7 +202,7 @@ def _make_room(directory: Path) -> None:
         (directory / name).unlink()
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make the names in it durable."""
     file = os.open(directory, os.O_RDONLY)
     try:
@@ -237,7 +237,8 @@ def mounted(store: Store, label: str | None = None) -> Filesystem:
         volume = store.volumes[node]
         if volume is None or not why:
             continue
-        if volume.unreadable or filesystem.pmp.pfs_types[node] == PfsType.MASTER:
+        kind = filesystem.pmp.pfs_types[node]
+        if volume.unreadable or kind == PfsType.MASTER or (label is None and kind == PfsType.NONE):
             complain(f"node {node} takes no part: {why}")
             store.trouble[node] = why
     return filesystem

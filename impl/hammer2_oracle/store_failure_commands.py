@@ -8,7 +8,7 @@ import click
 from hammer2_oracle.options import json_option
 from hammer2_oracle.status import Status
 from hammer2_oracle.store_failures import How, keep, keep_causes, kept
-from hammer2_oracle.store_options import a_store_command, directory_argument, node_argument
+from hammer2_oracle.store_options import Size, a_store_command, directory_argument, node_argument
 
 
 def _change(directory: Path, node: int, how: How | None) -> None:
@@ -49,10 +49,29 @@ def reconnect(directory: Path, node: int) -> Status:
 
 @click.command
 @directory_argument
+@node_argument
+@click.option("--size", type=Size(), help="Of the new image: 512K to 8G, by default as another one.")
+@json_option
+@a_store_command
+def replace(directory: Path, node: int, size: int | None, as_json: bool) -> Status:
+    """Give a node a new, empty image; it votes once that is recorded, and everything is copied to it as by resync."""
+    from hammer2_oracle.store_replace import put_new_image
+
+    put_new_image(directory, node, size)
+    _change(directory, node, None)
+    return _resynchronized(directory, as_json)
+
+
+@click.command
+@directory_argument
 @json_option
 @a_store_command
 def resync(directory: Path, as_json: bool) -> Status:
     """Bring every node into step that is there: what changed is copied. Status 1 if one does not get there."""
+    return _resynchronized(directory, as_json)
+
+
+def _resynchronized(directory: Path, as_json: bool) -> Status:
     from hammer2_oracle.store_resync import resynchronize, show
 
     nodes = resynchronize(directory)

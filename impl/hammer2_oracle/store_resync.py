@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from hammer2_cluster import replacements
 from hammer2_cluster.patience import Patience
 from hammer2_cluster.service import Service
 from hammer2_cluster.store.directory import FilesystemError, printable
@@ -51,7 +52,8 @@ def resynchronize(directory: Path) -> list[Node]:
             service.run(0, service.clients[0].session.open, Patience(again=False, ticks=20 * service.grace))
             with progress(service) as tell:
                 while any(_is_under_way(service, n) for n in service.wait_for_nodes(SECONDS, tell)):
-                    pass
+                    if replacements.is_pending(service.control, 0):
+                        service.run(0, service.clients[0].session.record_replacements)
             return nodes_of(service)
         except FilesystemError as error:
             raise StoreError(f"{directory}: {error}") from None

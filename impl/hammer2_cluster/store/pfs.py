@@ -111,10 +111,6 @@ async def create_pfs(on: Runner, chains: StoredChains, label: bytes, types: Sequ
     for volume, kind in zip(chains.volumes, types, strict=True):
         if volume is None:
             continue
-        cparent = await super_root(on, chains, volume)
-        cluster, key = await find(on, cparent, label)
-        if cluster is not None:
-            raise ExistsError(f"{volume.name} has a PFS {shown(label)}")
         inode = InodeData(
             type=DIRECTORY,
             op_flags=OpFlag.PFSROOT,
@@ -124,11 +120,20 @@ async def create_pfs(on: Runner, chains: StoredChains, label: bytes, types: Sequ
             pfs_fsid=chains.uuids(volume.hmp, 0xA0),
             name=label,
         )
-        await unlock(on, await create_inode(on, cparent, None, key, inode, Insert.PFSROOT))
-        await unlock(on, cparent)
+        await make_root(on, chains, volume, inode)
         await chains.sync(deref(volume.super_root))
         if volume.failed:
             raise FilesystemError(str(volume.failed))
+
+
+async def make_root(on: Runner, chains: StoredChains, volume: Volume, inode: InodeData) -> None:
+    """The root of a new, empty PFS on one node, in memory. Raises ExistsError, UnavailableError, NoSpaceError."""
+    cparent = await super_root(on, chains, volume)
+    cluster, key = await find(on, cparent, inode.name)
+    if cluster is not None:
+        raise ExistsError(f"{volume.name} has a PFS {shown(inode.name)}")
+    await unlock(on, await create_inode(on, cparent, None, key, inode, Insert.PFSROOT))
+    await unlock(on, cparent)
 
 
 async def remove_pfs(on: Runner, chains: StoredChains, volume: Volume, label: bytes) -> bool:

@@ -11,28 +11,9 @@ import click
 from hammer2_oracle import store_failure_commands
 from hammer2_oracle.options import json_option, semantics_option
 from hammer2_oracle.status import Status
-from hammer2_oracle.store_options import a_store_command, directory_argument
+from hammer2_oracle.store_options import Size, a_store_command, directory_argument
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import PfsType
-
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes, with a unit: 65536, 64K, 64M, 1G."""
-
-    name = "size"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the text."""
-        if isinstance(value, int):
-            return value
-        text = str(value).upper().removesuffix("IB").removesuffix("B")
-        digits = text.rstrip("KMG")
-        if not digits.isascii() or not digits.isdigit() or text[len(digits) :] not in UNITS:
-            self.fail(f"{value!r} is no size, expected a number and K, M or G", param, ctx)
-        return int(digits) * UNITS[text[len(digits) :]]
-
 
 snapshot_option = click.option("--snapshot", "label", metavar="LABEL", help="Read from this snapshot.")
 
@@ -214,5 +195,10 @@ def fsck(directory: Path, as_json: bool) -> Status:
     return Status.DIFFER if differing or any(node.problems for node in nodes) else Status.AGREE
 
 
-for command in (store_failure_commands.fail, store_failure_commands.reconnect, store_failure_commands.resync):
+for command in (
+    store_failure_commands.fail,
+    store_failure_commands.reconnect,
+    store_failure_commands.replace,
+    store_failure_commands.resync,
+):
     store.add_command(command)

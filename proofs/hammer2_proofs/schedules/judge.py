@@ -40,7 +40,7 @@ class Recorded(Control):
 
     def __init__(self, media_tids: Sequence[int | None], masters: int, clients: int, *, writes: int) -> None:
         """As Control, judged."""
-        super().__init__(media_tids, masters, clients, writes=writes, judged=True)
+        super().__init__(media_tids, masters, clients, writes=writes, replacements=0, judged=True)
         self.judged = True
         self.actions: Final[list[tuple[str, tuple[int, ...]]]] = []
         self.broken: str = ""

@@ -14,6 +14,7 @@ from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.journal import Journal
 from hammer2_cluster.lookups import lookup_done
 from hammer2_cluster.objects import Cluster
+from hammer2_cluster.outcomes import deref
 from hammer2_cluster.patience import Cancelled, Patience
 from hammer2_cluster.resync import Resync
 from hammer2_cluster.sessions import RECOVERIES, Session, Unwritten
@@ -23,7 +24,7 @@ from hammer2_cluster.store.directory import FilesystemError, UnavailableError, l
 from hammer2_cluster.store.filesystem import Filesystem
 from hammer2_cluster.store.local import LABEL
 from hammer2_cluster.store.making import open_volume
-from hammer2_cluster.store.pfs import assemble
+from hammer2_cluster.store.pfs import assemble, find_root
 from hammer2_cluster.straight import Straight
 from hammer2_cluster.synchronization import SynchronizationThread
 from hammer2_proofs.schedules.judge import Judge, Outcome, Recorded, Violation
@@ -176,8 +177,9 @@ class World:
             self.control.weaken(without)
         elif without and self.semantics is REPAIRED:
             raise ValueError(f"there is no repair {without!r}")
+        inode = deref(straight.run(find_root(straight, self.chains, deref(self.chains.volumes[0]), LABEL))).inode
         self.failures = Failures(
-            self.control, self.sim.shared, self.chains, self.root, LABEL, self._spoil, self.devices
+            self.control, self.sim.shared, self.chains, self.root, inode, self._spoil, self.devices
         )
         self.sim.shared.promises = lambda: tuple(node.promised for node in self.control.state.nodes)
         self.clients = [self._client(c, straight) for c in range(count)]

@@ -1,0 +1,182 @@
+"""A new medium in the place of an old one: recorded without it, filled, and only then a voter (P10, P11)."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.cluster_kit import Cluster, equal_nodes, nothing
+from tests.sim_kit import FILES, by_seed, read_all
+from tests.store_command_kit import good, refused, run
+from tests.store_kit import problems, reopen, tree_of
+
+from hammer2_cluster.device.memory import MemoryDevice
+from hammer2_cluster.failures import Cause
+from hammer2_cluster.service import Service
+from hammer2_cluster.store.directory import UnavailableError
+from hammer2_cluster.store.pfs import roots_of
+from hammer2_cluster.straight import Straight
+from hammer2_oracle.store_replace import put_new_image
+from hammer2_spec.semantics import REPAIRED
+
+BIG = b"0123456789" * 9000
+
+
+def memories(cluster: Cluster) -> list[MemoryDevice]:
+    """What is on the media, and nothing else."""
+    found = []
+    for device in cluster.devices:
+        assert isinstance(device.below, MemoryDevice)
+        found.append(MemoryDevice(device.size, device.below.content))
+    return found
+
+
+@pytest.mark.claims("C97")
+def test_a_new_medium_is_recorded_without_it_then_filled_and_then_votes() -> None:
+    cluster = Cluster(watched=True)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.replace_medium(1)
+    cluster.sim.settle()
+    assert cluster.control.state.nodes[1].blank, "nobody has recorded it"
+    assert (cluster.control.taken["LoseMedia"], cluster.control.taken["SyncFinish"]) == (1, 0)
+    assert cluster.failures.causes == {1: Cause.REPLACED}
+    cluster.sim.run(0, cluster.put(0, b"d", b"next"))
+    assert cluster.control.taken["BeginReplacement"] == 1
+    cluster.sim.settle()
+    assert [node.eligible for node in cluster.control.state.nodes] == [True] * 3
+    assert equal_nodes(cluster, (0, 1, 2))
+    cluster.media_agree_with_the_control_state()
+    cluster.failures.disconnected(0)
+    cluster.sim.run(0, cluster.put(0, b"e", BIG))
+    assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
+    assert cluster.sim.run(0, cluster.get(0, b"d")) == b"next"
+    assert cluster.control.taken["BeginReplacement"] == 1
+    assert not problems(cluster.devices)
+
+
+@pytest.mark.claims("C97")
+def test_a_new_medium_makes_no_majority_before_it_is_filled() -> None:
+    cluster = Cluster(watched=True)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    cluster.failures.disconnected(0)
+    cluster.replace_medium(1)
+    cluster.sim.settle()
+    with pytest.raises(UnavailableError):
+        cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster.failures.returned(0)
+    cluster.sim.settle()
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster.sim.settle()
+    assert equal_nodes(cluster, (0, 1, 2))
+    assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
+
+
+def test_what_a_new_medium_is_called_is_written_where_no_name_belongs_and_is_its_own() -> None:
+    cluster = Cluster(watched=True)
+    cluster.replace_medium(2)
+    cluster.sim.settle()
+    for _ in range(2):
+        cluster.sim.run(0, cluster.put(0, b"c", BIG))
+        cluster.sim.settle()
+    identities = set()
+    for volume in cluster.chains.volumes:
+        assert volume is not None
+        straight = Straight(cluster.chains, REPAIRED)
+        [root] = straight.run(roots_of(straight, cluster.chains, volume))
+        identities.add(root.inode.pfs_fsid)
+        assert root.inode.pfs_nmasters == 3
+    assert len(identities) == 3
+
+    async def names() -> list[bytes]:
+        return [listed.name async for listed in cluster.filesystems[0].names()]
+
+    assert sorted(cluster.sim.run(0, names())) == sorted({*FILES, b"c"})
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whenever_everything_crashes_a_replacement_is_taken_up_again(seed: int) -> None:
+    for moment in range(0, 180, 45):
+        cluster, pick = Cluster(watched=True), by_seed(seed)
+        cluster.sim.run(0, cluster.put(0, b"c", BIG), pick)
+        cluster.replace_medium(1)
+        cluster.sim.start(0, cluster.put(0, b"d", b"next"))
+        for _ in range(moment):
+            if cluster.sim.events():
+                cluster.sim.happen(pick)
+        after = memories(cluster)
+        service = Service(after, grace=20)
+        try:
+            behind = [1]
+            for _ in range(40):  # the first of these may come before the node is mounted
+                if behind:
+                    service.write(0, nothing)
+                    behind = service.wait_for_nodes(0.5)
+            assert behind == []
+            assert service.run(0, partial(read_all, service.clients[0].filesystem, b"c")) == BIG
+        finally:
+            service.close()
+        assert not problems(after)
+        assert len({tree_of(volume) for volume in reopen(after).volumes if volume is not None}) == 1
+
+
+# ---- the command
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    directory = tmp_path / "store"
+    good("init", directory, "--size", "1M", "--slaves", "1")
+    good("put", directory, "-", "f", stdin=b"as it was")
+    good("resync", directory)
+    return directory
+
+
+def is_sound(store: Path) -> bool:
+    report = json.loads(good("fsck", store, "--json"))
+    return not report["differences"] and all(not node["problems"] for node in report["nodes"])
+
+
+@pytest.mark.parametrize("lost", ["gone", "damaged", "well", "failing"])
+@pytest.mark.parametrize("node", [0, 3])
+def test_an_image_is_replaced_whatever_has_become_of_the_old_one(store: Path, node: int, lost: str) -> None:
+    image = store / f"{node}.img"
+    if lost == "gone":
+        image.unlink()
+    elif lost == "damaged":
+        image.write_bytes(bytes(1 << 20))
+    elif lost == "failing":
+        good("fail", store, str(node), "--how", "disconnect")
+    before = image.read_bytes() if lost == "well" else b""
+    result = run("replace", store, str(node), "--json", "--size", "2M")
+    assert result.exit_code == 0, result.output
+    assert [row["in_step"] for row in json.loads(result.stdout)["nodes"]] == [True] * 4
+    assert image.read_bytes()[: 1 << 20] != before
+    assert image.stat().st_size == 2 << 20
+    assert is_sound(store)
+    for other in {0, 1, 2} - {node, 2}:
+        good("fail", store, str(other), "--how", "disconnect")
+        assert run("get", store, "f").stdout_bytes == b"as it was"
+        good("reconnect", store, str(other))
+    assert sorted(path.name for path in store.iterdir()) == ["0.img", "1.img", "2.img", "3.img"]
+
+
+def test_a_replacement_that_was_interrupted_is_taken_up_by_resync(store: Path) -> None:
+    put_new_image(store, 1, None)
+    assert run("get", store, "f").stdout_bytes == b"as it was"
+    result = run("put", store, "-", "g", stdin=b"meanwhile")
+    assert (result.exit_code, "node 1 takes no part" in result.stderr) == (0, True)
+    assert run("resync", store).exit_code == 0
+    assert is_sound(store)
+    assert good("get", store, "g") == b"meanwhile"
+
+
+def test_what_the_others_need_cannot_be_replaced_and_stays(store: Path) -> None:
+    (store / "0.img").unlink()
+    before = (store / "1.img").read_bytes()
+    assert "node 1 cannot be replaced, the others need it" in refused("replace", store, "1")
+    assert (store / "1.img").read_bytes() == before
+    assert "there is no node 6" in refused("replace", store, "6")
+    assert "a volume has" in refused("replace", store, "0", "--size", "64K")
+    (store / "0.img").symlink_to(store / "elsewhere")
+    assert "is no plain file" in refused("replace", store, "0")
