@@ -43,6 +43,7 @@ NEAREST = {
         "failures",
         "journal",
         "promises",
+        "replacements",
         "resync",
         "room",
         "service",
@@ -63,7 +64,17 @@ NEAREST = {
 """Which tests look at what, the quick ones first."""
 PARTS = ("block_table", "blockref", "check_codes", "freemap", "inode_data", "layout", "locks", "volume_header")
 FILES = ("directory", "file_data", "filesystem", "fsck", "local", "making", "members", "pfs")
-FAILURES = ("failures", "synchronization", "resync", "difference", "room", "sessions", "journal", "promises")
+FAILURES = (
+    "failures",
+    "synchronization",
+    "resync",
+    "difference",
+    "room",
+    "sessions",
+    "journal",
+    "promises",
+    "replacements",
+)
 LONG = "tests/test_service.py::test_a_hostile_day_ends_with_equal_nodes_and_everything_acknowledged"
 """A test that takes its time whatever it tests."""
 CPU_SECONDS, FAILURES_CPU_SECONDS = 200, 60
