@@ -166,6 +166,24 @@ def test_a_node_is_out_of_step_that_takes_no_writes_or_has_missed_some_of_the_la
     assert not is_out_of_step(cluster.control, 2), "there is no session that it has missed some of"
 
 
+def test_a_pass_that_is_refused_does_not_sleep_through_the_loss_of_its_node() -> None:
+    waited = 0
+    for moment in range(12):
+        cluster = fallen_behind(clients=2)
+        cluster.control.take("Preempt", 1)
+        cluster.control.take("Promise", 1, 2)  # so node 2 takes nothing of the other session
+        cluster.sim.start("task 2", cluster.resync(2).run())
+        for _ in range(moment):
+            if cluster.sim.events():
+                cluster.sim.happen()
+        waited += "another session" in cluster.sim.who_waits()
+        cluster.failures.disconnected(2)
+        while cluster.sim.events():
+            cluster.sim.happen()
+        assert cluster.sim.has_ended("task 2"), moment
+    assert 0 < waited < 12
+
+
 def test_no_pass_begins_from_a_write_that_is_not_acknowledged() -> None:
     cluster = fallen_behind()
     cluster.control.take("Begin", 0)
