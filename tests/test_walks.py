@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hammer2_proofs.schedules.counterexample import command, run, told
+from hammer2_proofs.schedules.counterexample import command, run
 from hammer2_proofs.schedules.planted import PLANTS
 from hammer2_proofs.schedules.scenarios import WALKS
 from hammer2_proofs.schedules.walks import MOST_CHOICES, MOST_STEPS, MOST_TURNS, Turn, drawn, walk
@@ -24,7 +24,7 @@ TURNS = st.lists(
 def test_a_run_that_is_drawn_at_random_breaks_nothing(scenario: Scenario, turns: list[Turn]) -> None:
     wrong = walk(scenario, turns)
     if wrong is not None:
-        pytest.fail("\n".join(told(scenario, wrong)))
+        pytest.fail(f"after {len(wrong.moves)} steps: {wrong.what}\ndrawn by: {command(scenario, wrong.moves)}")
 
 
 def test_a_planted_mistake_is_found_by_a_walk_and_its_steps_show_it_again() -> None:

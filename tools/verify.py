@@ -94,7 +94,7 @@ DEEP_STEPS: tuple[Step, ...] = (
 
 NIGHTLY = ("python", "-m", "pytest", "-q", "--hypothesis-profile=nightly")
 NIGHTLY_STEPS: tuple[Step, ...] = (
-    Step("schedules-deep", ("python", "-m", "hammer2_proofs.schedules", "--deep"), 6600),
+    Step("schedules-deep", ("python", "-m", "hammer2_proofs.schedules", "--deep", "--jobs", "2"), 6600),
     Step("schedules-teeth", ("python", "-m", "hammer2_proofs.schedules.teeth"), 2400),
     Step("operations-teeth", ("python", "tools/mutate_operations.py", "--sample", "300"), 3000),
     Step("days", (*NIGHTLY, "-n", "auto", "tests/test_days.py"), 4000),

@@ -7,6 +7,7 @@ from hammer2_proofs.schedules.world import Scenario
 W: Final = ("write",)
 WW: Final = ("write", "write")
 WR: Final = ("write", "read")
+RW: Final = ("read", "write")
 
 STANDARD: Final = (
     Scenario("one-write", (W,)),
@@ -25,6 +26,7 @@ DEEP: Final = (
     Scenario("two-clients", (W, W)),
     Scenario("write-and-read", (W, ("read",))),
     Scenario("two-by-two-on-two-nodes", (WW, WR), faults=1, masters=2),
+    Scenario("two-by-two", (WR, RW)),
     Scenario("answers-in-flight-on-two-nodes", (W, W), faults=1, masters=2, in_flight=True),
     Scenario("one-write-and-resynchronization-1", (W,), faults=1, watched=True, delays=1),
     Scenario("two-clients-two-operations", (WW, WR), faults=1, delays=0),

@@ -350,6 +350,7 @@ class World:
 
     def close(self) -> None:
         """Let go of all that is under way: where a coroutine is collected instead, it complains."""
+        self.control.judged = False  # what ends here has been judged
         for node in self.sim.nodes:
             node.disconnect()
         self.sim.close()
