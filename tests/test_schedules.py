@@ -6,6 +6,7 @@ from collections.abc import Generator
 import pytest
 from click.testing import CliRunner
 
+from hammer2_cluster.failures import Failures
 from hammer2_proofs.schedules import search as searching
 from hammer2_proofs.schedules import soundness, teeth
 from hammer2_proofs.schedules.__main__ import main
@@ -105,6 +106,16 @@ def test_without_an_ingredient_of_the_protocol_the_code_breaks_a_promise() -> No
     tooth = bite("flush_before_ack", 5)
     assert (tooth.verdict, tooth.scenario) == ("found", "fault")
     assert "what was acknowledged" in tooth.what
+
+
+def test_what_a_fault_itself_breaks_is_a_counterexample_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def disconnected(*_: object) -> None:
+        raise LookupError("no such node")
+
+    monkeypatch.setattr(Failures, "disconnected", disconnected)
+    found = search(Scenario("", (("write",),), faults=1, kinds=("gone",), delays=0)).counterexample
+    assert found is not None
+    assert (found.moves[-1].what, found.what) == ("gone", "LookupError: no such node")
 
 
 def test_an_ingredient_that_changes_nothing_is_said_to_be_idle() -> None:

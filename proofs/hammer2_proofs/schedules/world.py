@@ -303,6 +303,10 @@ class World:
         self.control.judged = judged
         try:
             self._happen(move)
+        except (Violation, Void):
+            raise
+        except Exception as error:  # raised outside of any client, as where a node goes away
+            raise Violation(self.control.broken or f"{type(error).__name__}: {error}") from error
         finally:
             self.control.judged = True
         self._nobody_has_died()
