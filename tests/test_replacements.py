@@ -10,14 +10,20 @@ from tests.sim_kit import FILES, by_seed, read_all
 from tests.store_command_kit import good, refused, run
 from tests.store_kit import problems, reopen, tree_of
 
+from hammer2_cluster import difference
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.failures import Cause
+from hammer2_cluster.outcomes import deref
 from hammer2_cluster.service import Service
+from hammer2_cluster.store import lookup
+from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.directory import UnavailableError
+from hammer2_cluster.store.inode_data import InodeData
 from hammer2_cluster.store.pfs import roots_of
 from hammer2_cluster.straight import Straight
 from hammer2_oracle.store_replace import put_new_image
 from hammer2_spec.semantics import REPAIRED
+from hammer2_spec.vocabulary import Lookup
 
 BIG = b"0123456789" * 9000
 
@@ -72,13 +78,45 @@ def test_a_new_medium_makes_no_majority_before_it_is_filled() -> None:
     assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
 
 
+def test_a_session_waits_for_nodes_that_can_promise_not_for_new_media() -> None:
+    cluster = Cluster(watched=True)
+    cluster.replace_medium(1)
+    cluster.sim.settle()
+    cluster.failures.disconnected(0)
+    cluster.sim.settle()
+    cluster.sim.start(0, cluster.put(0, b"c", BIG))
+    while "client 0 waits for a quorum" not in cluster.sim.who_waits():
+        cluster.sim.happen()
+    cluster.failures.returned(0)
+    cluster.sim.settle()
+    assert cluster.sim.has_ended(0)
+    assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
+
+
+def called(cluster: Cluster, n: int, key: int) -> bytes:
+    """The name of the inode at a key below the root, as node n has it."""
+
+    async def name() -> bytes:
+        async with difference.inode_at(cluster.failures.root(n), ()) as item:
+            chain, _ = await lookup.lookup(item, 0, key, key, Lookup.ALWAYS)
+            assert chain is not None
+            name = InodeData.read(deref(chain.data)).name
+            chain.volume.unlock(chain)
+            return name
+
+    return at_once(name())
+
+
 def test_what_a_new_medium_is_called_is_written_where_no_name_belongs_and_is_its_own() -> None:
     cluster = Cluster(watched=True)
-    cluster.replace_medium(2)
-    cluster.sim.settle()
     for _ in range(2):
-        cluster.sim.run(0, cluster.put(0, b"c", BIG))
+        cluster.replace_medium(2)
         cluster.sim.settle()
+        for _ in range(2):
+            cluster.sim.run(0, cluster.put(0, b"c", BIG))
+            cluster.sim.settle()
+        medium = deref(cluster.chains.volumes[2]).header.volume_id
+        assert [called(cluster, n, 2) for n in range(3)] == [medium.hex().encode()] * 3
     identities = set()
     for volume in cluster.chains.volumes:
         assert volume is not None
