@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import msgspec
@@ -75,6 +76,22 @@ def test_the_commands_for_every_night_keep_a_record_and_what_was_found(place: Pa
     assert ran(begin, place).returncode == Status.AGREE
     assert ran(night, place).returncode == Status.AGREE
     assert len((place / "kept" / "campaigns.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_adapter_keeps_what_it_has_found(tmp_path: Path) -> None:
+    [block] = re.findall(r"(?ms)^    # test_my_port\.py\n(.*?)^(?=\S)", HOW_TO.read_text())
+    decision, quickly = "Verdict(*Verdict(Outcome.OK, None, 77, 0))", "phases=[Phase.reuse, Phase.generate], database="
+    text = textwrap.dedent(block).replace("...  # call your port", decision).replace("database=", quickly)
+    assert decision in text
+    assert quickly in text
+    beginning = "from hypothesis import Phase\nfrom hammer2_spec.configuration import Outcome\n"
+    (tmp_path / "test_my_port.py").write_text(beginning + text)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_port.py"]
+    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 failed" in found.stdout, found.stdout
+    assert any(it.is_file() for it in (tmp_path / "kept" / "examples").rglob("*"))
+    again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 failed" in again.stdout, again.stdout
 
 
 def test_the_command_for_logs_fails_if_one_of_them_is_illegal(place: Path) -> None:

@@ -1,6 +1,7 @@
 """`hammer2-cluster conform`: a right implementation is green, and every bad one is caught for what it does."""
 
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -129,9 +130,61 @@ def test_every_misbehaviour_has_a_verdict_of_its_own(how: str, said: str) -> Non
     assert details[0].startswith(said), details
 
 
-def test_an_implementation_that_always_fails_is_given_up() -> None:
+def test_an_implementation_that_always_fails_is_given_up_and_what_it_did_is_told() -> None:
     found = examined("repaired", "repaired", "exit", "0")
     assert found["stopped"] == "it has been started anew 20 times"
+    assert (found["status"], found["misbehaved"], found["agrees"]) == (Status.DIFFER, 20, 0)
+    assert {it["detail"] for it in found["divergences"]} == {"ended: exit status 7"}
+    assert {it["stable"] for it in found["divergences"]} == {None}
+
+
+def test_a_breach_that_nobody_is_to_blame_for_alone_is_a_breach() -> None:
+    found = examined("repaired", "repaired", "dies-of-many", options=["--slots", "1", "--lives", "0"])
+    assert (found["status"], found["stopped"]) == (Status.DIFFER, None)
+    assert 0 < found["misbehaved"] < 8
+    assert found["agrees"] == found["decisions"] - found["misbehaved"] > 200
+    for it in found["divergences"]:
+        assert re.fullmatch(
+            r"ended: exit status 7; in a run of 2\d\d questions, none of which does that alone", it["detail"]
+        )
+        assert it["stable"] is False
+
+
+def test_a_reason_that_says_nothing_is_none() -> None:
+    found = examined("repaired", "repaired", "empty-reason")
+    assert found["status"] == Status.DIFFER
+    assert found["skipped"] == 0
+    assert found["divergences"][0]["detail"].startswith("answers with what is no answer: Expected `str` matching")
+
+
+def test_what_is_said_after_the_last_answer_is_noticed() -> None:
+    found = examined("repaired", "repaired", "goes-on")
+    assert found["status"] == Status.DIFFER
+    assert found["stopped"] == r"says what is no message: after its last answer: 'one more thing\n'"
+
+
+def test_whoever_never_reads_is_not_waited_for_longer_than_was_said() -> None:
+    answers = r'[print(f"{{\"run\":{n},\"skipped\":\"x\"}}") for n in range(1, 400)]'
+    who = '{"started":{"protocol":1,"name":"x","language":"x","version":"1","parts":["resolve"],"semantics":"seed"}}'
+    port = f"import sys, time; print({who!r}); {answers}; sys.stdout.flush(); time.sleep(60)"
+    words = [str(PROGRAM), "conform", "--lives", "0", "--timeout", "2", "--", sys.executable, "-c", port]
+    finished = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+    assert finished.returncode == Status.DIFFER
+    assert "stopped: does not answer: told to stop, it runs on after 2 s" in finished.stdout
+
+
+def test_one_that_has_ended_is_told_from_one_that_is_silent_whoever_holds_its_pipe() -> None:
+    port = "import os, sys, time; os.fork() or time.sleep(60); sys.exit(3)"
+    words = [str(PROGRAM), "conform", "--timeout", "2", "--", sys.executable, "-c", port]
+    finished = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+    assert finished.stderr.endswith("ended: exit status 3\n")
+
+
+@pytest.mark.parametrize("option", ["--json", "--semantics=seed", "--seed=1", "--html=x"])
+def test_what_says_nothing_of_vectors_is_refused_beside_them(option: str) -> None:
+    finished = conform("seed", options=["--vectors", ".", option])
+    assert finished.returncode == Status.BAD_INPUT
+    assert "--vectors exclude each other" in finished.stderr
 
 
 @pytest.mark.parametrize(("how", "standing"), [("skip", "skipped"), ("fail", "failed")])
@@ -149,8 +202,8 @@ def test_what_only_random_questions_find_is_shrunk() -> None:
     found = examined("repaired", "repaired", "high-tids", options=["--seed", "3", "--lives", "300"])
     [divergence] = found["divergences"]
     assert divergence["fields"] == ["error"]
-    assert len(divergence["question"]["s"]) == 1
-    assert divergence["question"]["s"][0][1] > 2**63
+    assert len(divergence["question"]["s"]) == 3
+    assert divergence["question"]["s"][2][1] > 2**63
 
 
 @pytest.mark.parametrize("field", Verdict._fields)

@@ -50,7 +50,10 @@ def test_a_right_implementation_passes_all_test_cases(tmp_path: Path) -> None:
     suite = suite_of(tmp_path / "junit.xml", "seed")
     assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("0", "0", "0")
     names = [case.get("name") for case in suite.findall("testcase")]
-    assert names == ["introduction", "smoke", "all clusters of at most 1 member", "5 random lives", "told to stop"]
+    assert names == [
+        "introduction", "smoke", "all clusters of at most 1 member", "numbers at their edges", "5 random lives",
+        "told to stop",
+    ]  # fmt: skip
     said = [case.findtext("system-out", "") for case in suite.findall("testcase")]
     assert (
         sum(int(re.sub(r"\D", "", text.split()[0])) for text in said if "agreed" in text)
@@ -66,17 +69,18 @@ def test_every_divergence_is_a_test_case_that_failed(tmp_path: Path) -> None:
         failure = case.find("failure")
         assert failure is not None
         assert "expected focus" in (failure.text or "")
-    assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).failures == 22  # and two campaigns
+    assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).failures == 23  # and three campaigns
 
 
 def test_what_is_skipped_is_skipped_with_its_reason(tmp_path: Path) -> None:
     suite = suite_of(tmp_path / "junit.xml", "seed", "seed", "skip-all")
-    assert [it.get("message") for it in suite.iter("skipped")] == ["not written yet"] * 3
+    assert [it.get("message") for it in suite.iter("skipped")] == ["not written yet"] * 4
 
 
 def test_what_stopped_it_is_an_error(tmp_path: Path) -> None:
     suite = suite_of(tmp_path / "junit.xml", "repaired", "repaired", "exit", "0")
     assert [it.get("message") for it in suite.iter("error")] == ["it has been started anew 20 times"]
+    assert {it.get("message") for it in suite.iter("failure")} >= {"ended: exit status 7"}
 
 
 def test_whatever_an_implementation_says_is_xml_and_no_markup(tmp_path: Path) -> None:
@@ -130,7 +134,7 @@ def test_a_page_that_cannot_be_written_is_one_line_and_loses_nothing(tmp_path: P
     finished = subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert finished.returncode == Status.BAD_INPUT
     assert " agreed" in finished.stdout
-    assert finished.stderr.endswith("hammer2-cluster: not all could be written: no/p.html: No such file or directory\n")
+    assert finished.stderr.endswith("hammer2-cluster: could not be written: no/p.html: No such file or directory\n")
 
 
 EIGHT = Configuration(

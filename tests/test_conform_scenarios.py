@@ -5,13 +5,14 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import jsonschema
 import msgspec
 import pytest
 from hypothesis import settings
 
-from hammer2_oracle.conform import junit
+from hammer2_oracle.conform import junit, scenario_questions
 from hammer2_oracle.conform.divergence import ScenarioDivergence, read, save
 from hammer2_oracle.conform.examination import RESTARTS, Examination, GivenUp
 from hammer2_oracle.conform.ghost import Breach, Ghost
@@ -168,6 +169,19 @@ def test_what_was_found_before_it_was_given_up_is_told() -> None:
     assert judgement.standing is Standing.MISBEHAVED
     with pytest.raises(GivenUp):
         judge_program(judgement.program, examination)
+
+
+def test_a_scenario_without_a_step_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Program] = []
+
+    def judge(program: Program, _: object) -> ScenarioJudgement:
+        asked.append(program)
+        return ScenarioJudgement(program, (), Came("done"), Standing.AGREES)
+
+    monkeypatch.setattr(scenario_questions, "judge_program", judge)
+    assert search(cast("Examination", None), 60, 1, lambda _: None) is None
+    assert asked
+    assert all(program.steps for program in asked)
 
 
 def test_what_is_skipped_is_counted_with_its_reason() -> None:

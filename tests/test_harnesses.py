@@ -1,6 +1,7 @@
 """Ports in C, Perl and Python, behind the harnesses for them: right ones are green, wrong ones are caught."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ PORTS = Path(__file__).with_name("ports")
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
 PYTHON_PORT = [sys.executable, str(PORTS / "port.py")]
 QUICK = Plan(slots=1, lives=20, timeout=30)
-MISTAKES = range(1, 11)
+MISTAKES = range(1, 16)
+OF_BITS = range(11, 16)
+"""Those that show where numbers are at their edges."""
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +87,15 @@ def test_every_mistake_of_the_port_in_c_is_found(c_port: str, mistake: int) -> N
     assert not report.unstable
 
 
+@pytest.mark.parametrize("mistake", OF_BITS)
+def test_what_is_lost_at_the_edge_of_a_number_is_found_without_luck(c_port: str, mistake: int) -> None:
+    report = examine([c_port, str(mistake)], QUICK._replace(slots=0, lives=0))
+    assert report.tally.campaigns["numbers at their edges"][Standing.DIFFERS] > 0
+
+
 def test_all_mistakes_of_the_port_in_c_are_tried() -> None:
     text = (PORTS / "port.c").read_text()
-    assert {n for n in range(1, 100) if f"WRONG({n}, " in text or f"wrong == {n})" in text} == set(MISTAKES)
+    assert {n for n in range(1, 100) if re.search(rf"WRONG\({n}, |wrong == {n}\b", text)} == set(MISTAKES)
 
 
 @pytest.mark.parametrize(

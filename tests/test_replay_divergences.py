@@ -145,7 +145,7 @@ def test_a_directory_that_cannot_be_written_loses_nothing_of_the_report() -> Non
     finished = called("conform", *QUICK, "--save", "file/below", "--json", "--", *FAKE, "repaired", "seed")
     assert finished.returncode == Status.BAD_INPUT
     assert len(json.loads(finished.stdout)["divergences"]) == 20
-    assert finished.stderr.splitlines()[-1].startswith("hammer2-cluster: not all could be written: file")
+    assert finished.stderr.splitlines()[-1].startswith("hammer2-cluster: could not be written: file")
 
 
 MASTER, ERRORED = Slot(True, PfsType.MASTER, 7, 0), Slot(True, PfsType.MASTER, 7, 1)

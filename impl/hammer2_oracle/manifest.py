@@ -64,8 +64,11 @@ def manifest(parts: Sequence[Part], semantics: Semantics, seed: int, size: Size)
 
 
 def text_as_named(directory: Path, file: Entry) -> bytes:
-    """The content of a file of vectors. Raises ValueError where it is not what the manifest says, OSError."""
-    text = (directory / file.name).read_bytes()
+    """The content of a file of vectors. Raises ValueError where it is not what the manifest says."""
+    try:
+        text = (directory / file.name).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file.name}: {error.strerror}") from None
     if hashlib.sha256(text).hexdigest() != file.sha256:
         raise ValueError(f"{file.name} is not the file that the manifest speaks of")
     return text
@@ -89,6 +92,9 @@ class Receipt(Struct, forbid_unknown_fields=True):
     manifest: Annotated[str, Meta(description="where the manifest is, seen from where check is called")]
     sha256: Annotated[Digest, Meta(description="of the manifest")]
     executed: Annotated[dict[str, Executed], Meta(description="for each file of the manifest")]
+    breaches: Annotated[
+        list[str], Meta(description="how the implementation broke the protocol, or could not answer; none is right")
+    ] = msgspec.field(default_factory=list)
 
 
 def differences(receipt: Receipt) -> list[Difference]:
@@ -116,6 +122,7 @@ def differences(receipt: Receipt) -> list[Difference]:
             found.append(Difference(f"executed.{file.name}.wrong", 0, done.wrong))
         if any(not reason.strip() for reason in done.skipped):
             found.append(Difference(f"executed.{file.name}.skipped", "a reason", ""))
+    found += [Difference("breaches", "none", breach) for breach in receipt.breaches]
     if not any(done.right for done in receipt.executed.values()):
         found.append(Difference("executed", "at least 1 right record", 0))
     strange = sorted(receipt.executed.keys() - {file.name for file in made.files})

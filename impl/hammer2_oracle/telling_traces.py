@@ -1,6 +1,8 @@
 """Runs of the operations that go a way through the code that no earlier one goes, written down as traces."""
 
+import lzma
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -20,6 +22,9 @@ from hammer2_proofs.operations.probes import Way, note_ways
 from hammer2_proofs.operations.search import Coverage, runs
 from hammer2_spec.semantics import REPAIRED, Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER
+
+RECORDED: Final = Path(__file__).parents[2] / "data" / "golden" / "traces-public.jsonl.xz"
+"""Traces of the original, as it was run."""
 
 
 def telling_runs(kept: Sequence[Trace], semantics: Semantics, most_bad: int) -> list[Trace]:
@@ -48,6 +53,26 @@ def telling_runs(kept: Sequence[Trace], semantics: Semantics, most_bad: int) -> 
     made = (record_case(case, list(picks), semantics, name)[0] for case, picks, name in names)
     # A trace cannot tell that io_getblk failed: such a run is none that can be replayed.
     return [trace for trace in made if check_trace(trace, semantics) is None]
+
+
+def telling_records(kept: Sequence[Trace], semantics: Semantics) -> list[Trace]:
+    """Beside these traces: recorded ones of the original, of which these semantics do the same."""
+
+    def work() -> list[int]:
+        watch, found = _Watch(kept, semantics), []
+        for n, line in enumerate(_recorded()):
+            if check_trace(decode(line), semantics) is None and watch.tells():
+                found.append(n)
+            watch.forget()
+        return found
+
+    wanted = set(apart(work))
+    return [decode(line) for n, line in enumerate(_recorded()) if n in wanted]
+
+
+def _recorded() -> Iterator[bytes]:
+    with lzma.open(RECORDED) as lines:
+        yield from lines
 
 
 def telling_performances(kept: Sequence[Trace], semantics: Semantics) -> list[Trace]:

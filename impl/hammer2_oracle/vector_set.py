@@ -19,7 +19,7 @@ from hammer2_oracle.conform.operations import performances
 from hammer2_oracle.protocol.scenarios import Size, edited_scenarios, right_coverage, scenarios, wrong_coverage
 from hammer2_oracle.replay import check_trace
 from hammer2_oracle.run_record import record_case
-from hammer2_oracle.telling_traces import alone, telling_performances, telling_runs
+from hammer2_oracle.telling_traces import alone, telling_performances, telling_records, telling_runs
 from hammer2_oracle.traces import decode
 from hammer2_oracle.vector_branches import decision_branches, operation_branches
 from hammer2_oracle.vector_record import Vector, vector
@@ -94,8 +94,8 @@ def covering(count: int) -> Iterator[Configuration]:
 
 
 def resolve_vectors(semantics: Semantics, size: Size) -> list[Vector]:
-    """All small clusters, and covering arrays of larger ones."""
-    asked = [*campaigns.smoke(), *campaigns.small(2 if size == "full" else 1), *_like_members()]
+    """All small clusters, those with numbers at their edges, and covering arrays of larger ones."""
+    asked = [*campaigns.smoke(), *campaigns.small(2 if size == "full" else 1), *campaigns.edges(), *_like_members()]
     for count in range(3, MAXCLUSTER + 1) if size == "full" else (3, MAXCLUSTER):
         asked += covering(count)
     exhaustive = len(asked)
@@ -161,7 +161,10 @@ def operation_traces(semantics: Semantics, size: Size, seed: int) -> list[record
                 kept.append(trace)
     kept += _otherwise(kept, semantics)
     kept += telling_runs(kept, semantics, 1 if size == "full" else 0)
-    return [*kept, *telling_performances(kept, semantics)] if size == "full" else kept
+    kept += telling_records(kept, semantics)
+    kept += telling_performances(kept, semantics) if size == "full" else []
+    by_content = {msgspec.json.encode(structs.replace(trace, id="")): trace for trace in reversed(kept)}
+    return [*reversed(by_content.values())]
 
 
 def _otherwise(kept: Sequence[records.Trace], semantics: Semantics) -> Iterator[records.Trace]:

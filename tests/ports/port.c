@@ -24,7 +24,7 @@ decide(const struct conform_question *q, struct conform_answer *a)
 {
 	uint64_t quorum_tid = 0;
 	uint32_t nflags = 0;
-	int focus_pfs_type = 0, nmasters = 0, ttlmasters = 0, nslaves = 0, ttlslaves = 0, nquorum, i;
+	int focus_pfs_type = 0, nmasters = 0, ttlmasters = 0, nslaves = 0, ttlslaves = 0, nquorum, goes_on, i;
 
 	a->focus = WRONG(1, CONFORM_NO_FOCUS, q->focus);			/* statement deleted */
 	a->flags = q->flags;
@@ -32,17 +32,24 @@ decide(const struct conform_question *q, struct conform_answer *a)
 		a->outcome = "kkassert:L408";
 		return;
 	}
-	nquorum = q->pfs_nmasters == CONFORM_NO_PFS ? 0 : WRONG(2, (q->pfs_nmasters + 1) / 2, q->pfs_nmasters / 2 + 1);
+	if (wrong == 11)							/* fewer bits */
+		nquorum = (int8_t)q->pfs_nmasters / 2 + 1;
+	else
+		nquorum = q->pfs_nmasters == CONFORM_NO_PFS ? 0 : WRONG(2, (q->pfs_nmasters + 1) / 2, q->pfs_nmasters / 2 + 1);
 
 	for (i = 0; i < q->nchains; ++i) {
 		const struct conform_slot *chain = &q->slots[i];
 
 		if (!chain->present)
 			continue;
-		switch (chain->pfs_type) {
+		switch (WRONG(13, chain->pfs_type & 15, chain->pfs_type)) {
 		case MASTER:
 			++ttlmasters;
-			if (WRONG(3, quorum_tid <= chain->mirror_tid, quorum_tid < chain->mirror_tid) || nmasters == 0) {
+			if (wrong == 12 && nmasters)					/* signed */
+				goes_on = (int64_t)quorum_tid < (int64_t)chain->mirror_tid;
+			else
+				goes_on = WRONG(3, quorum_tid <= chain->mirror_tid, quorum_tid < chain->mirror_tid);
+			if (goes_on || nmasters == 0) {
 				nmasters = 1;
 				quorum_tid = WRONG(4, (uint32_t)chain->mirror_tid, chain->mirror_tid);
 			} else if (quorum_tid == chain->mirror_tid)
@@ -70,7 +77,8 @@ decide(const struct conform_question *q, struct conform_answer *a)
 
 		if (!chain->present)
 			continue;
-		believed = nmasters >= nquorum && chain->error == 0 && quorum_tid == chain->mirror_tid;
+		believed = nmasters >= WRONG(14, nquorum > 5 ? 5 : nquorum, nquorum) &&
+		    WRONG(15, (uint8_t)chain->error, chain->error) == 0 && quorum_tid == chain->mirror_tid;
 		if (wrong == 6)							/* operand dropped */
 			believed = nmasters >= nquorum && quorum_tid == chain->mirror_tid;
 		switch (chain->pfs_type) {

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from hammer2_oracle.conform import DIRECTORY
 from hammer2_oracle.options import json_option, silence_option
@@ -11,6 +12,18 @@ from hammer2_oracle.status import Status
 from hammer2_spec.semantics import parse
 
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+
+OF_CAMPAIGNS: Final = ("semantics", "slots", "lives", "programs", "seed", "directory", "junit", "html", "as_json")
+
+
+def _refuse_besides_vectors() -> None:
+    """Vectors say themselves what is asked and what is right, and the receipt is what is written."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in OF_CAMPAIGNS and source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} and --vectors exclude each other")
 
 
 @click.command("conform", context_settings={"ignore_unknown_options": True})
@@ -87,6 +100,7 @@ def conform(  # noqa: PLR0913 - one for each option
     Nothing is expected of what COMMAND prints on standard error; it passes through.
     """
     if vectors:
+        _refuse_besides_vectors()
         from hammer2_oracle.conform import over_vectors
 
         return over_vectors.run(command, vectors, receipt, timeout)

@@ -17,6 +17,9 @@ DIRECTORY: Final = Path(__file__).parents[1] / "harnesses"
 def harness(language: str, directory: Path) -> Status:
     """Write the file that lets conform examine a port in LANGUAGE to DIRECTORY (here, unless you name one)."""
     file = directory / FILES[language]
-    file.write_text((DIRECTORY / file.name).read_text())
+    text = (DIRECTORY / file.name).read_text()
+    if file.exists() and file.read_text() != text:
+        raise click.ClickException(f"{file} is there already, and is another one")
+    file.write_text(text)
     click.echo(f"{file}: its first lines tell how to use it")
     return Status.AGREE

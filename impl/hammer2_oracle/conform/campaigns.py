@@ -1,4 +1,4 @@
-"""What an implementation of resolve is asked: a few questions that tell, then all small ones, then random ones."""
+"""What an implementation of resolve is asked: a few questions that tell, then all small ones, then those at edges."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -6,7 +6,7 @@ from typing import Final
 
 from hammer2_proofs import matrix
 from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot
-from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, ClusterFlag, PfsType
+from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, MAXCLUSTER, NMASTERS_MAX, ClusterFlag, PfsType
 
 MEMBERS: Final = (
     ABSENT,
@@ -27,6 +27,17 @@ MEMBERS: Final = (
 
 LARGEST_NMASTERS: Final = 3
 
+EDGES: Final = (
+    *(
+        Slot(True, kind, tid, 0)
+        for kind in (PfsType.MASTER, PfsType.SLAVE)
+        for tid in (0, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1)
+    ),
+    *(Slot(True, PfsType.MASTER, 2**63, error) for error in (1, 2**8, 2**16, 2**31 - 1, -1, -(2**31))),
+    *(Slot(True, kind + 2**bit, 2**63, 0) for kind in (PfsType.MASTER, PfsType.SLAVE) for bit in range(4, 8)),
+)
+"""Members whose numbers are lost where fewer bits are kept, or a sign is seen."""
+
 
 def smoke() -> list[Configuration]:
     """The plainest clusters, and the smallest example of everything known to go wrong somewhere; small ones first."""
@@ -43,6 +54,16 @@ def _size(configuration: Configuration) -> tuple[object, ...]:
     slots, pfs_nmasters, prior, flags = configuration
     number_or_last = (pfs_nmasters is None, pfs_nmasters or 0)
     return len(slots), number_or_last, (prior is not None, prior or 0), slots, flags
+
+
+def edges() -> Iterator[Configuration]:
+    """All pairs of members with numbers at an edge; then every number of masters beside every number that is needed."""
+    for pair in product(EDGES, repeat=2):
+        yield Configuration(pair, 1, None, ClusterFlag.LOCKED)
+    healthy = Slot(True, PfsType.MASTER, 2**63, 0)
+    for count in range(MAXCLUSTER + 1):
+        for pfs_nmasters in (*range(2 * MAXCLUSTER + 2), 127, 128, 254, NMASTERS_MAX):
+            yield Configuration((healthy,) * count, pfs_nmasters, None, 2**32 - 1)
 
 
 def small(most: int) -> Iterator[Configuration]:

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import click
 
 from hammer2_cluster.program import pasted
 from hammer2_oracle.conform import report as reports
-from hammer2_oracle.conform.divergence import AnyDivergence, save
+from hammer2_oracle.conform.divergence import AnyDivergence, save, write_whole
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.report import Report
 from hammer2_oracle.conform.run import Plan, examine
@@ -56,32 +57,45 @@ def run(command: Sequence[str], plan: Plan, outputs: Outputs, as_json: bool) -> 
     except ValueError as error:
         raise click.ClickException(f"{shlex.join(command)} introduces itself with {error}") from None
     reproduce = reproduction(command, plan)
-    kept, complaint = _written(report, reports.records(report, command, reproduce), outputs)
+    kept, complaints = _written(report, reports.records(report, command, reproduce), outputs)
     if as_json:
         click.echo(json.dumps(reports.as_json(report, command, reproduce)))
     else:
         _show(report, kept, reproduce)
-    if complaint:
+    for complaint in complaints:
         complain(complaint)
-    return worst(report.status, Status.BAD_INPUT if complaint else Status.AGREE)
+    return worst(report.status, Status.BAD_INPUT if complaints else Status.AGREE)
 
 
-def _written(report: Report, divergences: Sequence[AnyDivergence], outputs: Outputs) -> tuple[list[Path], str]:
-    """Where the divergences are kept, and why something could not be written."""
+def _written(
+    report: Report, divergences: Sequence[AnyDivergence], outputs: Outputs
+) -> tuple[list[Path], Sequence[str]]:
+    """Where the divergences are kept, and what could not be written, and why."""
     kept: list[Path] = []
-    try:
-        kept = save(divergences, outputs.divergences)
-        if outputs.junit:
-            from hammer2_oracle.conform.junit import write
 
-            write(outputs.junit, report, divergences)
-        if outputs.html:
-            from hammer2_oracle.conform.page import page
+    def keep() -> None:
+        kept.extend(save(divergences, outputs.divergences))
 
-            outputs.html.write_text(page(report, divergences, kept), encoding="utf-8")
-    except OSError as error:
-        return kept, f"not all could be written: {error.filename}: {error.strerror}"
-    return kept, ""
+    def write_junit(path: Path) -> None:
+        from hammer2_oracle.conform.junit import write
+
+        write(path, report, divergences)
+
+    def write_page(path: Path) -> None:
+        from hammer2_oracle.conform.page import page
+
+        write_whole(path, page(report, divergences, kept).encode())
+
+    works: list[Callable[[], None]] = [keep]
+    works += [partial(write_junit, outputs.junit)] if outputs.junit else []
+    works += [partial(write_page, outputs.html)] if outputs.html else []
+    complaints = []
+    for work in works:
+        try:
+            work()
+        except OSError as error:
+            complaints.append(f"could not be written: {error.filename}: {error.strerror}")
+    return kept, complaints
 
 
 def _show(report: Report, kept: Sequence[Path], reproduce: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -31,7 +32,10 @@ class Kept(Message, tag_field="part", kw_only=True):
 
     standing: Literal["differs", "failed", "misbehaved"]
     detail: Annotated[str | None, Meta(description="what happened instead of an answer")]
-    stable: Annotated[bool, Meta(description="asked again, on its own and repeatedly, it went wrong in the same way")]
+    stable: Annotated[
+        bool | None,
+        Meta(description="asked again, on its own and repeatedly, it went wrong alike; null: not asked again"),
+    ]
     semantics: Annotated[str, Meta(description="what it is judged by, as --semantics has it")]
     implementation: Annotated[list[str], Meta(min_length=1, description="the command that starts it")]
     introduction: Annotated[Introduction, Meta(description="what it said of itself")]
@@ -105,13 +109,27 @@ def file_name(divergence: AnyDivergence) -> str:
 
 
 def save(divergences: Sequence[AnyDivergence], directory: Path) -> list[Path]:
-    """Write each to a file, which are returned. Raises OSError."""
+    """Write each to a file, which are returned: whole, or not at all. Raises OSError, which names the file."""
     if divergences:
         directory.mkdir(parents=True, exist_ok=True)
     paths = [directory / file_name(it) for it in divergences]
     for path, it in zip(paths, divergences, strict=True):
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(it), indent=1) + b"\n")
+        write_whole(path, msgspec.json.format(msgspec.json.encode(it), indent=1) + b"\n")
     return paths
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there as a whole, or as it was before. Raises OSError, which names it."""
+    is_other = path.exists() and not path.is_file()  # a device, a pipe
+    unfinished = path if is_other else path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError as error:
+        if not is_other:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def read(place: Path) -> Iterator[tuple[Path, AnyDivergence]]:

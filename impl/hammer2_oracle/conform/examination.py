@@ -75,7 +75,7 @@ class Examination:
 
     Raises:
         Misbehaved: it cannot even be started, or does not say who it is.
-        GivenUp: from ask and ask_all, once it has been started anew RESTARTS times.
+        GivenUp: from whatever asks, once it has been started anew RESTARTS times; every reply has been given by then.
     """
 
     def __init__(self, command: Sequence[str], timeout: float) -> None:
@@ -99,21 +99,36 @@ class Examination:
                 under_way.append((self._send(batch), batch))
             if not under_way:
                 return
-            number, batch = under_way[0]
+            number, batch = under_way.popleft()
             try:
                 replies = self._receive(number, batch)
             except Misbehaved as misbehaved:
                 self._restart()
-                replies = [misbehaved] if len(batch) == 1 else [self._ask_one(it) for it in batch]
-                under_way.popleft()
+                yield from self._one_by_one(batch, misbehaved)
                 under_way = deque((self._send(later), later) for _, later in under_way)
             else:
-                under_way.popleft()
-            yield from zip(batch, replies, strict=True)
+                yield from zip(batch, replies, strict=True)
+
+    def _one_by_one(self, batch: Batch, misbehaved: Misbehaved) -> Iterator[tuple[Configuration, Reply]]:
+        """Who is to blame for what has happened? If nobody is, asked alone, it has happened all the same."""
+        if len(batch) == 1:
+            yield batch[0], misbehaved
+            return
+        innocent = True
+        for configuration in batch[:-1]:
+            reply = self._ask_one(configuration)
+            innocent &= not isinstance(reply, Misbehaved)
+            yield configuration, reply
+        reply = self._ask_one(batch[-1])
+        if innocent and not isinstance(reply, Misbehaved):
+            detail = f"{misbehaved.detail}; in a run of {len(batch)} questions, none of which does that alone"
+            reply = Misbehaved(misbehaved.kind, detail, by_many=True)
+        yield batch[-1], reply
 
     def _ask_one(self, configuration: Configuration) -> Reply:
+        number = self._send([configuration])
         try:
-            return self._receive(self._send([configuration]), [configuration])[0]
+            return self._receive(number, [configuration])[0]
         except Misbehaved as misbehaved:
             self._restart()
             return misbehaved
@@ -214,9 +229,10 @@ class Examination:
         self._number += 1
 
     def _restart(self) -> None:
+        """Start anew; once that was done too often, the next question raises GivenUp."""
         self.restarts += 1
-        self._must_not_be_given_up()
-        self.renew()
+        if self.restarts <= RESTARTS:
+            self.renew()
 
     def _must_not_be_given_up(self) -> None:
         if self.restarts > RESTARTS:
@@ -228,7 +244,8 @@ class Examination:
         self._implementation = Implementation(self.command, self.timeout)
 
     def stop(self) -> None:
-        """Tell the implementation to stop. Raises Misbehaved where it does not end as it should."""
+        """Tell the implementation to stop. Raises Misbehaved where it does not end as it should, GivenUp if it has."""
+        self._must_not_be_given_up()
         self._implementation.stop()
 
     def close(self) -> None:

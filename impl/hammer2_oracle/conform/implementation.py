@@ -22,6 +22,8 @@ PIECE: Final = 2**18
 SHOWN: Final = 60
 """Bytes of a strange line that are shown."""
 ENCODE: Final = msgspec.json.Encoder().encode
+STOPPING_SECONDS: Final = 0.02
+"""How often it is looked whether an implementation that was told to stop has ended."""
 LAST_WORDS_SECONDS: Final = 2.0
 """How long an implementation may take to end when it is told to."""
 
@@ -40,11 +42,17 @@ class Misbehaviour(Enum):
 
 
 class Misbehaved(Exception):
-    """An implementation broke the protocol, and has been ended."""
+    """An implementation broke the protocol, and has been ended.
 
-    def __init__(self, kind: Misbehaviour, detail: str) -> None:
+    Args:
+        kind: in which way.
+        detail: what was seen.
+        by_many: it did so when many questions were asked at once, and at none of them when it was asked alone.
+    """
+
+    def __init__(self, kind: Misbehaviour, detail: str, *, by_many: bool = False) -> None:
         super().__init__(f"{kind.value}: {detail}")
-        self.kind, self.detail = kind, detail
+        self.kind, self.detail, self.by_many = kind, detail, by_many
 
 
 class Implementation:
@@ -123,6 +131,8 @@ class Implementation:
             waiting = self._both if self._out else self._answers
             ready = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
             if not ready:
+                if self.process.poll() is not None:  # and something that it has started holds the pipe
+                    raise self._died()
                 kind = Misbehaviour.SLOW if heard else Misbehaviour.SILENT
                 raise self.misbehaved(kind, f"no line within {self.timeout:g} s")
             for pipe, _ in ready:
@@ -173,20 +183,38 @@ class Implementation:
         return Misbehaved(kind, detail)
 
     def stop(self) -> None:
-        """Tell it to stop, and see that it ends as it should."""
-        self._out += msgspec.json.encode(Stop(stop=True)) + b"\n"
-        os.set_blocking(self._stdin, True)
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._stdin, self._out)
-        self._out.clear()
-        self._pipes[0].close()
-        try:
-            status = self.process.wait(self.timeout)
-        except subprocess.TimeoutExpired:
-            raise self.misbehaved(Misbehaviour.SILENT, f"told to stop, it runs on after {self.timeout:g} s") from None
-        if status:
+        """Tell it to stop, and see that it ends as it should, and says no more."""
+        self.send(Stop(stop=True))
+        deadline = time.monotonic() + self.timeout
+        while self.process.poll() is None:
+            if not self._out:
+                self._pipes[0].close()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                detail = f"told to stop, it runs on after {self.timeout:g} s"
+                raise self.misbehaved(Misbehaviour.SILENT, detail)
+            waiting = self._both if self._out else self._answers
+            for pipe, _ in waiting.poll(min(left, STOPPING_SECONDS) * 1000):
+                if pipe == self._stdin:
+                    self._write()
+                elif not self._drain():
+                    time.sleep(STOPPING_SECONDS)  # it has closed its output, and ends
+        self._drain()
+        if self.process.returncode:
             raise self.misbehaved(Misbehaviour.DIED, f"told to stop: {self._how_it_ended()}")
+        if self._in:
+            raise self.misbehaved(Misbehaviour.GARBLED, f"after its last answer: {shown(bytes(self._in[:PIECE]))}")
         self.end()
+
+    def _drain(self) -> bool:
+        """Take what it says now, as far as it is shown. Returns whether it may say more."""
+        try:
+            while piece := os.read(self._stdout, PIECE):
+                self._in += piece[: SHOWN + 1]
+                del self._in[SHOWN + 1 :]
+        except BlockingIOError:
+            return True
+        return False
 
     def end(self) -> None:
         """End the process and whatever it has started, at once."""

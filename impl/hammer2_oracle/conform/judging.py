@@ -83,6 +83,8 @@ def _standing(expected: Verdict, reply: Reply) -> Standing:
         return Standing.SKIPPED
     if isinstance(reply, Answer) and reply.verdict == expected:
         return Standing.AGREES
+    if isinstance(reply, Misbehaved) and reply.by_many:
+        return Standing.MISBEHAVED
     if expected.outcome is not Outcome.OK:
         return Standing.UNDEFINED
     if isinstance(reply, Failed):

@@ -1,11 +1,12 @@
 """The report of an examination as JUnit XML, which CI servers read."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence
+from hammer2_oracle.conform.divergence import AnyDivergence, Divergence, OperationDivergence, write_whole
 from hammer2_oracle.conform.judging import Standing, bad
 from hammer2_oracle.conform.page import title
 from hammer2_oracle.conform.report import Report, drawn, in_counts
@@ -27,7 +28,9 @@ def write(path: Path, report: Report, divergences: Sequence[AnyDivergence]) -> N
     xml = JUnitXml("hammer2-cluster conform")
     xml.add_testsuite(suite)
     xml.update_statistics()
-    xml.write(str(path), pretty=True)
+    text = BytesIO()
+    xml.write(text, pretty=True)
+    write_whole(path, text.getvalue())
 
 
 def _what_differs(divergence: AnyDivergence) -> str:

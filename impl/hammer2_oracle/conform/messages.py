@@ -31,6 +31,7 @@ PROTOCOL: Final = 1
 """The version; another one is refused at the start."""
 
 Text: TypeAlias = Annotated[str, Meta(max_length=1_000)]
+Reason: TypeAlias = Annotated[str, Meta(pattern=r"\S", max_length=1_000)]
 Number: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
@@ -285,8 +286,8 @@ class Answered(Message):
     call: Annotated[AskedCall | UnsetType, Meta(description="a call that an operation makes; answered by Effects")] = (
         UNSET
     )
-    skipped: Annotated[Text | UnsetType, Meta(description="why the implementation does not do this")] = UNSET
-    error: Annotated[Text | UnsetType, Meta(description="why the implementation could not do this")] = UNSET
+    skipped: Annotated[Reason | UnsetType, Meta(description="why the implementation does not do this")] = UNSET
+    error: Annotated[Reason | UnsetType, Meta(description="why the implementation could not do this")] = UNSET
 
     def __post_init__(self) -> None:
         """Look at what single fields cannot say. Raises ValueError."""
@@ -340,8 +341,8 @@ class Stepped(Message):
 
     run: Number
     result: Came | UnsetType = UNSET
-    skipped: Annotated[Text | UnsetType, Meta(description="why the implementation does not do this")] = UNSET
-    error: Annotated[Text | UnsetType, Meta(description="why the implementation could not do this")] = UNSET
+    skipped: Annotated[Reason | UnsetType, Meta(description="why the implementation does not do this")] = UNSET
+    error: Annotated[Reason | UnsetType, Meta(description="why the implementation could not do this")] = UNSET
 
     def __post_init__(self) -> None:
         """Look at what single fields cannot say. Raises ValueError."""

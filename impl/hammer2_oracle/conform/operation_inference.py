@@ -1,7 +1,8 @@
 """Which repairs an implementation of the operations has, by what it says when it performs some of them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
@@ -10,18 +11,19 @@ from hammer2_oracle.conform import campaigns
 from hammer2_oracle.conform.examination import Examination
 from hammer2_oracle.conform.hypotheses import Said, Watched, likeness, right_for, said_by
 from hammer2_oracle.conform.implementation import Misbehaved
-from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import AskedCall, Done, GivenWorld, OperationQuestion
 from hammer2_oracle.conform.operation_questions import good_days
 from hammer2_oracle.conform.operations import (
     OK,
     Below,
     OperationJudgement,
+    OperationReply,
     Performance,
-    judge_performance,
+    judged,
     performances,
 )
 from hammer2_oracle.counterexamples import STORED
+from hammer2_oracle.recorded import Diverged
 from hammer2_oracle.traces import decode
 from hammer2_spec.configuration import FOREIGN, Configuration
 from hammer2_spec.semantics import REPAIRED, SEED, Semantics
@@ -83,48 +85,57 @@ def _chain(tid: int, error: int, pmp: int | None) -> records.ChainRecord:
     return records.ChainRecord(BrefType.INODE, 0, 0, 0, 0, 0, 0, tid, 0, 0, 1024, 0, error, None, 0, pmp, 1, 1, None)
 
 
-def inquire(
-    examination: Examination, claimed: Semantics, known: Sequence[str]
-) -> tuple[Inferred, list[OperationJudgement]]:
-    """Ask what tells the repairs apart, and judge the answers by those that they tell.
+class Inquiry:
+    """Asks what tells the repairs apart, infers them from the answers, and judges the answers by them.
 
     Args:
-        examination: the implementation.
-        claimed: what it says that it is.
+        claimed: what the implementation says that it is.
         known: repairs of which it is known already that they are as claimed.
-
-    An implementation that dies where the claimed one comes to no good end is spared that from then on. Raises GivenUp.
     """
-    heard, others = list[Heard](), list[Performance]()
-    spare = False
-    for performance in questions():
-        done = said_by(claimed, performance).done
-        ends_badly = done is None or done.outcome != OK
-        if spare and ends_badly:
-            continue
-        below, calls = Below(performance.calls), list[AskedCall]()
 
-        def answer(call: AskedCall, below: Below = below, calls: list[AskedCall] = calls) -> dict[str, Any]:
-            calls.append(call)
-            return below(call)
+    def __init__(self, claimed: Semantics, known: Sequence[str]) -> None:
+        self.claimed, self.known = claimed, known
+        self._replies = list[tuple[Performance, list[AskedCall], OperationReply]]()
 
-        reply = examination.perform(performance.question, answer)
-        spare |= ends_badly and isinstance(reply, Misbehaved)
-        if isinstance(reply, Done):
-            heard.append(Heard(performance, Said(calls, plainest(reply))))
-        else:
-            others.append(performance)
-    found = infer(heard, claimed, known)
-    right = [(right_for(found.semantics, it), said) for it, said in heard]
-    judgements = [
-        OperationJudgement(it, said.done, Standing.AGREES)
-        if said == said_by(found.semantics, it)
-        else judge_performance(it, examination)
-        for it, said in right
-        if it is not None and said.done is not None
-    ]
-    left = (right_for(found.semantics, it) for it in others)
-    return found, judgements + [judge_performance(it, examination) for it in left if it is not None]
+    def ask(self, examination: Examination) -> None:
+        """Ask all. One that dies where the claimed one comes to no good end is spared that from then on.
+
+        Raises GivenUp.
+        """
+        spare = False
+        for performance in questions():
+            done = said_by(self.claimed, performance).done
+            ends_badly = done is None or done.outcome != OK
+            if not (spare and ends_badly):
+                below = Below(performance.calls)
+                reply = examination.perform(performance.question, below)
+                spare |= ends_badly and isinstance(reply, Misbehaved)
+                self._replies.append((performance, below.said, reply))
+
+    def infer(self) -> Inferred:
+        """What the answers tell."""
+        return infer([Heard(it, said) for it, said in self._heard()], self.claimed, self.known)
+
+    def _heard(self) -> Iterator[tuple[Performance, Said]]:
+        for performance, calls, reply in self._replies:
+            if isinstance(reply, Done):
+                yield performance, Said(calls, plainest(reply))
+
+    def judged(self, semantics: Semantics) -> Iterator[OperationJudgement]:
+        """The answers, judged by these semantics."""
+        for performance, calls, reply in self._replies:
+            right = right_for(semantics, performance)
+            if right is not None:
+                yield judged(right, reply, _asked_again(right.calls, calls))
+
+
+def _asked_again(right: Sequence[records.AnyCall], calls: Sequence[AskedCall]) -> Below:
+    """A layer below that was asked these calls, where those are right."""
+    below = Below(right)
+    for call in calls:
+        with suppress(Diverged):
+            below(call)
+    return below
 
 
 def plainest(done: Done) -> Done:

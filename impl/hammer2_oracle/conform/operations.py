@@ -1,7 +1,7 @@
 """Operations over the wire: what is asked, the layer below that answers the calls, and what came of it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, structs
@@ -15,6 +15,9 @@ from hammer2_oracle.recorded import Diverged, RecordedWorld
 from hammer2_oracle.replay import compare_result, compare_state
 
 OK: Final = "ok"
+
+
+OperationReply: TypeAlias = Done | Skipped | Failed | Misbehaved | Diverged
 
 
 class Performance(NamedTuple):
@@ -35,7 +38,7 @@ class OperationJudgement(NamedTuple):
     """An operation, and what came of it."""
 
     performance: Performance
-    reply: Done | Skipped | Failed | Misbehaved | Diverged
+    reply: OperationReply
     standing: Standing
     field: str = ""
     """Where it differs first."""
@@ -120,11 +123,14 @@ class Below:
 
     def __init__(self, calls: Sequence[records.AnyCall]) -> None:
         self.calls, self.answered, self._lost = calls, 0, 0
+        self.said: Final[list[AskedCall]] = []
+        """All calls that were made."""
         self.diverged: Diverged | None = None
         """The first wrong call."""
 
     def __call__(self, said: AskedCall) -> dict[str, Any]:
         """What a call changes and returns. Raises Diverged where there is no end of wrong ones."""
+        self.said.append(said)
         if self.diverged is None:
             try:
                 return self._answer(said)
@@ -166,7 +172,11 @@ def spoken(call: records.AnyCall) -> dict[str, Any]:
 def judge_performance(performance: Performance, examination: Examination) -> OperationJudgement:
     """Have an operation performed, and judge it. Raises GivenUp."""
     below = Below(performance.calls)
-    reply = examination.perform(performance.question, below)
+    return judged(performance, examination.perform(performance.question, below), below)
+
+
+def judged(performance: Performance, reply: OperationReply, below: Below) -> OperationJudgement:
+    """Judge what came of an operation, of which a layer below has answered the calls."""
     reply = below.diverged or reply  # whatever became of it after that
     if isinstance(reply, Skipped):
         return OperationJudgement(performance, reply, Standing.SKIPPED)

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 import msgspec
 
 from hammer2_cluster.program import from_here, pasted
-from hammer2_oracle.conform.examination import Examination, GivenUp, Skipped
+from hammer2_oracle.conform.examination import Examination, Failed, GivenUp, Skipped
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import Answer
@@ -36,7 +36,7 @@ def run(command: Sequence[str], directory: Path, receipt_file: Path, timeout: fl
     """
     try:
         receipt = receipt_of(command, directory, timeout)
-    except (Misbehaved, GivenUp) as reason:
+    except Misbehaved as reason:
         raise click.ClickException(f"{shlex.join(command)}: {reason}") from None
     except (msgspec.DecodeError, ValueError) as error:
         raise click.ClickException(f"{directory}: {error}") from None
@@ -47,45 +47,68 @@ def run(command: Sequence[str], directory: Path, receipt_file: Path, timeout: fl
 def receipt_of(command: Sequence[str], directory: Path, timeout: float) -> Receipt:
     """Ask an implementation all vectors of a directory.
 
-    Raises Misbehaved, GivenUp, OSError, msgspec.DecodeError, and ValueError where a file is not the manifest's.
+    Raises Misbehaved where it does not start, OSError, msgspec.DecodeError, and ValueError where a file is not the
+    manifest's. What breaks the protocol later is in the receipt, and so is what was not asked after that.
     """
     text = (directory / FILE).read_bytes()
     made = msgspec.json.decode(text, type=Manifest)
+    breaches: list[str] = []
     with closing(Examination(command, timeout)) as examination:
         who = examination.introduction
-        executed = {file.name: _executed(file, directory, examination) for file in made.files}
-        examination.stop()
+        executed = {file.name: _executed(file, directory, examination, breaches) for file in made.files}
+        try:
+            examination.stop()
+        except (Misbehaved, GivenUp) as reason:
+            breaches.append(str(reason))
     place = from_here(str((directory / FILE).resolve()))
-    return Receipt(f"{who.name} {who.version}", place, hashlib.sha256(text).hexdigest(), executed)
+    return Receipt(f"{who.name} {who.version}", place, hashlib.sha256(text).hexdigest(), executed, breaches)
 
 
-def _executed(file: Entry, directory: Path, examination: Examination) -> Executed:
+class _Verdict(NamedTuple):
+    """What came of a record."""
+
+    accepted: bool = False
+    skipped: str = ""
+    """Why it cannot be told."""
+    breach: str = ""
+    """How the implementation broke the protocol, or why it could not answer: right of nothing."""
+
+
+def _executed(file: Entry, directory: Path, examination: Examination, breaches: list[str]) -> Executed:
     text = text_as_named(directory, file)
     lines, part = text.splitlines(), PARTS[file.kind]
     if part not in examination.introduction.parts:
         return Executed(0, 0, {f"it does not claim to do {part}": len(lines)})
     ask = _decisions if part == "resolve" else _operations
     right, wrong, skipped = 0, 0, Counter[str]()
-    for accepted in ask(lines, examination):
-        if isinstance(accepted, str):
-            skipped[accepted] += 1
-        elif accepted == (file.verdict == "accept"):
-            right += 1
-        else:
-            wrong += 1
+    try:
+        for verdict in ask(lines, examination):
+            if verdict.breach:
+                breaches.append(f"{file.name}:{right + wrong + skipped.total() + 1}: {verdict.breach}")
+            if verdict.skipped:
+                skipped[verdict.skipped] += 1
+            elif not verdict.breach and verdict.accepted == (file.verdict == "accept"):
+                right += 1
+            else:
+                wrong += 1
+    except GivenUp as reason:
+        skipped[f"not asked: {reason}"] = len(lines) - right - wrong - skipped.total()
     return Executed(right, wrong, dict(skipped))
 
 
-def _decisions(lines: Sequence[bytes], examination: Examination) -> Iterator[bool | str]:
-    """For each record whether the implementation answers as it says, or why that cannot be told."""
+def _decisions(lines: Sequence[bytes], examination: Examination) -> Iterator[_Verdict]:
+    """Whether the implementation answers as each record says."""
     vectors = [msgspec.json.decode(line, type=Vector) for line in lines]
-    for it, (_, reply) in zip(vectors, examination.ask_all([it.configuration for it in vectors]), strict=True):
-        if isinstance(reply, Skipped):
-            yield reply.reason
-        elif it.o != Outcome.OK.text and not isinstance(reply, Answer):
-            yield UNDEFINED
+    replies = examination.ask_all([it.configuration for it in vectors])
+    for it, (_, reply) in zip(vectors, replies, strict=True):
+        if isinstance(reply, Answer):
+            yield _Verdict(reply.verdict is not None and tuple(_said(reply)) == it.answer)
+        elif isinstance(reply, Skipped):
+            yield _Verdict(skipped=reply.reason)
+        elif it.o != Outcome.OK.text and not getattr(reply, "by_many", False):
+            yield _Verdict(skipped=UNDEFINED)
         else:
-            yield isinstance(reply, Answer) and reply.verdict is not None and tuple(_said(reply)) == it.answer
+            yield _Verdict(breach=reply.reason if isinstance(reply, Failed) else str(reply))
 
 
 def _said(reply: Answer) -> Iterator[object]:
@@ -94,16 +117,20 @@ def _said(reply: Answer) -> Iterator[object]:
     yield from reply.verdict[1:]
 
 
-def _operations(lines: Sequence[bytes], examination: Examination) -> Iterator[bool | str]:
+def _operations(lines: Sequence[bytes], examination: Examination) -> Iterator[_Verdict]:
     """The same of traces: accepted is one whose operations all agree."""
     for line in lines:
-        accepted: bool | str = True
+        verdict = _Verdict(accepted=True)
         for performance in performances(decode(line)):
             judgement = judge_performance(performance, examination)
-            if isinstance(judgement.reply, Skipped):
-                accepted = judgement.reply.reason
+            reply = judgement.reply
+            if isinstance(reply, Skipped):
+                verdict = _Verdict(skipped=reply.reason)
+            elif judgement.standing in (Standing.FAILED, Standing.MISBEHAVED):
+                verdict = _Verdict(breach=reply.reason if isinstance(reply, Failed) else str(reply))
             elif judgement.standing is not Standing.AGREES:
-                accepted = False
-            if accepted is not True:
-                break
-        yield accepted
+                verdict = _Verdict(accepted=False)
+            else:
+                continue
+            break
+        yield verdict

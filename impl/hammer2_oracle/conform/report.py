@@ -45,6 +45,8 @@ class Report:
     unexplained: int | None = None
     """How many answers the inferred semantics does not explain; None: the semantics was not inferred."""
     tally: Tally[AnyJudgement] = field(default_factory=Tally)
+    stable: list[AnyJudgement] = field(default_factory=list)
+    """Those that were answered in the same way when the same was asked again."""
     unstable: list[AnyJudgement] = field(default_factory=list)
     """Those that were answered in another way when the same was asked again."""
     stopped: str = ""
@@ -196,7 +198,7 @@ def record(judgement: AnyJudgement, report: Report, command: Sequence[str], repr
     reply = judgement.reply
     common: dict[str, Any] = {
         "standing": judgement.standing.name.lower(),
-        "stable": judgement not in report.unstable,
+        "stable": judgement in report.stable if judgement in [*report.stable, *report.unstable] else None,
         "semantics": report.described,
         "implementation": [*command],
         "introduction": report.introduction,

@@ -13,6 +13,7 @@ from hammer2_oracle.conform.operations import OperationJudgement, judge_performa
 from hammer2_oracle.conform.report import AnyJudgement, Report
 from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, alike, judge_program, smallest
 from hammer2_oracle.words import counted
+from hammer2_proofs.apart import ahead
 from hammer2_spec.configuration import Configuration
 from hammer2_spec.semantics import RESOLVE_REPAIRS, Semantics, parse
 
@@ -97,14 +98,16 @@ def _ask(examination: Examination, report: Report, plan: Plan, tell: Callable[[R
 
 def _ask_decisions(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
     spare = _ask_smoke(examination, report, plan.infer)
-    report.tally.begin(f"all clusters of at most {counted(plan.slots, 'member')}")
-    questions: Iterable[Configuration] = campaigns.small(plan.slots)
-    if spare:
-        questions = _bearable(questions, report)
-    for n, (configuration, reply) in enumerate(examination.ask_all(questions)):
-        report.tally.note(judge(configuration, reply, report.semantics))
-        if n % 1000 == 0:
-            tell(report)
+    for name, questions in (
+        (f"all clusters of at most {counted(plan.slots, 'member')}", campaigns.small(plan.slots)),
+        ("numbers at their edges", campaigns.edges()),
+    ):
+        report.tally.begin(name)
+        asked = _bearable(questions, report) if spare else questions
+        for n, (configuration, reply) in enumerate(examination.ask_all(asked)):
+            report.tally.note(judge(configuration, reply, report.semantics))
+            if n % 1000 == 0:
+                tell(report)
     if plan.lives and not report.tally.bad:
         from hammer2_oracle.conform.random_questions import search
 
@@ -122,7 +125,7 @@ def _ask_operations(examination: Examination, report: Report, plan: Plan, tell: 
         _infer_from_operations(examination, report)
     report.tally.begin("operations on good days")
     spare = False
-    for n, performance in enumerate(good_days(report.semantics, plan.programs)):
+    for n, performance in enumerate(ahead(lambda: good_days(report.semantics, plan.programs))):
         if spare and performance.asserts:
             report.tally.not_asked += 1
             continue
@@ -139,17 +142,21 @@ def _ask_operations(examination: Examination, report: Report, plan: Plan, tell: 
 
 
 def _infer_from_operations(examination: Examination, report: Report) -> None:
-    from hammer2_oracle.conform.operation_inference import inquire
+    from hammer2_oracle.conform.operation_inference import Inquiry
 
     report.tally.begin("operations that tell repairs apart")
     claimed = parse(report.introduction.semantics)
     known = RESOLVE_REPAIRS if "resolve" in report.introduction.parts else ()
     claimed = claimed._replace(**{name: getattr(report.semantics, name) for name in known})
-    found, judgements = inquire(examination, claimed, known)
-    report.semantics, report.untold = found.semantics, found.untold
-    report.unexplained = (report.unexplained or 0) + found.unexplained
-    for judgement in judgements:
-        report.tally.note(judgement)
+    inquiry = Inquiry(claimed, known)
+    try:
+        inquiry.ask(examination)
+    finally:
+        found = inquiry.infer()
+        report.semantics, report.untold = found.semantics, found.untold
+        report.unexplained = (report.unexplained or 0) + found.unexplained
+        for judgement in inquiry.judged(found.semantics):
+            report.tally.note(judgement)
 
 
 def _ask_scenarios(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
@@ -178,11 +185,15 @@ def _ask_scenarios(examination: Examination, report: Report, plan: Plan, tell: C
 def _ask_smoke(examination: Examination, report: Report, infer: bool) -> bool:
     """Ask what tells most. Returns whether the implementation ends where the original asserts."""
     report.tally.begin("smoke")
-    asked = list(examination.ask_all(campaigns.smoke()))
-    if infer:
-        report.semantics, report.unexplained = inferred(asked)
-    for configuration, reply in asked:
-        report.tally.note(judge(configuration, reply, report.semantics))
+    asked = []
+    try:
+        for pair in examination.ask_all(campaigns.smoke()):
+            asked.append(pair)  # noqa: PERF402 - what was asked before it is given up counts
+    finally:
+        if infer:
+            report.semantics, report.unexplained = inferred(asked)
+        for configuration, reply in asked:
+            report.tally.note(judge(configuration, reply, report.semantics))
     return any(isinstance(reply, Misbehaved) and asserts(it, report.semantics) for it, reply in asked)
 
 
@@ -203,6 +214,8 @@ def _ask_again(examination: Examination, report: Report) -> None:
         again = [_once_more(bad, examination, report.semantics) for _ in range(AGAIN)]
         if any(_differently(bad, it) for it in again):
             report.unstable.append(bad)
+        else:
+            report.stable.append(bad)
 
 
 def _once_more(bad: AnyJudgement, examination: Examination, semantics: Semantics) -> AnyJudgement:

@@ -178,7 +178,9 @@ def search(
     programs = st.tuples(nodes, st.lists(episode, min_size=LONGEST // 2, max_size=LONGEST))
 
     def life(drawn: tuple[list[Any], list[Episode]]) -> None:
-        notes.take(judge_program(fitted(*drawn), examination))
+        program = fitted(*drawn)
+        if program.steps:
+            notes.take(judge_program(program, examination))
 
     found: ScenarioJudgement | None = smallest_bad(programs, life, examples, seed_number)
     if found is None or found.standing is not Standing.DIFFERS:
