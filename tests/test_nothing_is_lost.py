@@ -104,6 +104,7 @@ EXPLORED = [
     "below the root",
     "progress, faults unlimited",
     "progress, two clients in a partition",
+    "progress, two clients",
     "progress, endless writes",
     "progress, endless writes and a slave",
 ]
@@ -116,6 +117,7 @@ def test_every_step_of_verify_is_there_and_the_readme_tells_of_it() -> None:
         "every-configuration-deep",
         "protocol-decisions",
         "protocol-deep",
+        "protocol-findings",
         "protocol-proofs",
         "protocol-teeth",
         "store",
@@ -154,7 +156,7 @@ def test_every_action_of_the_protocol_is_judged_by_its_proofs() -> None:
 
 def test_every_exploration_is_there_and_verify_checks_every_sentence() -> None:
     assert [run.name for run in verification.STANDARD] == EXPLORED
-    assert len(verification.DEEP) == 18
+    assert len(verification.DEEP) == 19
     assert [run.name for run in verification.STANDARD if run.live] == [
         name for name in EXPLORED if name.startswith("progress") or name == "below the root"
     ]

@@ -1,5 +1,10 @@
 """The protocol holds within its bounds, with counts that another program found too; without an ingredient it breaks."""
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 
 from hammer2_proofs.explorer import reference
@@ -7,9 +12,11 @@ from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import check
 from hammer2_proofs.explorer.report import traces
 from hammer2_proofs.explorer.search import search, successors
+from hammer2_spec.protocol import model as protocol_model
+from hammer2_spec.protocol import tree_model
 from hammer2_spec.protocol.model import WHY, protocol
 from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED, Setup, State
-from hammer2_spec.transition_system import Model
+from hammer2_spec.transition_system import Action, Model
 
 MEDIA = "every majority of intact media yields what was acknowledged"
 READ = "a hard read returns everything acknowledged"
@@ -201,3 +208,19 @@ def test_only_eligible_nodes_as_evidence_is_safe_but_no_way_leads_back_from_a_co
 def test_a_partition_is_a_switch_of_the_command_line() -> None:
     model = build("protocol", {"clients": 2, "masters": 3}, frozenset({"split-views"}))
     assert model.setup.views == (0b011, 0b110)
+
+
+def actions_in(module: ModuleType) -> Iterator[str]:
+    for value in vars(module).values():
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Action):
+                yield one.name
+
+
+def test_the_page_says_which_actions_the_usual_steps_are_and_forgets_none() -> None:
+    page = Path(__file__).parent.parent.joinpath("docs", "explanation", "protocol.md").read_text(encoding="utf-8")
+    section = page.partition("## Steps by their usual names")[2].partition("\n## ")[0]
+    table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
+    assert {*re.findall(r"`(\w+)`", table)} == {*actions_in(protocol_model), *actions_in(tree_model)}
+    for step in ("lock", "unlock", "resolve", "modsync", "stalls", "acknowledge", "abort", "free space", "interrupt"):
+        assert step in table

@@ -1,10 +1,12 @@
 """The protocol's stored counterexamples: each is run again by plain Python, and one that proves nothing is noticed."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from hammer2_proofs.protocol_findings import BROKEN, HOLDS, complaints, load, objections, shortest
+from hammer2_proofs.protocol_ablations import differences, gaps
+from hammer2_proofs.protocol_findings import BROKEN, HOLDS, STUCK, complaints, load, objections, shortest
 from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS, SEED_HAS
 from hammer2_spec.protocol.state import INGREDIENTS
 from hammer2_spec.protocol.tree import INGREDIENTS as TREE_INGREDIENTS
@@ -16,6 +18,7 @@ NOT_NEEDED = {
     "resync_before_eligible",
     "wait_for_all",
     "majority_tid",
+    "resolve_at_begin",
     "mark_leaf",
 }
 
@@ -57,3 +60,58 @@ def example(ingredient: str) -> dict[str, Any]:
 )
 def test_a_stored_counterexample_that_proves_nothing_is_noticed(changed: dict[str, Any], objection: str) -> None:
     assert objection in next(objections(example("read_flushed") | changed))
+
+
+def test_the_matrix_is_all_that_is_taken_away_and_nothing_else() -> None:
+    assert list(gaps(ROWS)) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda rows, at: rows.pop(at), "stored 0 times: promise taken away, one client"),
+        (lambda rows, at: rows.append(rows[at]), "stored 2 times: promise taken away, one client"),
+        (
+            lambda rows, at: rows.append(rows[at] | {"without": ["luck"]}),
+            "nobody asked for: luck taken away, one client",
+        ),
+        (lambda rows, at: rows[at].update(bounds={"writes": 1}), "stored 0 times: promise taken away, one client"),
+    ],
+    ids=["a row is missing", "a row is there twice", "a row too many", "a row of other bounds"],
+)
+def test_a_matrix_with_a_row_missing_or_too_many_is_noticed(
+    spoil: Callable[[list[dict[str, Any]], int], object], complaint: str
+) -> None:
+    rows = [dict(row) for row in ROWS]
+    spoil(
+        rows, next(i for i, row in enumerate(rows) if (row["situation"], row["without"]) == ("one client", ["promise"]))
+    )
+    assert complaint in list(gaps(rows))
+
+
+def test_what_is_explored_anew_must_be_what_is_stored() -> None:
+    held = next(row for row in ROWS if row["standing"] == HOLDS)
+    other = held | {"states": held["states"] + 1}
+    assert list(differences([held], [held])) == []
+    assert [line.partition(":")[0] for line in differences([held], [other])] == [
+        "explored anew, and not stored",
+        "stored, and not found again",
+    ]
+
+
+def test_fair_cycles_are_stored_with_what_recurs() -> None:
+    cycles = {row["without"][0]: len(row["cycle"]) for row in ROWS if row["standing"] == STUCK}
+    assert {name for name, steps in cycles.items() if steps} == {"exclusive_pass", "replacement_first"}
+
+
+@pytest.mark.parametrize(
+    ("change", "objection"),
+    [
+        (lambda cycle: cycle[:-1], "what recurs does not come back to where it began"),
+        (lambda cycle: [*cycle, cycle[0], cycle[0]], "what recurs: "),
+        (lambda _: [["LoseMedia", [0]]], "what recurs has faults in it: LoseMedia"),
+    ],
+)
+def test_what_does_not_recur_for_ever_is_noticed(change: Callable[[list[Any]], list[Any]], objection: str) -> None:
+    row = example("exclusive_pass")
+    assert any(objection in line for line in objections(row | {"cycle": change(row["cycle"])}))

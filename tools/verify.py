@@ -81,10 +81,10 @@ STORE_TESTS = [
 
 VECTORS = ("hammer2-cluster", "vectors", "--out", "build/vectors", "--strength")
 DEEP_STEPS: tuple[Step, ...] = (
-    Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations"), 15),
+    Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations", "--again"), 300),
     Step("protocol-decisions", ("python", "-m", "hammer2_proofs.protocol_decisions"), 300),
     Step("protocol-proofs", ("hammer2-cluster", "prove", "protocol"), 150),
-    Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 800),
+    Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 900),
     Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "120", "--seed", "1"), 300),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),

@@ -3,7 +3,7 @@
 import json
 import shlex
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -20,6 +20,7 @@ from hammer2_spec.claims import CLAIMS
 from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS, SEED_HAS
 from hammer2_spec.protocol.model import WHY
 from hammer2_spec.protocol.tree_model import WHY as TREE_WHY
+from hammer2_spec.transition_system import Model
 
 WIDTH: Final = 110
 
@@ -133,11 +134,18 @@ def ingredients() -> dict[str, str]:
 
 
 def drawn(row: Row) -> Iterator[str]:
-    """The steps, each with what it changes."""
+    """The steps, each with what it changes; and what recurs after them for ever, if it is that."""
+    model = protocol_findings.model_of(row)
+    yield from _changed(model, row["steps"], protocol_findings.states(row))
+    if row.get("cycle"):
+        yield "From there this can recur for ever; of tids only their order is told:"
+        yield from _changed(model, row["cycle"], protocol_findings.recurring(row))
+
+
+def _changed(model: Model[Any, Any], steps: Sequence[tuple[str, Sequence[int]]], along: list[Any]) -> Iterator[str]:
     from hammer2_proofs.explorer.trace import changes, shown
 
-    model, along = protocol_findings.model_of(row), protocol_findings.states(row)
-    for number, ((name, index), before, after) in enumerate(zip(row["steps"], along, along[1:], strict=False), start=1):
+    for number, ((name, index), before, after) in enumerate(zip(steps, along, along[1:], strict=False), start=1):
         title = f"{name}({', '.join(map(str, index))})" if index else name
         what = ", ".join(
             f"{path} {shown(model, path, old)} -> {shown(model, path, new)}"

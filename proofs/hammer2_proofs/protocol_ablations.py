@@ -1,7 +1,8 @@
 """The protocol's matrix: each ingredient taken away, in each situation; and what breaks in the seed as it is.
 
 python -m hammer2_proofs.protocol_ablations            replays what is stored: seconds
-python -m hammer2_proofs.protocol_ablations --write    explores everything anew and stores it: some minutes
+python -m hammer2_proofs.protocol_ablations --again    explores everything anew and compares: some minutes
+python -m hammer2_proofs.protocol_ablations --write    explores everything anew and stores it
 """
 
 import json
@@ -93,8 +94,8 @@ def _row(situation: Situation, without: Sequence[str], switches: frozenset[str])
     }
 
 
-def _steps(trace: Trace) -> list[list[Any]]:
-    return [[step.action, [i for _, i in step.index]] for step in trace.steps]
+def _steps(trace: Trace | None) -> list[list[Any]]:
+    return [] if trace is None else [[step.action, [i for _, i in step.index]] for step in trace.steps]
 
 
 def take_away(situation: Situation, without: Sequence[str]) -> dict[str, Any]:
@@ -104,14 +105,14 @@ def take_away(situation: Situation, without: Sequence[str]) -> dict[str, Any]:
     broken = traces(found)
     if broken:
         name, trace = min(broken.items(), key=lambda it: len(it[1].steps))
-        also = sorted(other for other in broken if other != name)
-        return {**row, "standing": BROKEN, "sentence": name, "also": also, "steps": _steps(trace)}
+        return {**row, "standing": BROKEN, "sentence": name, "steps": _steps(trace)}
     if not found.complete:
         raise click.ClickException(f"{situation.name} without {', '.join(without)}: {found.stopped}")
     row["states"] = found.states
     failures = check(found) if situation.live else []
     if failures:
-        return {**row, "standing": STUCK, "sentence": failures[0].what, "steps": _steps(failures[0].trace)}
+        what, trace, cycle = failures[0].what, failures[0].trace, failures[0].cycle
+        return {**row, "standing": STUCK, "sentence": what, "steps": _steps(trace), "cycle": _steps(cycle)}
     return {**row, "standing": HOLDS}
 
 
@@ -121,7 +122,7 @@ def seed_rows() -> Iterator[dict[str, Any]]:
         row = _row(situation, ["seed"], switches_of(situation.model, "seed"))
         found = search(model_of(row), symmetry=situation.symmetry, depth=SEED_STEPS, keep_going=True)
         for name, trace in traces(found).items():
-            yield {**row, "standing": BROKEN, "sentence": name, "also": [], "steps": _steps(trace)}
+            yield {**row, "standing": BROKEN, "sentence": name, "steps": _steps(trace)}
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -131,13 +132,42 @@ def rows() -> Iterator[dict[str, Any]]:
         if row["sentence"] not in seen:
             seen.add(row["sentence"])
             yield row
+    for situation, without in attempts():
+        yield take_away(situation, without)
+
+
+def attempts() -> Iterator[tuple[Situation, tuple[str, ...]]]:
+    """What is taken away, and where: each ingredient by itself, some together."""
     for situation in SITUATIONS:
         for name in INGREDIENTS_OF[situation.model]:
             if not situation.only or name in situation.only:
-                yield take_away(situation, [name])
+                yield situation, (name,)
     by_name = {situation.name: situation for situation in SITUATIONS}
     for name, without in TOGETHER:
-        yield take_away(by_name[name], without)
+        yield by_name[name], without
+
+
+def gaps(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is stored and should not be, or not as it is, and what should be and is not."""
+    head = ("situation", "without", "model", "bounds", "switches")
+    wanted = [_row(it, without, frozenset(f"without-{name}" for name in without)) for it, without in attempts()]
+    stored = [{name: row[name] for name in head} for row in found if row["without"] != ["seed"]]
+    for row in wanted:
+        if stored.count(row) != 1:
+            yield f"stored {stored.count(row)} times: {', '.join(row['without'])} taken away, {row['situation']}"
+    for row in stored:
+        if row not in wanted:
+            yield f"nobody asked for: {', '.join(row['without'])} taken away, {row['situation']}"
+
+
+def differences(stored: Sequence[Mapping[str, Any]], anew: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where what is explored anew is not what is stored."""
+    for row in anew:
+        if row not in stored:
+            yield f"explored anew, and not stored: {told(row)}"
+    for row in stored:
+        if row not in anew:
+            yield f"stored, and not found again: {told(row)}"
 
 
 def store(found: Sequence[Mapping[str, Any]]) -> None:
@@ -156,16 +186,17 @@ def explored(progress: Callable[[str], None]) -> list[dict[str, Any]]:
 
 
 @click.command()
+@click.option("--again", is_flag=True, help="Explore everything anew and compare it with what is stored.")
 @click.option("--write", is_flag=True, help="Explore everything anew and store it.")
-def main(*, write: bool) -> None:
+def main(*, again: bool, write: bool) -> None:
     """Replay the protocol's counterexamples, or find them anew."""
     started = time.process_time()
     if write:
-        found = explored(click.echo)
-        store(found)
-    else:
-        found = load()
-    wrong = list(complaints(found))
+        store(explored(click.echo))
+    found = load()
+    wrong = [*gaps(found), *complaints(found)]
+    if again:
+        wrong += differences(found, json.loads(json.dumps(explored(click.echo))))
     for line in wrong:
         click.echo(line, err=True)
     if wrong:

@@ -70,10 +70,28 @@ def states(row: Mapping[str, Any]) -> list[Any]:
     Raises:
         ValueError: a step cannot be taken.
     """
-    model = model_of(row)
+    return followed(model_of(row), row["steps"])
+
+
+def recurring(row: Mapping[str, Any]) -> list[Any]:
+    """The states of what recurs for ever after a stored trace, from its last state on: that alone if nothing does.
+
+    Raises:
+        ValueError: a step cannot be taken.
+    """
+    model, steps = model_of(row), row["steps"]
+    return followed(model, [*steps, *row.get("cycle", ())])[len(steps) :]
+
+
+def followed(model: Model[Any, Any], steps: Sequence[tuple[str, Sequence[int]]]) -> list[Any]:
+    """The states along these steps, the initial one first.
+
+    Raises:
+        ValueError: a step cannot be taken.
+    """
     actions = {action.name: action for action in model.actions}
     found = [model.initial[0]]
-    for name, index in row["steps"]:
+    for name, index in steps:
         after = actions[name].step(model.setup, found[-1], *index)
         if after is None:
             raise ValueError(f"{name}{tuple(index)} cannot happen after {len(found) - 1} steps")
@@ -105,11 +123,27 @@ def objections(row: Mapping[str, Any]) -> Iterator[str]:
     if row["standing"] == STUCK:
         if any(broken) or (model.goal is not None and model.goal(model.setup, along[-1])):
             yield "a trace to a state without progress breaks nothing and does not end at the goal"
+        yield from _not_for_ever(row, model)
         return
     if row["sentence"] not in broken[-1]:
         yield f"the last step breaks {sorted(broken[-1]) or 'nothing'}, not: {row['sentence']}"
     if row["sentence"] in {name for names in broken[:-1] for name in names}:
         yield "it is broken before the last step"
+
+
+def _not_for_ever(row: Mapping[str, Any], model: Model[Any, Any]) -> Iterator[str]:
+    try:
+        states = recurring(row)
+    except ValueError as error:
+        yield f"what recurs: {error}"
+        return
+    if states[0] != states[-1]:
+        yield "what recurs does not come back to where it began"
+    if any(model.goal is not None and model.goal(model.setup, state) for state in states):
+        yield "what recurs comes to the goal"
+    faults = {action.name for action in model.actions if action.fault}
+    if faulty := sorted({name for name, _ in row.get("cycle", ())} & faults):
+        yield f"what recurs has faults in it: {', '.join(faulty)}"
 
 
 def shortest(found: Sequence[dict[str, Any]], ingredient: str) -> dict[str, Any] | None:

@@ -268,6 +268,7 @@ SEED_HAS = frozenset(
         "disable_on_write_failure",  # L1395-1401
         "resync_before_eligible",  # L1397-1401
         "fixed_majority",  # L408-409
+        "resolve_at_begin",  # L331: locking resolves
         "whole_flush",  # of HAMMER2 as a whole
         "flush_between_writes",  # L1397: running transactions are allowed to complete
     }

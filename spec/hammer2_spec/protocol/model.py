@@ -118,6 +118,7 @@ WHY = {
     "majority_tid": "the version that a majority has decides, not the highest that anybody shows",
     "stamp_last": "a copy gets the tid of its version when it is complete, not when it begins",
     "spare_kept_version": "freeing space never removes the version that is kept until a copy is complete",
+    "resolve_at_begin": "whether there is a quorum is decided when a write begins, not when its cluster was locked",
 }
 """What each ingredient says."""
 
@@ -161,6 +162,8 @@ def expected(setup: Setup, soft_masters: int = 0) -> tuple[Callable[[Setup, Stat
         result.append(failures.no_quorum_is_connected)
         if setup.history:
             result.append(witnesses.a_quorum_was_lost_and_regained)
+    if any(view.bit_count() > majority(setup) for view in setup.views):
+        result.append(witnesses.a_write_was_acknowledged_while_a_node_stalled)
     if setup.losses and setup.masters > majority(setup):
         result.append(witnesses.a_replaced_master_is_in_step_again)
         if setup.losses > 1:

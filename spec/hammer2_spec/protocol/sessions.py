@@ -11,6 +11,7 @@ from hammer2_spec.protocol.state import (
     after_fault,
     epoch_of,
     fault_possible,
+    few_epochs,
     first_of,
     holds_reply,
     in_reach,
@@ -105,8 +106,8 @@ def elect(m: Setup, s: State, c: int) -> State | None:
 
 
 def preempt(m: Setup, s: State, c: int) -> State | None:
-    """The same while another client has a session, which it thereby ends."""
-    if not somebody_else_is_active(s, c):
+    """The same while another client has a session, which it thereby ends: a fault, which brings an epoch about."""
+    if not somebody_else_is_active(s, c) or not few_epochs(m, s):
         return None
     return _elect(m, s, c)
 

@@ -211,6 +211,7 @@ class Setup(NamedTuple):
     majority_tid: bool = True
     stamp_last: bool = True
     spare_kept_version: bool = True
+    resolve_at_begin: bool = True
 
 
 INGREDIENTS = Setup._fields[Setup._fields.index("promise") :]

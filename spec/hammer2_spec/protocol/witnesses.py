@@ -1,7 +1,7 @@
 """Interesting situations that an exploration must reach, or it has shown nothing about them."""
 
 from hammer2_spec.protocol.resynchronization import orphaned
-from hammer2_spec.protocol.state import Phase, Setup, State, Sync, majority, syncing, usable
+from hammer2_spec.protocol.state import Phase, Setup, State, Sync, majority, reached, syncing, usable
 
 
 def _synchronized(_m: Setup, s: State) -> int:
@@ -59,6 +59,17 @@ def two_sessions_at_once(_m: Setup, s: State) -> bool:
 def everything_was_written_and_acknowledged(m: Setup, s: State) -> bool:
     """All writes within the bounds are known."""
     return s.known & ((1 << m.writes) - 1) == (1 << m.writes) - 1
+
+
+def a_write_was_acknowledged_while_a_node_stalled(m: Setup, s: State) -> bool:
+    """A node in reach, with nothing wrong with it, has not taken the write yet that counts as done (L1405)."""
+    for c, client in enumerate(s.clients):
+        acknowledged = client.content & ~client.prior_content & s.known
+        if client.phase == Phase.READY and acknowledged != 0:
+            for i, node in enumerate(s.nodes):
+                if reached(m, s, c, i) and node.eligible and node.volatile_tid == client.prior_tid:
+                    return True
+    return False
 
 
 def a_soft_master_diverged(_m: Setup, s: State) -> bool:

@@ -76,7 +76,9 @@ def somebody_is_ahead(m: Setup, s: State, c: int) -> bool:
 def can_begin(m: Setup, s: State, c: int) -> bool:
     """Whether a new write may begin: the last one is in place, and no resynchronization has precedence."""
     client = s.clients[c]
-    if client.phase != Phase.READY or at_the_last_version(m, s, c) < needed(m, s, c):
+    if client.phase != Phase.READY:
+        return False
+    if m.resolve_at_begin and at_the_last_version(m, s, c) < needed(m, s, c):
         return False
     if m.wait_for_all and somebody_owes_the_last_write(m, s, c):
         return False
