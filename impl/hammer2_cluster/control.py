@@ -1,9 +1,10 @@
 """The control state of the nodes and clients of a cluster: the protocol's own, changed by the protocol's own actions.
 
 The action functions of ``hammer2_spec.protocol`` are called here as they stand, guard and update; nothing else makes a
-new state but ``learn``, which completes the first one, and a state cannot be changed in place. The protocol counts epochs and sequence numbers in a few bits, for
-only their order matters: when numbers run out they are replaced by their ranks, as the exploration does in every
-state. What stands on media are tids of 64 bits; this is where each number of the one has its tid of the other.
+new state but ``learn``, which completes the first one, and a state cannot be changed in place. The protocol counts
+epochs and sequence numbers in a few bits, for only their order matters: when numbers run out they are replaced by their
+ranks, as the exploration does in every state. What stands on media are tids of 64 bits; this is where each number of
+the one has its tid of the other.
 """
 
 from collections import Counter
