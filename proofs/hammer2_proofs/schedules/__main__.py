@@ -103,7 +103,11 @@ def _heard(end: Sequence[str]) -> str:
 
 def compared(found: Found) -> Visited | None:
     """A search beside the explorer, if that can go as far."""
-    if max(s.elections for s in found.abstract) > MOST_ELECTIONS or max(s.faults for s in found.abstract) > MOST_FAULTS:
+    if (
+        not found.abstract
+        or max(s.elections for s in found.abstract) > MOST_ELECTIONS
+        or max(s.faults for s in found.abstract) > MOST_FAULTS
+    ):
         return None
     if len(found.scenario.programs) > 1 and sum(map(len, found.scenario.programs)) > 2:
         return None

@@ -4,10 +4,9 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
@@ -121,17 +120,28 @@ def search_all(
                 return
         return
     with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
-        futures = [pool.submit(partial(search, scenario, seconds=seconds)) for scenario in scenarios]
+        futures = [pool.submit(_one_of_several, scenario, seconds) for scenario in scenarios]
         for future in futures:
             try:
-                found = future.result()
+                wait([future])
             except KeyboardInterrupt:  # the others have heard it too, and say how far they were
                 for other in futures:
                     other.cancel()
-                found = future.result()
-            yield found
-            if found.stopped == INTERRUPTED:
-                return
+            if not future.cancelled():
+                yield future.result()
+
+
+_interrupted: Final[list[Scenario]] = []
+"""In a process of its own: what was interrupted there."""
+
+
+def _one_of_several(scenario: Scenario, seconds: float) -> Found:
+    """A search, unless Ctrl-C has ended the one before: the pool hands out one too many."""
+    if _interrupted:
+        return Found(scenario, stopped=INTERRUPTED)
+    found = search(scenario, seconds=seconds)
+    _interrupted.extend([scenario] * (found.stopped == INTERRUPTED))
+    return found
 
 
 def must_end(world: World) -> None:
