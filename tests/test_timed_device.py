@@ -104,6 +104,24 @@ def test_one_that_hangs_fails_and_is_never_asked_again(below: Hanging, what: str
     assert below.closed
 
 
+def test_each_of_several_threads_gets_its_own_answers(below: Hanging) -> None:
+    device = timed(below, answer_seconds=60)
+    for n in range(8):
+        at_once(device.write(n * 1024, bytes([n]) * 1024))
+    wrong: list[int] = []
+
+    def read(n: int) -> None:
+        wrong.extend(n for _ in range(100) if at_once(device.read(n * 1024, 1024)) != bytes([n]) * 1024)
+
+    threads = [threading.Thread(target=read, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert wrong == []
+    device.close()
+
+
 def test_a_sync_may_take_longer_than_a_block(below: Hanging) -> None:
     device = timed(below, answer_seconds=0.05, sync_seconds=60)
     below.in_what = "sync"

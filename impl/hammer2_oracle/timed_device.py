@@ -49,6 +49,8 @@ class TimedDevice:
         """What is wrong with it if it does."""
         self._calls: Final[SimpleQueue[Callable[[], Any] | None]] = SimpleQueue()
         self._answers: Final[SimpleQueue[tuple[Any, BaseException | None]]] = SimpleQueue()
+        self._turn: Final = threading.Lock()
+        """Whoever asks waits here for the answer to another thread's call."""
         self._opened: Final[list[Device]] = []
         """The device below, once there is one."""
         threading.Thread(target=self._serve, name=name, daemon=True).start()
@@ -74,6 +76,10 @@ class TimedDevice:
                 device.close()
 
     def _ask(self, call: Callable[[], Result], kind: type[DeviceError], seconds: float) -> Result:
+        with self._turn:
+            return self._asked(call, kind, seconds)
+
+    def _asked(self, call: Callable[[], Result], kind: type[DeviceError], seconds: float) -> Result:
         if self._hangs:
             raise kind(self._hangs)
         self._calls.put(call)
