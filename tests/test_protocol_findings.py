@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from hammer2_proofs import protocol_ablations
 from hammer2_proofs.protocol_ablations import differences, gaps
 from hammer2_proofs.protocol_findings import BROKEN, HOLDS, STUCK, complaints, load, objections, shortest
 from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS, SEED_HAS
@@ -97,6 +99,17 @@ def test_what_is_explored_anew_must_be_what_is_stored() -> None:
         "explored anew, and not stored",
         "stored, and not found again",
     ]
+
+
+@pytest.mark.parametrize(("states", "status"), [(0, 0), (1, 1)])
+def test_exploring_again_is_red_where_it_finds_something_else(
+    monkeypatch: pytest.MonkeyPatch, states: int, status: int
+) -> None:
+    anew = [row | {"states": row["states"] + states} if row["standing"] == HOLDS else row for row in ROWS]
+    monkeypatch.setattr(protocol_ablations, "rows", lambda: anew)
+    result = CliRunner().invoke(protocol_ablations.main, ["--again"])
+    assert result.exit_code == status
+    assert ("stored, and not found again: without promise, one client: holds" in result.stderr) == bool(status)
 
 
 def test_fair_cycles_are_stored_with_what_recurs() -> None:
