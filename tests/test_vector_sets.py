@@ -96,15 +96,16 @@ def test_every_operation_and_every_outcome_of_a_decision_is_there(directory: Pat
     assert len(files["traces-reject.jsonl"]["edits"]) >= 5
 
 
-def test_decisions_take_every_branch_that_can_be_taken_and_operations_most(directory: Path) -> None:
+def test_decisions_and_operations_take_every_branch_that_can_be_taken_but_one(directory: Path) -> None:
     files = {file["name"]: file["coverage"] for file in manifest_of(directory)["files"]}
     decisions, traces = files["resolve-accept.jsonl"], files["traces-accept.jsonl"]
     assert decisions["branches not taken"] == []
     assert list(decisions["branches that cannot be taken"]) == ["member_type: pfs_nmasters is None: true"]
     assert decisions["branches taken"] > 60
-    assert len(traces["branches not taken"]) == traces["branches"] - traces["branches taken"]
-    assert traces["branches taken"] > 0.98 * traces["branches"] > 130
-    assert all(re.fullmatch(r"\w+\.py:\d+:\d+ \w+(: (true|false))?", it) for it in traces["branches not taken"])
+    cannot, left = traces["branches that cannot be taken"], traces["branches not taken"]
+    assert (len(cannot), len(left)) == (1, 1)  # the other one: nothing to copy, of a chain of 0 bytes
+    assert traces["branches taken"] == traces["branches"] - 2 > 130
+    assert all(re.fullmatch(r"\w+\.py:\d+:\d+ \w+(: (true|false))?", it) for it in (*cannot, *left))
 
 
 @pytest.mark.parametrize("semantics", [SEED, REPAIRED, parse("+ranked_soft,+fresh_focus"), parse("-sound_votes")])

@@ -1,5 +1,6 @@
 """Which branches of the decision and of the operations vectors take."""
 
+import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -29,6 +30,14 @@ UNREACHABLE: Final[Mapping[tuple[str, bool], Mapping[str, str]]] = {
     },
 }
 """Branches of the decision that nothing comes to with a repair, or without it."""
+
+UNREACHABLE_IN_OPERATIONS: Final[Mapping[tuple[str, bool], Mapping[tuple[str, str, bool], str]]] = {
+    ("believed_writes", False): {
+        ("accessors", "return [chain for i, chain in cluster.members() if i in slots]", False): "without "
+        "believed_writes every member is written (standing.writable)"
+    },
+}
+"""The same of the operations: by module, line and which way."""
 
 
 def decision_branches(vectors: Sequence[Vector], semantics: Semantics) -> dict[str, Any]:
@@ -81,14 +90,27 @@ def every_way(semantics: Semantics) -> frozenset[Way]:
 
 
 def operation_branches(traces: Sequence[Trace], semantics: Semantics) -> dict[str, Any]:
-    """Which branches of the operations traces take. What cannot be taken is not told from what was not."""
-    every = every_way(semantics)
-    missed = every - coverage_of(Replayed(traces, semantics)).ways
+    """Which branches of the operations traces take, which cannot be taken and why, and which are not taken."""
+    every, switches = every_way(semantics), semantics._asdict()
+    missed = sorted(every - coverage_of(Replayed(traces, semantics)).ways)
+    reasons = {
+        key: why
+        for (repair, value), its in UNREACHABLE_IN_OPERATIONS.items()
+        if switches[repair] == value
+        for key, why in its.items()
+    }
+    keyed = {way: (way[0].module, _line(way[0]), way[1]) for way in missed}
     return {
         "branches": len(every),
         "branches taken": len(every) - len(missed),
-        "branches not taken": [described(*way) for way in sorted(missed)],
+        "branches that cannot be taken": {described(*it): reasons[keyed[it]] for it in missed if keyed[it] in reasons},
+        "branches not taken": [described(*it) for it in missed if keyed[it] not in reasons],
     }
+
+
+def _line(where: Place) -> str:
+    module = importlib.import_module(f"hammer2_cluster.{where.module}")
+    return inspect.getsource(module).splitlines()[where.line - 1].strip()
 
 
 def described(where: Place, way: bool) -> str:
