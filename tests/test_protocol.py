@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,8 +16,8 @@ from hammer2_proofs.explorer.search import search, successors
 from hammer2_spec.protocol import model as protocol_model
 from hammer2_spec.protocol import tree_model
 from hammer2_spec.protocol.model import WHY, protocol
-from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED, Setup, State
-from hammer2_spec.transition_system import Action, Model
+from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED, Phase, Setup, State
+from hammer2_spec.transition_system import Action, Model, StepInvariant
 
 MEDIA = "every majority of intact media yields what was acknowledged"
 READ = "a hard read returns everything acknowledged"
@@ -224,3 +225,34 @@ def test_the_page_says_which_actions_the_usual_steps_are_and_forgets_none() -> N
     assert {*re.findall(r"`(\w+)`", table)} == {*actions_in(protocol_model), *actions_in(tree_model)}
     for step in ("lock", "unlock", "resolve", "modsync", "stalls", "acknowledge", "abort", "free space", "interrupt"):
         assert step in table
+
+
+def what_is_known_is_never_forgotten(_m: Setup, before: State, after: State) -> bool:
+    return before.known & ~after.known == 0
+
+
+def what_is_acknowledged_is_known(_m: Setup, before: State, after: State) -> bool:
+    for c, client in enumerate(before.clients):
+        if client.phase == Phase.WRITE and after.clients[c].phase == Phase.READY and client.content & ~after.known != 0:
+            return False
+    return True
+
+
+def what_a_read_in_parts_returned_is_known(_m: Setup, before: State, after: State) -> bool:
+    return before.read_content & ~after.known == 0
+
+
+@pytest.mark.parametrize("scenario", [{"reader": True}, {"views": (0b11, 0b11)}], ids=["a reader", "two clients"])
+def test_what_everything_is_judged_by_remembers_each_acknowledgement_and_read(scenario: dict[str, object]) -> None:
+    """The invariants ask for what is known: were that forgotten, they would hold of anything."""
+    values: dict[str, object] = {"views": (0b11,), "masters": 2, "writes": 2, "elections": 1, "faults": 1, "losses": 0}
+    model = protocol(setup(**{**values, **scenario}))  # type: ignore[arg-type]  # the bounds of a test
+    judges = (
+        StepInvariant(what_is_known_is_never_forgotten),
+        StepInvariant(what_is_acknowledged_is_known, only=("Acknowledge",)),
+        StepInvariant(what_a_read_in_parts_returned_is_known, only=("ReadEnd",)),
+    )
+    found = search(replace(model, step_invariants=judges))
+    assert found.complete
+    assert found.stepped == {}
+    assert all(found.actions[name] for name in ("Acknowledge", "Read", *(["ReadEnd"] if "reader" in scenario else [])))
