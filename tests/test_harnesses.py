@@ -75,7 +75,25 @@ def test_a_right_port_in_python_is_green(semantics: str) -> None:
     assert_green(examine([*PYTHON_PORT, semantics], QUICK))
 
 
+CLUSTER_IN_PERL = ["perl", str(PORTS / "cluster.pl")]
+
+
+def test_a_right_cluster_in_perl_is_green() -> None:
+    needs("perl with JSON::PP")
+    report = examine(CLUSTER_IN_PERL, QUICK._replace(lives=40))
+    assert (report.status, report.introduction.parts) == (Status.AGREE, ["scenarios"])
+    assert report.tally.counts[Standing.AGREES] == report.tally.counts.total() > 40
+
+
 # ---- wrong ones
+
+
+@pytest.mark.parametrize("how", ["early", "forgets"])
+def test_a_wrong_cluster_in_perl_is_found(how: str) -> None:
+    needs("perl with JSON::PP")
+    report = examine([*CLUSTER_IN_PERL, how], QUICK._replace(lives=0))
+    assert report.tally.counts[Standing.DIFFERS] > 0
+    assert report.tally.counts[Standing.MISBEHAVED] == 0
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -22,6 +22,11 @@ package Hammer2Conform;
 #     flags         the cluster's flags before
 # An answer is one too: outcome ('ok', or the name of an assertion like 'kkassert:L510'), focus, error, flags.
 #
+# A whole cluster is examined too, if a fifth argument begins one: it is called for each scenario with a list of 'master'
+# and 'slave', and pfs_nmasters, and returns an object with the methods put(name, content), remove(name), get(name),
+# fail(node, at), crash(node, at), reconnect(node), resync() and status(), which returns a list of 'synchronized',
+# 'behind' and 'away'. What is not done dies with $Hammer2Conform::REFUSED, what may be done later with $UNKNOWN.
+#
 # Needs a perl with integers of 64 bits, and nothing beyond what comes with it.
 
 use strict;
@@ -29,16 +34,22 @@ use warnings;
 use JSON::PP ();
 
 our $PROTOCOL = 1;
+our ($REFUSED, $UNKNOWN) = (\'refused', \'unknown');
+my %ENDING = (get => 'read', status => 'shown', put => 'acknowledged', remove => 'acknowledged');
+my %FIELDS = (put => ['name', 'content'], remove => ['name'], get => ['name'], reconnect => ['node'],
+    fail => ['node', 'at'], crash => ['node', 'at'], resync => [], status => []);
 
 # Answer the oracle until it says stop. The name and the version are for people; the semantics say what of the original
-# is mended: 'seed', 'repaired', '+name,..' or '-name,..'. Returns the status to leave with.
+# is mended: 'seed', 'repaired', '+name,..' or '-name,..'. $resolve, or $begin, may be undef. Returns the status to leave
+# with.
 sub serve {
-    my ($name, $version, $semantics, $resolve) = @_;
+    my ($name, $version, $semantics, $resolve, $begin) = @_;
     my $json = JSON::PP->new->utf8;
     my $introduction = {
         protocol => $PROTOCOL, name => $name, language => 'Perl', version => $version,
-        parts => ['resolve'], semantics => $semantics,
+        parts => [$resolve ? 'resolve' : (), $begin ? 'scenarios' : ()], semantics => $semantics,
     };
+    my $cluster;
     local $| = 1;
     while (my $line = <STDIN>) {
         my $message = $json->decode($line);
@@ -46,15 +57,34 @@ sub serve {
         my $said;
         if (exists $message->{start}) {
             $said = { started => $introduction };
-        } elsif (exists $message->{resolve}) {
+        } elsif ($begin && exists $message->{scenario}) {
+            $cluster = $begin->($message->{scenario}{nodes}, $message->{scenario}{pfs_nmasters});
+            $said = { run => $message->{run}, result => { ended => 'done' } };
+        } elsif ($cluster && exists $message->{step}) {
+            $said = { run => $message->{run}, result => _stepped($cluster, $message->{step}) };
+        } elsif ($resolve && exists $message->{resolve}) {
             $said = { run => $message->{run}, result => [map { _answered($_, $resolve) } @{ $message->{resolve} }] };
         } else {
-            $said = { run => $message->{run}, skipped => 'this harness knows resolve alone' };
+            $said = { run => $message->{run}, skipped => "this harness knows @{[join ' and ', @{ $introduction->{parts} }]} alone" };
         }
         print $json->encode($said), "\n";
     }
     print STDERR "Hammer2Conform: the oracle has gone without saying stop\n";
     return 2;
+}
+
+sub _stepped {
+    my ($cluster, $step) = @_;
+    my $do = $step->{do};
+    my @came = eval { $cluster->$do(map { $_ eq 'at' ? $step->{at} // 'now' : $step->{$_} } @{ $FIELDS{$do} }) };
+    if (my $why = $@) {
+        die $why unless ref $why && ($why == $REFUSED || $why == $UNKNOWN);
+        return { ended => $$why };
+    }
+    my $result = { ended => $ENDING{$do} // 'done' };
+    $result->{content} = $came[0] if $do eq 'get';
+    $result->{nodes} = [@came] if $do eq 'status';
+    return $result;
 }
 
 sub _answered {
