@@ -199,10 +199,11 @@ class Failures:
             control.learn(n, chain.bref.mirror_tid, 0 if is_new else await read_promise(device))
         if is_new:
             chain.pmp = self._pmp  # what the super-root has made belongs to no PFS before it is loaded again
-            self._lose_media(n)
         self._chains.volumes[n] = volume
         self._roots[n] = chain
-        self._control.attempt("Reconnect", n)
+        if is_new:
+            self._lose_media(n)
+        control.attempt("Reconnect", n)
         self._shared.reconnect(n)
 
     async def _new_root(self, on: Straight, n: int, volume: Volume) -> Root | None:
