@@ -91,6 +91,7 @@ def test_where_a_wrong_implementation_parts_first_is_said(how: str, field: str) 
 
 def test_after_a_wrong_call_the_operation_may_come_to_its_end() -> None:
     report = examined("repaired", "repaired", "wrong-argument")
+    assert list(report.tally.like) == ["nobody known"]
     assert not report.stopped  # as it would be if it had to be started anew each time
     assert report.tally.counts[Standing.DIFFERS] > 10
 
@@ -99,6 +100,11 @@ def test_one_that_lies_about_what_it_has_mended_is_found() -> None:
     report = examined("seed", "repaired")
     assert report.status == Status.DIFFER
     assert report.tally.counts[Standing.DIFFERS] > 0
+    assert dict(report.tally.like) == {"the original": report.tally.counts[Standing.DIFFERS]}
+    assert "    that is what the original would say" in list(drawn(first(report), report.semantics))
+    [record, *_] = records(report, PORT, "conform ...")
+    assert isinstance(record, OperationDivergence)
+    assert record.like == ["the original"]
 
 
 @pytest.mark.parametrize(

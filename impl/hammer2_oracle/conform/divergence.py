@@ -71,6 +71,7 @@ class OperationDivergence(Kept, tag="operations", kw_only=True):
     field: Annotated[str, Meta(description="where it differs first: a call, the outcome, the result, the state")]
     right: Annotated[Any, Meta(description="what is right there; null: nothing")]
     got: Annotated[Any, Meta(description="what it said there; null: nothing")]
+    like: Annotated[list[str], Meta(description="whose answer it is instead")] = msgspec.field(default_factory=list)
     rules: Annotated[list[str], Meta(description="what the original promises of the operation")] = msgspec.field(
         default_factory=list
     )

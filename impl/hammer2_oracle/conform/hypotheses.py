@@ -10,7 +10,7 @@ from hammer2_oracle.conform.messages import ASKED, AskedCall, Done
 from hammer2_oracle.conform.operations import MOST_LOST, NOTHING, Performance, world_of
 from hammer2_oracle.recorded import Diverged, Recorded, RecordedWorld
 from hammer2_oracle.replay import Replay
-from hammer2_spec.semantics import Semantics
+from hammer2_spec.semantics import REPAIRED, SEED, Semantics
 
 SWITCHES: Final = frozenset(Semantics._fields)
 
@@ -21,6 +21,13 @@ class Said(NamedTuple):
     calls: list[AskedCall]
     done: Done | None
     """None: it did not come to an end."""
+
+
+def as_said(calls: list[AskedCall], done: Done) -> Said:
+    """As the reference writes it: nothing instead of what is empty, and what was freed in order."""
+    parts = {name: getattr(done.state, name) or UNSET for name in done.state.__struct_fields__}
+    parts["freed"] = sorted(done.state.freed or ()) or UNSET
+    return Said(calls, Done(done.outcome, done.result, records.State(**parts)))
 
 
 def likeness(one: Said, other: Said) -> float:
@@ -100,6 +107,12 @@ def said_by(semantics: Semantics, performance: Performance) -> Said:
     """What an implementation with these repairs would say where the layer below does what it does in a performance."""
     layer, done = _performed(semantics, performance)
     return Said(layer.said, done)
+
+
+def like(performance: Performance, said: Said) -> tuple[str, ...]:
+    """Whose answer it is: the original's, that of the repaired operations, or nobody's."""
+    known = {"the original": SEED, "the repaired operations": REPAIRED}
+    return tuple(name for name, semantics in known.items() if said_by(semantics, performance) == said)
 
 
 def right_for(semantics: Semantics, performance: Performance) -> Performance | None:

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from msgspec import UNSET
-
 from hammer2_oracle import trace_record as records
 from hammer2_oracle.conform import campaigns
 from hammer2_oracle.conform.examination import Examination
-from hammer2_oracle.conform.hypotheses import Said, Watched, likeness, right_for, said_by
+from hammer2_oracle.conform.hypotheses import Said, Watched, as_said, likeness, right_for, said_by
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.messages import AskedCall, Done, GivenWorld, OperationQuestion
 from hammer2_oracle.conform.operation_questions import good_days
@@ -119,7 +117,7 @@ class Inquiry:
     def _heard(self) -> Iterator[tuple[Performance, Said]]:
         for performance, calls, reply in self._replies:
             if isinstance(reply, Done):
-                yield performance, Said(calls, plainest(reply))
+                yield performance, as_said(calls, reply)
 
     def judged(self, semantics: Semantics) -> Iterator[OperationJudgement]:
         """The answers, judged by these semantics."""
@@ -136,13 +134,6 @@ def _asked_again(right: Sequence[records.AnyCall], calls: Sequence[AskedCall]) -
         with suppress(Diverged):
             below(call)
     return below
-
-
-def plainest(done: Done) -> Done:
-    """The same as the reference writes it: nothing instead of what is empty, and what was freed in order."""
-    parts = {name: getattr(done.state, name) or UNSET for name in done.state.__struct_fields__}
-    parts["freed"] = sorted(done.state.freed or ()) or UNSET
-    return Done(done.outcome, done.result, records.State(**parts))
 
 
 class Look(NamedTuple):

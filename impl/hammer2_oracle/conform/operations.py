@@ -44,10 +44,8 @@ class OperationJudgement(NamedTuple):
     """Where it differs first."""
     expected: Any = None
     got: Any = None
-
-    @property
-    def like(self) -> None:
-        """What other semantics do is not asked here."""
+    like: tuple[str, ...] | None = None
+    """Whose answer it is instead; None where it does not differ, or came to no end."""
 
 
 def performances(trace: records.Trace) -> Iterator[Performance]:
@@ -177,6 +175,7 @@ def judge_performance(performance: Performance, examination: Examination) -> Ope
 
 def judged(performance: Performance, reply: OperationReply, below: Below) -> OperationJudgement:
     """Judge what came of an operation, of which a layer below has answered the calls."""
+    said = reply
     reply = below.diverged or reply  # whatever became of it after that
     if isinstance(reply, Skipped):
         return OperationJudgement(performance, reply, Standing.SKIPPED)
@@ -190,8 +189,15 @@ def judged(performance: Performance, reply: OperationReply, below: Below) -> Ope
     if performance.asserts:
         return OperationJudgement(performance, reply, Standing.UNDEFINED)
     if isinstance(reply, Diverged):
-        return OperationJudgement(performance, reply, Standing.DIFFERS, reply.field, reply.expected, reply.got)
+        whose = _whose(performance, said, below)
+        return OperationJudgement(performance, reply, Standing.DIFFERS, reply.field, reply.expected, reply.got, whose)
     return OperationJudgement(performance, reply, Standing.FAILED if isinstance(reply, Failed) else Standing.MISBEHAVED)
+
+
+def _whose(performance: Performance, said: OperationReply, below: Below) -> tuple[str, ...] | None:
+    from hammer2_oracle.conform.hypotheses import as_said, like
+
+    return like(performance, as_said(below.said, said)) if isinstance(said, Done) else None
 
 
 def _compare(performance: Performance, done: Done, below: Below) -> None:

@@ -136,6 +136,8 @@ def _drawn_operation(judgement: OperationJudgement) -> Iterator[str]:
         yield f"    {'>' if wrong else ' '} calls[{n}]: {in_json(spoken(call))}"
     if judgement.field:
         yield f"    {judgement.field}: expected {in_json(judgement.expected)}, got {in_json(judgement.got)}"
+        if judgement.like:
+            yield f"    that is what {' and '.join(judgement.like)} would say"
         yield from (f"    promised: {rule}" for rule in rules(question.op))
 
 
@@ -213,6 +215,7 @@ def record(judgement: AnyJudgement, report: Report, command: Sequence[str], repr
             field=judgement.field,
             right=judgement.expected,
             got=judgement.got,
+            like=[*(judgement.like or ())],
             rules=rules(judgement.performance.question.op) if judgement.standing is Standing.DIFFERS else [],
             **common,
         )
