@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hammer2_cluster import life_cycle, locking, lookups, modifying, topology
 from hammer2_cluster.decisions import DECISIONS
 from hammer2_cluster.model import QUESTIONS
-from hammer2_cluster.objects import Cluster
+from hammer2_cluster.objects import Blockref, Chain, Cluster
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.topology import detach
 from hammer2_oracle.counterexamples import STORED, evidence
@@ -31,7 +31,7 @@ from hammer2_proofs.operations.search import Coverage, Script, cases, late_cases
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.findings import FINDINGS
 from hammer2_spec.semantics import REPAIRED, RESOLVE_REPAIRS, SEED, Semantics
-from hammer2_spec.vocabulary import KEY_MAX, ClusterFlag, Lookup, Resolve
+from hammer2_spec.vocabulary import KEY_MAX, BrefType, ClusterFlag, Lookup, Resolve
 
 ONLY_A_RESULT = {"reported_delete"}
 """Repairs whose smallest counterexample shows in a result alone, of an operation whose result traces do not hold."""
@@ -125,6 +125,13 @@ def locked_top(semantics: Semantics) -> tuple[Client, Cluster]:
     return client, top
 
 
+def test_block_tables_that_a_record_says_are_below_each_other_are_climbed_to_an_end() -> None:
+    client = Client(WORLDS["a master"].specs, 1, REPAIRED, Script())
+    ring = [Chain(n, Blockref(BrefType.INDIRECT, mirror_tid=7)) for n in range(2)]
+    ring[0].parent, ring[1].parent = ring[1], ring[0]
+    assert locking.tid_of(client.on, ring[0]) == 7
+
+
 def test_a_broken_contract_prints_the_sentence_of_the_specification() -> None:
     client, top = locked_top(REPAIRED)
     with pytest.raises(icontract.ViolationError, match="The cluster is not flagged LOCKED"):
@@ -206,6 +213,8 @@ class Clients(RuleBasedStateMachine):
         self.parent: Cluster | None = None
         self.child: Cluster | None = None
         self.after = 0
+        self.held = 0
+        """References to the parent beside the first one."""
         self.copies: list[Cluster] = []
 
     def _usable_parent(self) -> bool:
@@ -240,10 +249,23 @@ class Clients(RuleBasedStateMachine):
             if same is not None:
                 self.client.unlock(same)
 
+    @precondition(lambda self: self.parent is not None and self.held < 2)
+    @rule()
+    def hold_the_parent(self) -> None:
+        assert self.parent is not None
+        self.client.ref(self.parent)
+        self.held += 1
+
     @precondition(lambda self: self.parent is not None)
     @rule()
     def close(self) -> None:
         self._let_child_go()
+        self._close_parent()
+
+    def _close_parent(self) -> None:
+        while self.parent is not None and self.held:
+            self.client.drop(self.parent)
+            self.held -= 1
         self.client.close(self.parent)
         self.parent = None
 
@@ -284,7 +306,7 @@ class Clients(RuleBasedStateMachine):
         self.client.resize(self.parent, self.child, nradix)
 
     @precondition(lambda self: self._usable_parent() and self._child_is(locked=True, sound=True))
-    @rule(then=st.sampled_from(["nothing", "rename", "move"]), key=st.integers(10, 30))
+    @rule(then=st.sampled_from(["nothing", "rename", "move"]), key=st.integers(5, 15).map(lambda n: 2 * n))
     def delete(self, then: str, key: int) -> None:
         assert self.parent is not None
         assert self.child is not None
@@ -296,7 +318,7 @@ class Clients(RuleBasedStateMachine):
         self._let_child_go()
 
     @precondition(lambda self: self._usable_parent() and self.child is None)
-    @rule(key=st.integers(31, 60))
+    @rule(key=st.integers(16, 30).map(lambda n: 2 * n))
     def create(self, key: int) -> None:
         assert self.parent is not None
         if not self.client.anywhere(key):
@@ -308,8 +330,7 @@ class Clients(RuleBasedStateMachine):
         assert self.child is not None
         if climb:
             if self.parent is not None:
-                self.client.close(self.parent)  # the child may be found below another block
-                self.parent = None
+                self._close_parent()  # the child may be found below another block
             self.client.unlock(self.client.parent(self.child))
         else:
             self.client.look(self.child)
@@ -318,8 +339,7 @@ class Clients(RuleBasedStateMachine):
     @precondition(lambda self: self.child is not None and self.parent is not None)
     @rule()
     def close_and_keep_the_child(self) -> None:
-        self.client.close(self.parent)
-        self.parent = None
+        self._close_parent()
 
     @precondition(lambda self: self.child is not None and len(self.copies) < 3)
     @rule()
@@ -366,7 +386,7 @@ class Clients(RuleBasedStateMachine):
         if hasattr(self, "client") and self.client.sound:
             self._let_child_go()
             if self.parent is not None:
-                self.client.close(self.parent)
+                self._close_parent()
             for cluster in [*self.copies, self.older, self.top]:
                 self.client.drop(cluster)
             assert not self.client.model.clusters

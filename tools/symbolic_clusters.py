@@ -19,14 +19,14 @@ from hammer2_cluster.objects import Blockref, Chain, Cluster, Pfs
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.straight import Straight
 from hammer2_spec.semantics import REPAIRED, SEED
-from hammer2_spec.vocabulary import KEY_MAX, MAXCLUSTER, NMASTERS_MAX, TID_MAX
+from hammer2_spec.vocabulary import KEY_MAX, MAXCLUSTER, NMASTERS_MAX, TID_MAX, ChainFlag
 
 MEMBERS = 2
 ANCESTORS = 2
 WORDS = frozenset({"flags", "check_algo"})
 """Arguments that are given as words of WORD_BITS, and not as any integers."""
 WORD_BITS = 32
-CHAIN_FLAG_BITS = 11
+CHAIN_FLAG_BITS = max(ChainFlag).bit_length() + 1
 CLUSTER_FLAG_BITS = 15
 """The flags that there are, and one more that nobody knows and that must be kept."""
 

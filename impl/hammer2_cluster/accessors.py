@@ -42,7 +42,7 @@ def type(cluster: Cluster | None) -> int:
     return deref(deref(cluster).focus).bref.type
 
 
-@always(lambda cluster, result: result == cluster.focus.flags % 2, "the lowest of the focus's flags, MODIFIED")
+@always(lambda cluster, result: result == cluster.focus.flags & 1, "the lowest of the focus's flags, MODIFIED")
 def modified(cluster: Cluster | None) -> int:
     """1 if the focus is MODIFIED, else 0 (L141-145). Raises NullDereference without a focus, or for NULL."""
     return int(bool(deref(deref(cluster).focus).flags & ChainFlag.MODIFIED))

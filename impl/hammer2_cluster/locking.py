@@ -17,6 +17,9 @@ from hammer2_spec import cluster_rules as rules
 from hammer2_spec.configuration import ABSENT, FOREIGN, Outcome, Slot
 from hammer2_spec.vocabulary import BrefType, ClusterFlag, Resolve
 
+KEY_BITS = 64
+"""Of a key: there are at most so many block tables below each other."""
+
 
 @confirmed.ensure(
     lambda on, chain, result: result == chain.bref.mirror_tid or on.semantics.inode_tids, "the chain's own in the seed"
@@ -38,7 +41,9 @@ from hammer2_spec.vocabulary import BrefType, ClusterFlag, Resolve
 def tid_of(on: Runner, chain: Chain) -> int:
     """The tid that a member is judged by. Block tables differ from node to node; the inode above them should not."""
     if on.semantics.inode_tids:
-        while chain.bref.type == BrefType.INDIRECT and chain.parent is not None:
+        for _ in range(KEY_BITS):  # each block table covers fewer; what a record says may go round in a ring
+            if chain.bref.type != BrefType.INDIRECT or chain.parent is None:
+                break
             chain = chain.parent
     return chain.bref.mirror_tid
 

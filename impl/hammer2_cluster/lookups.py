@@ -12,6 +12,7 @@ from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import (
     SOFT_AND_SUPROOT,
+    carry,
     decide_anew,
     follow,
     follow_moved_parent,
@@ -232,11 +233,13 @@ async def lookup(
     if not flags & Lookup.NOLOCK:
         cluster.flags = ClusterFlag.LOCKED
     match = Match(on, parent, cluster, key_next, 863)
+    refs = parent.refs
 
     async def find(i: int) -> Answer:
         item, above = cluster.array[i], parent.array[i]
         was = above.chain
         item.chain, member_next = await on.chains.lookup(above, key_next, key_beg, key_end, flags)
+        carry(on, was, above.chain, refs)
         return Answer(was, item.chain, member_next)
 
     slots = readable(on, parent)
@@ -268,6 +271,7 @@ async def next(  # noqa: A001 - the original's name
     items = cluster.array
     match = Match(on, parent, cluster, key_next, 953)
     asked = readable(on, parent)
+    refs, parent_refs = cluster.refs, parent.refs
 
     async def find_next(i: int) -> Answer | None:
         item, above = items[i], parent.array[i]
@@ -276,8 +280,11 @@ async def next(  # noqa: A001 - the original's name
             (on.chains.drop if flags & Lookup.NOLOCK else on.chains.unlock)(chain)
             if semantics.emptied_slot:  # the original's slot keeps the chain that it released (L920)
                 item.chain = None
+                carry(on, chain, None, refs)
             return None
         item.chain, member_next = await on.chains.next(above, chain, key_next, key_beg, key_end, flags)
+        carry(on, chain, item.chain, refs)
+        carry(on, was, above.chain, parent_refs)
         return Answer(was, item.chain, member_next)
 
     slots = range(max(parent.nchains, cluster.nchains) if semantics.uneven_clusters else parent.nchains)

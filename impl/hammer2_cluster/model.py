@@ -3,7 +3,7 @@
 Every answer that ChainLayer permits is one of a question's answers, and each is counted when it is given. What a caller
 may not assume or do is a Misuse, named by a sentence.
 """
-# ruff: noqa: D102, ARG002 - the methods are described in ChainLayer, and a model needs less than they are given
+# ruff: noqa: D102 - the methods are described in ChainLayer, and a model needs less than they are given
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -42,6 +42,7 @@ QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
     "parent when nothing is found": ("unchanged", "the inode"),
     "create": ("done", "done below a new indirect block", "no space"),
     "rename": ("done", "done below a new indirect block", "not done"),
+    "delete": ("done", "not done"),
     "modify": ("done", "write error"),
     "flush": ("done", "not done"),
     "inode_create": ("done", "no space"),
@@ -308,8 +309,12 @@ class Model:
             parent = chain.parent
             if parent is not None and not parent.locks:
                 self._meanwhile(chain, parent)
-            for child in [c for c in self.chains if c.parent is chain and c.refs > 0 and not c.locks]:
-                self._meanwhile(child, chain)
+            held = [c for c in self.chains if c.parent is chain and c.refs > 0]
+            if any(child.locks for child in held):
+                self.notes.append(("locked above a child", chain))
+            for child in held:
+                if not child.locks:
+                    self._meanwhile(child, chain)
         chain.locks += 1
         if not how & Resolve.NOREF:
             chain.refs += 1
@@ -347,6 +352,9 @@ class Model:
             chain.data = None
 
     # ---- lookups
+
+    def _note_lookup(self, flags: int, *keys: int) -> None:
+        self.notes += [("lookup", flags), ("range", *keys)]
 
     def _move(self, parent: ClusterItem, to: Chain) -> None:
         was = parent.chain
@@ -397,7 +405,7 @@ class Model:
         self, parent: ClusterItem, key_next: int, key_beg: int, key_end: int, flags: int
     ) -> tuple[Chain | None, int]:
         assert parent.chain is not None  # noqa: S101 - the operations ask no empty slot
-        self.notes.append(("lookup", flags))
+        self._note_lookup(flags, key_next, key_beg, key_end)
         self._held(parent.chain)
         self.require(parent.chain.data is not None, "a lookup needs the parent's data", parent.chain)
         return self._search(parent, key_next, key_beg, key_end, flags)
@@ -406,6 +414,7 @@ class Model:
         self, parent: ClusterItem, chain: Chain, key_next: int, key_beg: int, key_end: int, flags: int
     ) -> tuple[Chain | None, int]:
         assert parent.chain is not None  # noqa: S101 - the operations ask no empty slot
+        self._note_lookup(flags, key_next, key_beg, key_end)
         self._held(parent.chain)
         self.require(parent.chain.data is not None, "a lookup needs the parent's data", parent.chain)
         beg = KEY_MAX + 1 if chain is parent.chain else chain.bref.key + 2**chain.bref.keybits
@@ -467,7 +476,7 @@ class Model:
         return 0
 
     async def rename(self, parent: ClusterItem, chain: Chain, bref: Blockref | None, flags: int) -> None:
-        self.notes.append(("rename", flags))
+        self.notes += [("rename", flags), ("new bref", chain, bref)]
         self._held(chain)
         self.require(chain.parent is None, "a chain is attached only when it is detached", chain)
         bref = chain.bref if bref is None else bref
@@ -478,11 +487,15 @@ class Model:
             self._attach(parent, chain, answer)
 
     async def delete(self, parent: Chain | None, chain: Chain, flags: int) -> None:
+        self.notes.append(("delete", flags))
         self.require(parent is not None, "an element is deleted only under a parent that is there", chain)
         self.require(chain.parent is parent, "a chain is deleted under its own parent", chain)
         self._held(chain)
         if parent is not None:
             self._written(parent)
+        if self.choose("delete") == "not done":
+            self.notes.append(("not deleted", chain))
+            return
         chain.parent = None
         chain.flags |= ChainFlag.DELETED | (ChainFlag.DESTROY if flags & Delete.PERMANENT else 0)
 
@@ -505,6 +518,9 @@ class Model:
         await self.modify(chain, flags)
         if chain.data is not None:
             chain.bytes = 2**nradix
+            if chain.bref.type == BrefType.DATA:  # which only loses its buffer
+                chain.data = None
+                return
             chain.data = (chain.data + bytearray(chain.bytes))[: max(INODE_BYTES, chain.bytes)]
 
     def setflush(self, chain: Chain) -> None:

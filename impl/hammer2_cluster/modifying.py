@@ -38,12 +38,12 @@ TABLE = slice(INODE_U, INODE_U + EMBEDDED_BYTES)
 
 @cluster_must_be(rules.is_locked)
 @cparent_must_be(rules.is_locked)
-@success_means(rules.can_be_written, rules.the_focus_can_be_written)
+@success_means(rules.can_be_written, rules.the_focus_is_modified)
 @void_in_the_seed
 async def resize(
     on: Runner, ip: Inode | None, cparent: Cluster | None, cluster: Cluster | None, nradix: int, flags: int
 ) -> int:
-    """Resize every present chain to 2^nradix bytes, under its own parent (L620-644).
+    """Resize every present chain to 2^nradix bytes, under its own parent (L620-644). Data chains may lose buffers.
 
     Returns 0; when repaired, an Error if too few members could be resized. Raises KernelAssert L632 or L633 if the two
     clusters are not of one kind, L638 for a member without a parent.

@@ -80,6 +80,15 @@ def takes_writes(above: Chain | None) -> bool:
     return above is not None and above.error == 0
 
 
+def carry(on: Runner, was: Chain | None, now: Chain | None, refs: int) -> None:
+    """At a node: a slot holds another chain, or none, after an exchange of one of its cluster's references."""
+    if on.semantics.carried_references and now is not was:
+        for _ in range(refs - 1):
+            if now is not None:
+                on.chains.ref(now)
+            on.chains.drop(deref(was))
+
+
 def release(on: Runner, item: ClusterItem, locked: bool, refs: int) -> None:
     """A member that failed leaves: its cluster gives back the lock that it has on the chain, and all references."""
     chain = deref(item.chain)

@@ -9,6 +9,7 @@ from hammer2_cluster.objects import Chain, Cluster, Pfs
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import (
+    carry,
     follow,
     follow_moved_parent,
     may_write,
@@ -58,12 +59,15 @@ async def create(
     items = cluster.array
     repaired = on.semantics.reported_create
     focus_slot = parent.slot_of(parent.focus)
+    refs = parent.refs
 
     async def create_member(i: int) -> tuple[Chain | None, int | None]:
         above = parent.array[i].chain
         if repaired and not takes_writes(above):
             return above, None
-        return above, await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
+        error = await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
+        carry(on, above, parent.array[i].chain, refs)
+        return above, error
 
     error: int | None = None
     granted = write_access(parent, supplied)
@@ -139,10 +143,12 @@ async def rename(
             return above, False
         bref = None if key is None else replace(chain.bref, key=key[0], keybits=key[1])
         await on.chains.rename(parent.array[i], chain, bref, flags)
+        carry(on, above, parent.array[i].chain, refs)
         kkassert(items[i].chain is chain, "L1058")
         return above, chain.parent is parent.array[i].chain
 
     await on.known(cluster, parent)
+    refs = parent.refs
     granted = write_access(cluster, parent)
     slots = writable(on, cluster, under=parent)
     failed = [i for i in writable(on, cluster) if i not in slots]
@@ -180,7 +186,7 @@ async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, f
         deletes = matches and (not reported or i in writable_parents)
         if deletes:
             await on.chains.delete(parent, chain, flags)
-        return deletes
+        return deletes and (not reported or chain.parent is None)
 
     await on.known(cluster)
     failed: list[int] = []

@@ -142,10 +142,16 @@ def an_error_grants_no_access(cluster: ClusterView) -> bool:
     return cluster.error == 0 or is_not_locked(cluster) or not (can_be_read(cluster) or can_be_written(cluster))
 
 
+def the_focus_is_modified(cluster: ClusterView) -> bool:
+    """The focus is MODIFIED, without error; its data may have gone with its old size (C50)."""
+    focus = cluster.focus
+    return focus is not None and focus.error == 0 and focus.flags & ChainFlag.MODIFIED != 0
+
+
 def the_focus_can_be_written(cluster: ClusterView) -> bool:
     """The focus is MODIFIED, without error, and its data is there (C52)."""
     focus = cluster.focus
-    return focus is not None and focus.error == 0 and focus.data is not None and focus.flags & ChainFlag.MODIFIED != 0
+    return the_focus_is_modified(cluster) and focus is not None and focus.data is not None
 
 
 def members_agree_on_what_they_found(cluster: ClusterView) -> bool:

@@ -391,8 +391,9 @@ FINDINGS: dict[str, Finding] = {
         ),
         story=(
             "Without a parent, or where a chain's parent is another one, a line is printed and nothing is deleted; the "
-            "caller is told nothing. A chain that others have detached, under an empty slot, passes for a match: NULL "
-            "is NULL, and is followed."
+            "caller is told nothing. Nor does anybody look whether the chain layer's delete, which has no result, has "
+            "deleted. A chain that others have detached, under an empty slot, passes for a match: NULL is NULL, and is "
+            "followed."
         ),
         mended=(
             "Members that could not be deleted are removed, and the call returns an error unless a quorum deleted."
@@ -533,5 +534,18 @@ FINDINGS: dict[str, Finding] = {
             "that was allocated and never written, whatever the medium held there before."
         ),
         mended="Zeroes are delivered, at once and without I/O.",
+    ),
+    "F37": Finding(
+        repair="carried_references",
+        title="A slot that comes to hold another chain leaves references behind",
+        lines="833, 920-928, 1006, 1050",
+        claims=("C21", "C22"),
+        story=(
+            "A reference to a cluster is one to each of its chains. Where the chain layer puts another chain into a "
+            "slot (a parent that moves to another block, the next element of a scan) it exchanges one reference. The "
+            "others stay with the chain that left, which is never freed, and the one that came is dropped too often, "
+            "and freed while somebody holds it."
+        ),
+        mended="As many references as the cluster has are taken on the new chain and given back on the old one.",
     ),
 }

@@ -123,6 +123,9 @@ class Semantics(NamedTuple):
     zero_filled: bool = False
     """What was never written is delivered as zeroes, and not read (L1370-1371, promised at L1332-1336)."""
 
+    carried_references: bool = False
+    """When a slot comes to hold another chain, all references of its cluster move along (L833, L928, L1006, L1050)."""
+
 
 RESOLVE_REPAIRS = Semantics._fields[:8]
 """The switches of the decision; the others belong to the operations."""

@@ -12,7 +12,13 @@ MOST_BAD = 2
 
 MOST_QUESTIONS = frozenset({"use the parent"})
 """Programs that ask so much that not every run can be made even on one node."""
-MANY_QUESTIONS = MOST_QUESTIONS | {"climb", "create during a scan", "snapshot", "resize under an older parent"}
+MANY_QUESTIONS = MOST_QUESTIONS | {
+    "climb",
+    "create during a scan",
+    "snapshot",
+    "resize under an older parent",
+    "with more references",
+}
 """Programs that ask so much that not every run can be made on two nodes."""
 VARIANTS = MOST_QUESTIONS | {
     "find and load",
@@ -20,6 +26,7 @@ VARIANTS = MOST_QUESTIONS | {
     "scan without locks",
     "rename to the same key",
     "scan on while a node is late",
+    "with more references",
     "move under an older parent",
     "next under an older parent, without locks",
     "rename under an older parent",

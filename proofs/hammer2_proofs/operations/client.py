@@ -27,6 +27,9 @@ from hammer2_spec.vocabulary import (
 
 __all__ = ["Client", "Violation"]
 
+KEYBITS = 1
+"""Of what a client creates or renames."""
+
 
 def _state(chain: Chain) -> tuple[tuple[object, ...], bytes | None]:
     """What a write may change of a chain; its data, too, if it is there."""
@@ -85,6 +88,7 @@ class Client(Reader):
         marked = inode.flags == InodeFlag.MTIME | InodeFlag.MODIFIED
         self.demand(marked, "modify_ip marks the inode modified, and nothing else")
         if chain is None:
+            self.demand(not self.noted("repoint") and not self.noted("dirty"), "What was not modified is not dirty")
             self.judge_refused(cluster, cluster.error or Error.INCOMPLETE, write)
             return False
         self.demand(self.noted("repoint") == [(inode, cluster)], "modify_ip repoints the inode to the cluster")
@@ -165,7 +169,7 @@ class Client(Reader):
         if error:
             self.judge_refused(cluster, error, write)
             return False
-        self.obeys(rules.the_focus_can_be_written, cluster)
+        self.obeys(rules.the_focus_is_modified, cluster)
         self.judge_resolved(cluster, follows)
         sizes = [chain.bytes for _, chain in self.deciding(cluster, write.decides)]
         self.demand(all(size == 2**nradix for size in sizes), "Every chain that counts has the new size")
@@ -187,7 +191,7 @@ class Client(Reader):
         attached = [] if supplied is None else [chain for _, chain in supplied.members()]
         old, write = len(self.model.chains), self._about_to_write(parent if supplied is None else supplied, parent)
         made: tuple[int | None, Cluster | None]
-        made = self.perform(topology.create, pfs, parent, supplied, key, 0, type, INODE_BYTES, flags)
+        made = self.perform(topology.create, pfs, parent, supplied, key, KEYBITS, type, INODE_BYTES, flags)
         error, cluster = made
         self.passes_on("create", flags)
         self._judge_left_alone(write)
@@ -195,8 +199,10 @@ class Client(Reader):
         new = [chain for chain in self.model.chains[old:] if chain.bref.type != BrefType.INDIRECT]
         if error:
             self.demand(cluster is supplied, "A creation that fails leaves no cluster behind")
-            self.demand(not self.anywhere(key), "A creation that fails leaves nothing behind")
-            self.demand(all(c.flags & ChainFlag.DESTROY for c in new), "What is taken back for good is destroyed")
+            stuck = {chain for (chain,) in self.noted("not deleted")}
+            self.demand(stuck or not self.anywhere(key), "A creation that fails leaves nothing behind")
+            gone = all(c.flags & ChainFlag.DESTROY or c in stuck for c in new)
+            self.demand(gone, "What is taken back for good is destroyed")
             kept = not any(chain.flags & ChainFlag.DESTROY for chain in attached)
             self.demand(kept, "What was supplied is only detached again")
             self.judge_usable(parent)
@@ -208,8 +214,11 @@ class Client(Reader):
         self.demand(cluster.pmp is parent.pmp, "A new element belongs to its parent's PFS")
         self._judge_enough(write, self.holders(key, write.decides), "What was created is on a quorum")
         for chain in new:
-            asked = (chain.bref.type, chain.bytes, chain.bref.keybits, chain.pmp) == (type, INODE_BYTES, 0, pfs)
+            asked = (chain.bref.type, chain.bytes, chain.pmp) == (type, INODE_BYTES, pfs)
             self.demand(asked, "What was created is as it was asked for")
+        for _, chain in cluster.members():
+            asked = (chain.bref.key, chain.bref.keybits) == (key, KEYBITS) or chain not in self.may_be_written(cluster)
+            self.demand(asked, "What was created has the key that was asked for")
         for i, chain in cluster.members():
             right = chain.parent is parent.array[i].chain or chain not in self.may_be_written(cluster)
             self.demand(right, "A new element is under its parent", f"member {i}")
@@ -220,23 +229,27 @@ class Client(Reader):
         self.judge_resolved(cluster, follows)
         return cluster
 
-    def delete(self, parent: Cluster | None, cluster: Cluster, flags: int = 0) -> bool:
+    def delete(self, parent: Cluster | None, cluster: Cluster, flags: int = Delete.NOSTATS) -> bool:
         """Delete; False if that fails."""
         follows = cluster.slot_of(cluster.focus)
         write, may = self._about_to_write(cluster, parent), self.may_be_written(cluster)
+        parents = {chain: chain.parent for _, chain in cluster.members()}
         may_above = [] if parent is None else self.may_be_written(parent)
         chains = [(chain, chain.parent in may_above) for i, chain in cluster.members() if chain in may]
-        others = [c for i, c in cluster.members() if parent is not None and c.parent is not parent.array[i].chain]
+        above = {c: None if parent is None else parent.array[i].chain for i, c in cluster.members()}
         writable = rules.can_be_written(cluster)
         error = self.perform(topology.delete, parent, cluster, flags)
+        self.passes_on("delete", flags)
         self._judge_left_alone(write)
         for chain, right in chains:
             deleted = bool(chain.flags & ChainFlag.DELETED) and chain.parent is None
-            self.demand(deleted or not (right and writable), "Each chain under the given parent is deleted")
+            excused = (chain,) in self.noted("not deleted") or not (right and writable)
+            self.demand(deleted or excused, "Each chain under the given parent is deleted")
             destroyed = bool(chain.flags & ChainFlag.DESTROY)
             self.demand(destroyed == (deleted and bool(flags & Delete.PERMANENT) and right), "Only PERMANENT destroys")
-            if parent is not None and writable and chain in others:
-                self.demand((chain, None) in self._mismatches(), "A parent that is not the given one is reported")
+            if parent is not None and writable and above[chain] is not parents[chain]:
+                reported = (chain, above[chain]) in self.noted("parent mismatch")
+                self.demand(reported, "A parent that is not the given one is reported")
         if parent is None:
             self.demand(self.noted("no parent") == [()], "A delete without a parent is reported")
             self.demand(error == Error.INCOMPLETE, "A delete without a parent fails")
@@ -250,15 +263,15 @@ class Client(Reader):
         self.judge_resolved(cluster, follows)
         return True
 
-    def _mismatches(self) -> list[tuple[object, object]]:
-        return [(chain, None) for chain, _ in self.noted("parent mismatch")]
-
     def rename(self, parent: Cluster, cluster: Cluster, key: int | None) -> bool:
         """Attach a deleted element under a key, its own if None; False if that fails."""
         before, write = {chain: chain.bref for _, chain in cluster.members()}, self._about_to_write(cluster, parent)
         follows = cluster.slot_of(cluster.focus)
-        error = self.perform(topology.rename, parent, cluster, 2, None if key is None else (key, 0))
+        error = self.perform(topology.rename, parent, cluster, 2, None if key is None else (key, KEYBITS))
         self.passes_on("rename", 2)
+        asked_for = {c: None if key is None else replace(b, key=key, keybits=KEYBITS) for c, b in before.items()}
+        same = all(each in [*asked_for.items()] for each in self.noted("new bref"))
+        self.demand(same, "Only key and keybits come from the argument")
         self._judge_left_alone(write)
         if error:
             self.judge_refused(cluster, error, write)
@@ -266,8 +279,6 @@ class Client(Reader):
         wanted = next(iter(before.values())).key if key is None else key
         self._judge_enough(write, self.holders(wanted, write.decides), "What was renamed is on a quorum")
         for _, chain in self.deciding(cluster, write.decides):
-            same = chain.bref.mirror_tid == before[chain].mirror_tid and chain.bref.methods == before[chain].methods
-            self.demand(same, "Only key and keybits come from the argument")
             self.demand(chain.bref.key == wanted, "What was renamed has the key that was asked for")
         self.judge_usable(parent)
         self.judge_resolved(cluster, follows)
@@ -293,7 +304,9 @@ class Client(Reader):
             done = sum(bool(chain.flags & ChainFlag.DELETED) for _, chain in self.deciding(cluster, decides))
         else:
             done = self.holders(9, decides)
-            self.demand(not error or write == "rename" or done == 0, "A creation that fails leaves nothing behind")
+            stuck = self.model.given["delete", "not done"] > 0
+            gone = not error or write == "rename" or done == 0 or stuck
+            self.demand(gone, "A creation that fails leaves nothing behind")
         self.demand(error or done >= needed, "What was written is on a quorum, whoever is late", f"{done} nodes")
 
     def _write_under(self, parent: Cluster, write: str, cluster: Cluster) -> int:
@@ -318,7 +331,7 @@ class Client(Reader):
         old = [set(node.elements(node.super_root)) for node in self.model.nodes]
         write = self._about_to_write(cluster)
         able = sum(chain.data is not None for _, chain in self.deciding(cluster))
-        known = len(self.model.chains)
+        known, created = len(self.model.chains), self.model.given["inode_create", "done"]
         sources = {i: chain.data and bytes(chain.data[TABLE]) for i, chain in cluster.members()}
         error = self.perform(snapshot, cluster, "now")
         self.demand(self.noted("snapshot") == [("now",)], "A snapshot is announced")
@@ -327,11 +340,12 @@ class Client(Reader):
             self.demand((hmp in sources, name, flags) == (True, "now", Insert.PFSROOT), "A snapshot is a PFS root")
         unlocked = [made for made, _ in self.noted("inode_unlock_ex")]
         made = [(n, set(n.elements(n.super_root)) - old[n.number]) for n in self.model.nodes]
-        created = self.model.given["inode_create", "done"]
-        self.demand(len(unlocked) <= created, "What was made is unlocked once")
+        created = self.model.given["inode_create", "done"] - created
+        stuck = {chain for (chain,) in self.noted("not deleted")}
+        self.demand(len(unlocked) == created, "What was made is unlocked once")
         if error:
             self.judge_refused(cluster, error, write._replace(able=min(able, write.able)))
-            left = [n.number for n, chains in made if chains and not n.super_root.error]
+            left = [n.number for n, chains in made if chains - stuck and not n.super_root.error]
             self.demand(not left, "A snapshot that fails leaves nothing behind", f"on nodes {left}")
             taken = [chain for chain in self.model.chains[known:] if chain.flags & ChainFlag.DELETED]
             kept = [chain for chain in taken if not chain.flags & ChainFlag.DESTROY]
@@ -342,7 +356,7 @@ class Client(Reader):
         done = 0
         for node, chains in made:
             for chain in chains:
-                if node.super_root.error:  # it failed there, and could not be taken back
+                if node.super_root.error or chain in stuck:  # it failed there, and could not be taken back
                     continue
                 done += self.model.types[node.number] == write.decides
                 ids.add(self._judge_snapshot(chain, sources[node.number]))

@@ -90,6 +90,9 @@ def specified(slots: tuple[Slot, ...], nmasters: int | None) -> Verdict:
 class Judge:
     """One who performs operations and is told what they broke."""
 
+    unread_leave = False
+    """Whether members that cannot be read leave their cluster at the next decision."""
+
     def __init__(self, specs: Sequence[NodeSpec], nmasters: int | None, semantics: Semantics, chooser: Chooser) -> None:
         self.model = Model(specs, nmasters, chooser)
         self.nmasters = nmasters
@@ -371,11 +374,13 @@ class Judge:
         self.obeys(rules.without_an_error_there_is_a_focus_without_error, cluster)
         self.obeys(rules.an_error_grants_no_access, cluster)
 
-    def judge_new(self, cluster: Cluster, like: Cluster) -> None:
+    def judge_new(self, cluster: Cluster, like: Cluster, refs: int = 1) -> None:
         """A cluster made from another one is for the same PFS and has a slot for each of its members."""
         self.demand(cluster.pmp is like.pmp, "A cluster belongs to the PFS of the one that it is made from")
         self.demand(cluster.nchains == like.nchains, "A cluster has the slots of the one that it is made from")
-        self.demand(cluster.refs == 1, "A new cluster has one reference", f"{cluster.refs}")
+        self.demand(
+            cluster.refs == refs, "A new cluster has one reference, others those that were taken", f"{cluster.refs}"
+        )
 
     def judge_refused(self, cluster: Cluster, error: int, write: "Write") -> None:
         """A write fails only when it may not be made, and says why."""

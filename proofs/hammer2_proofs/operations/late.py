@@ -34,6 +34,8 @@ def last(events: Sequence[Event]) -> Event:
 class LateClient(Client):
     """A client of a cluster in which one node is late in every operation."""
 
+    unread_leave = True
+
     def __init__(
         self, specs: Sequence[NodeSpec], nmasters: int | None, semantics: Semantics, chooser: Chooser, late: int
     ) -> None:

@@ -330,6 +330,31 @@ def overtaken(write: str) -> Program:
     return program
 
 
+def with_more_references(client: Client) -> None:
+    """Scan and create where each cluster has three references."""
+    top = client.top()
+    if parent := client.open(top):
+        client.ref(parent)
+        client.ref(parent)
+        found, after = client.lookup(parent, 1, KEY_MAX, Lookup.SHARED)
+        if found:
+            client.ref(found)
+            client.ref(found)
+            following, _ = client.next(parent, found, KEY_MAX, after, Lookup.SHARED)
+            if following:
+                client.unlock(following)
+            client.drop(found)
+            client.drop(found)
+        client.lookup(parent, 9, 9)
+        made = None if parent.error else client.create(parent, 9, pfs=client.model.pfs)
+        if made:
+            client.unlock(made)
+        client.unlock(parent)
+        client.drop(parent)
+        client.drop(parent)
+    client.drop(top)
+
+
 def scan_on_while_a_node_is_late(client: Client) -> None:
     """Scan on, under a parent that is locked anew, while a node is late."""
     top = client.top()
@@ -485,6 +510,7 @@ PROGRAMS: dict[str, Program] = {
     "next under an older parent, without locks": with_an_older_parent("next without locks"),
     "rename under an older parent": with_an_older_parent("rename"),
     **{f"{write} while a node is late": overtaken(write) for write in WRITES_THAT_NEED_A_PARENT},
+    "with more references": with_more_references,
     "scan on while a node is late": scan_on_while_a_node_is_late,
     "delete under an older parent": with_an_older_parent("delete"),
     "move under an older parent": with_an_older_parent("move"),

@@ -147,6 +147,7 @@ class Reader(Judge):
         follows: int | None,
         before: list[Chain | None],
         asked: Mapping[int, lookups.Element | None],
+        refs: int = 1,
     ) -> None:
         is_agreed, expected = agreed
         self._judge_who_left(parent, found, before, follows, asked)
@@ -157,7 +158,7 @@ class Reader(Judge):
             chains = rules.chains_of(found)
             inodes = all(chain.bref.type == BrefType.INODE for chain in chains)
             self.demand(bool(found.ddflag) == inodes, "The flag ddflag says whether the elements are inodes")
-            self.judge_new(found, parent)
+            self.judge_new(found, parent, refs)
             self.judge_resolved(found, follows)
         if parent.error and self.verdict_on(parent).error == 0:
             self.demand(parent.error == Error.INCOMPLETE, "A parent of which no quorum agrees is incomplete")
@@ -206,7 +207,8 @@ class Reader(Judge):
         for i, was in enumerate(before):
             now = parent.array[i].chain
             if was is not None and i not in asked and not self.was_late(i):
-                self.demand(now is not None, "Who may not be read is not asked, and stays a member", f"member {i}")
+                stays = now is not None or (self.unread_leave and was.error)
+                self.demand(stays, "Who may not be read is not asked, and stays a member", f"member {i}")
             if now is not None and i in asked and not self.was_late(i):
                 has = found is not None and found.array[i].chain is not None
                 self.demand(has or asked[i] in holds, "Who is outvoted leaves the parent", f"member {i}")
@@ -228,6 +230,7 @@ class Reader(Judge):
         found, after = self.perform(lookups.lookup, parent, variable, beg, end, flags)
         self.flags_are_kept(parent_flags, parent, locked=True)
         self.passes_on("lookup", flags)
+        self.passes_on("range", variable, beg, end)
         if found is not None:
             locked = not flags & Lookup.NOLOCK
             self.demand(rules.is_locked(found) == locked, "A result is locked unless NOLOCK is given")
@@ -299,13 +302,16 @@ class Reader(Judge):
         held = [cluster.array[n.number].chain is not None for n, c in self.deciding(parent) if self.speaks(parent, c)]
         if sum(held) < self.needed(decides):
             agreed = False, None
-        parent_flags = parent.flags
+        parent_flags, refs = parent.flags, cluster.refs
         found, after = self.perform(lookups.next, parent, cluster, key_next, beg & KEY_MAX, end, flags)
         self.flags_are_kept(parent_flags, parent, locked=True)
         self.passes_on("lookup", flags)
         self.demand(found is None or found is cluster, "The next element replaces the one before in its cluster")
-        self.demand(found is not None or cluster.id in self.model.freed, "A scan that ends gives its cluster back")
-        self._judge_found(parent, found, self._unless_unread(agreed, parent, before, beg, end), follows, before, asked)
+        self.passes_on("range", key_next, beg & KEY_MAX, end)
+        self.demand(found is not None or cluster.refs == refs - 1, "A scan that ends gives its cluster back")
+        self.is_gone(cluster, last=found is None and refs == 1)
+        agreed = self._unless_unread(agreed, parent, before, beg, end)
+        self._judge_found(parent, found, agreed, follows, before, asked, refs)
         self.judge_usable(parent)
         self._judge_key_next(parent, found, after)
         return found, after
@@ -349,6 +355,7 @@ class Reader(Judge):
         """The parent of a locked child."""
         follows = cluster.slot_of(cluster.focus)
         above: Cluster = self.perform(lookups.parent, cluster)
+        self.demand(not self.noted("locked above a child"), "The parent is locked before the child")
         self.demand(rules.is_locked(above) and rules.is_locked(cluster), "Parent and child are locked")
         self.judge_new(above, cluster)
         for i, chain in cluster.members():
