@@ -72,6 +72,7 @@ class Tooth(NamedTuple):
     """How it showed, or why it did not."""
     scenario: str
     steps: int
+    """Of the shortest run; none of the programs of the operations."""
     schedules: int
     """Runs, of all scenarios that were tried."""
     seconds: float
@@ -134,7 +135,7 @@ def bite_operations(repair: str) -> Tooth:
     if found is None:
         return Tooth(repair, "undecided", "it breaks no rule of the operations", "", 0, coverage.runs, spent)
     where = f"{found.program} on {found.world}"
-    return Tooth(repair, "found", found.message, where, len(found.picks), coverage.runs, spent)
+    return Tooth(repair, "found", found.message, where, 0, coverage.runs, spent)
 
 
 def _why_not(repair: str, hunt: _Hunt) -> tuple[str, str]:
@@ -191,7 +192,8 @@ def main(repairs: Sequence[str], seconds: float, seed: int, report: Path | None)
     teeth = []
     for tooth in _all(repairs, seconds, seed):
         teeth.append(tooth)
-        where = f"{tooth.scenario}, {tooth.steps} steps: " if tooth.scenario else ""
+        steps = f", {tooth.steps} steps" if tooth.steps else ""
+        where = f"{tooth.scenario}{steps}: " if tooth.scenario else ""
         print(f"{tooth.repair:24} {tooth.verdict:9} {schedules_of(tooth)}  {where}{tooth.what}", flush=True)
         if tooth.verdict == "undecided" and tooth.repair not in INGREDIENTS:
             wrong.append(f"{tooth.repair} is not found")
