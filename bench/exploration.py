@@ -109,10 +109,11 @@ def rumur(directory: Path) -> Run:
 
 def tlc(directory: Path, jar: Path) -> Run:
     """Run TLC's search on one core; it counts the initial state as a transition."""
-    model, bounds = PEERS / "quorum.tla", PEERS / "quorum.cfg"
-    options = ("-workers", "1", "-deadlock", "-metadir", directory / "tlc", "-config", bounds)
+    for name in ("quorum.tla", "quorum.cfg"):  # TLC looks for its bounds where it runs, whatever path it is given
+        shutil.copy(PEERS / name, directory)
+    options = ("-workers", "1", "-deadlock", "-metadir", directory / "tlc", "-config", "quorum.cfg")
     # One thread for the work and for the garbage: states per CPU-second are what is compared.
-    done = run(["java", "-XX:+UseSerialGC", "-cp", jar.resolve(), "tlc2.TLC", *options, model], directory)
+    done = run(["java", "-XX:+UseSerialGC", "-cp", jar.resolve(), "tlc2.TLC", *options, "quorum.tla"], directory)
     found = re.search(r"^(\d+) states generated, (\d+) distinct states found", done.output, re.MULTILINE)
     demand("TLC", (int(found[2]), int(found[1])) if found else (-1, -1), (STATES, TRANSITIONS + 1))
     return done

@@ -95,10 +95,10 @@ def test_without_its_archive_tlc_is_not_compared_and_that_is_said(
 
 @pytest.mark.parametrize(("states", "agrees"), [(exploration.STATES, True), (exploration.STATES - 1, False)])
 def test_tlc_must_count_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, states: int, agrees: bool) -> None:
-    """A program in the place of java prints the last lines of TLC."""
+    """A program in the place of java finds the model where it runs, and prints the last line of TLC."""
     java = tmp_path / "java"
     closing = f"{exploration.TRANSITIONS + 1} states generated, {states} distinct states found, 0 states left on queue."
-    java.write_text(f"#!/bin/sh\necho 'Model checking completed. No error has been found.'\necho '{closing}'\n")
+    java.write_text(f"#!/bin/sh\nset -e\ngrep -q SPECIFICATION quorum.cfg\ngrep -q Lock quorum.tla\necho '{closing}'\n")
     java.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("TLA2TOOLS", "tla2tools.jar")
