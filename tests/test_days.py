@@ -128,6 +128,10 @@ NOT_HERE = {"Read", "NoSpace"}
 """Reads leave no trace, and what a write needs on a node is there or it is not begun."""
 RARE = {"BeginAgain", "NoSpaceForCopy", "FreeSpace", "SyncRefused"}
 """Actions that few days do not come to."""
+FAULTS = {"FlushFail", "SyncInterrupt", "WriteFail"}
+"""What a fault that strikes at one moment brings about: a few short days may not come to it."""
+ENOUGH = 100
+"""So many days do."""
 ROUNDS = 3
 """Sessions that it may take until all is well: one may still be refused by a node that has promised to another."""
 
@@ -156,7 +160,7 @@ def test_days_end_well_and_take_the_actions_of_the_protocol(part: int, run_seed:
     days = seed(f"{run_seed}, part {part}")(type("Days", (Days,), {})) if several else Days
     run_state_machine_as_test(days, settings=settings(max_examples=runs, stateful_step_count=AMOUNT.steps))
     print(f"{runs} days: {', '.join(f'{action} {count}' for action, count in TAKEN.most_common())}")
-    assert {*STEPS} - NOT_HERE - RARE <= {*TAKEN}
+    assert {*STEPS} - NOT_HERE - RARE - (FAULTS if runs < ENOUGH else set()) <= {*TAKEN}
 
 
 def test_what_a_node_did_for_a_session_that_has_ended_is_thrown_away() -> None:
