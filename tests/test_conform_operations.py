@@ -236,7 +236,7 @@ def test_a_repair_that_is_there_or_missing_is_told(base: Semantics, name: str) -
     found = infer([Heard(it, said_by(has, it)) for it in telling()], claimed=base)
     assert found.unexplained == 0
     assert found.semantics == has or (base == SEED and name in found.untold)
-    assert len(found.untold) <= (8 if base == SEED else 0)  # some show only where others are mended
+    assert len(found.untold) <= (8 if base == SEED else 2)  # some show only where others are mended
 
 
 def test_what_no_answer_tells_is_taken_as_claimed_and_said() -> None:
