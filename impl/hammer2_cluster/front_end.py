@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.locking import resolve, tid_of
-from hammer2_cluster.lookups import element
+from hammer2_cluster.lookups import identity_of
 from hammer2_cluster.node import Errand, Fenced, Suspended, suspended
 from hammer2_cluster.nodes import Back, Gone, Mail, Nodes
 from hammer2_cluster.objects import Chain, Cluster
@@ -30,7 +30,7 @@ from hammer2_cluster.standing import SOFT_AND_SUPROOT, release
 from hammer2_spec.cluster_rules import is_locked
 from hammer2_spec.resolve import majority
 from hammer2_spec.semantics import REPAIRED, Semantics
-from hammer2_spec.vocabulary import BrefFlag, BrefType, ChainFlag, ClusterFlag, PfsType
+from hammer2_spec.vocabulary import ChainFlag, ClusterFlag, PfsType
 
 Result = TypeVar("Result")
 
@@ -179,14 +179,14 @@ class FrontEnd:
         doubtful = sorted({*cluster.late(), *(i for i, chain in cluster.members() if chain.error)})
         if not doubtful or focus is None or focus.error:
             return
-        what, tid, flags, alone = element(focus), tid_of(self, focus), focus.flags & _TELLING, _has_no_twins(focus)
+        what, tid, flags = identity_of(focus), tid_of(self, focus), focus.flags & _TELLING
         locked, refs = cluster.flags & ClusterFlag.LOCKED != 0, cluster.refs
 
         async def compare(i: int) -> None:
             item = cluster.array[i]
             chain = deref(item.chain)
             in_step = chain.error == 0 and tid_of(self, chain) == tid and chain.flags & _TELLING == flags
-            if not in_step or not (alone or _has_no_twins(chain) or element(chain) == what):
+            if not in_step or identity_of(chain) != what:
                 release(self, item, locked, refs)
 
         self._send(cluster, compare, doubtful, False, (cluster,), None)
@@ -413,8 +413,3 @@ def _node_of(cluster: Cluster, i: int) -> int:
     """The node that serves a slot. Clusters of the super-root topology have one member, of any node."""
     chain = cluster.array[i].chain
     return i if cluster.pmp is not None or chain is None or chain.hmp is None else chain.hmp
-
-
-def _has_no_twins(chain: Chain) -> bool:
-    """Whether other nodes may legitimately have something else in its place: block tables, roots of PFSs."""
-    return chain.bref.type == BrefType.INDIRECT or chain.bref.flags & BrefFlag.PFSROOT != 0

@@ -5,7 +5,7 @@ from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_spec import cluster_rules as rules
-from hammer2_spec.vocabulary import CLUSTER_RDOK, CLUSTER_WROK, ClusterFlag
+from hammer2_spec.vocabulary import CLUSTER_RDOK, CLUSTER_WROK, BrefType, ClusterFlag
 
 
 @returns_a_cluster_that(
@@ -29,6 +29,8 @@ def from_chain(on: Runner, chain: Chain | None) -> Cluster:
     cluster.flags = (
         ClusterFlag.LOCKED | ClusterFlag.WRHARD | ClusterFlag.RDHARD | ClusterFlag.MSYNCED | ClusterFlag.SSYNCED
     )
+    if on.semantics.known_ddflag:
+        cluster.ddflag = int(deref(chain).bref.type == BrefType.INODE)
     if on.semantics.reported_chain and deref(chain).error:
         cluster.error = deref(chain).error
         cluster.flags &= ~(CLUSTER_RDOK | CLUSTER_WROK)
@@ -86,7 +88,7 @@ async def copy(on: Runner, ocluster: Cluster | None) -> Cluster:
     new.pmp = old.pmp
     new.nchains = old.nchains
     new.refs = 1
-    if on.semantics.copied_ddflag:
+    if on.semantics.known_ddflag:
         new.ddflag = old.ddflag
 
     async def copy_member(i: int) -> None:

@@ -21,6 +21,15 @@ KEY_BITS = 64
 """Of a key: there are at most so many block tables below each other."""
 
 
+def inode_of(chain: Chain) -> Chain:
+    """The chain itself, or the inode that a block table's parents lead up to."""
+    for _ in range(KEY_BITS):  # each block table covers fewer; what a record says may go round in a ring
+        if chain.bref.type != BrefType.INDIRECT or chain.parent is None:
+            break
+        chain = chain.parent
+    return chain
+
+
 @confirmed.ensure(
     lambda on, chain, result: result == chain.bref.mirror_tid or on.semantics.inode_tids, "the chain's own in the seed"
 )
@@ -40,12 +49,7 @@ KEY_BITS = 64
 )
 def tid_of(on: Runner, chain: Chain) -> int:
     """The tid that a member is judged by. Block tables differ from node to node; the inode above them should not."""
-    if on.semantics.inode_tids:
-        for _ in range(KEY_BITS):  # each block table covers fewer; what a record says may go round in a ring
-            if chain.bref.type != BrefType.INDIRECT or chain.parent is None:
-                break
-            chain = chain.parent
-    return chain.bref.mirror_tid
+    return (inode_of(chain) if on.semantics.inode_tids else chain).bref.mirror_tid
 
 
 def slots_of(on: Runner, cluster: Cluster) -> list[Slot]:

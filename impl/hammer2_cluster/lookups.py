@@ -1,12 +1,12 @@
 """Finding elements under a parent, scanning them, and the way up (L757-970, L1205-1248)."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, returns_a_cluster_that
 from hammer2_cluster.life_cycle import copy, drop
-from hammer2_cluster.locking import lock, resolve, unlock
+from hammer2_cluster.locking import inode_of, lock, resolve, unlock
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
@@ -26,6 +26,7 @@ from hammer2_spec.vocabulary import (
     CLUSTER_RDOK,
     CLUSTER_WROK,
     KEY_MAX,
+    BrefFlag,
     BrefType,
     ClusterFlag,
     Error,
@@ -33,6 +34,8 @@ from hammer2_spec.vocabulary import (
     PfsType,
     Resolve,
 )
+
+Said = TypeVar("Said")
 
 
 @returns_a_cluster_that(rules.is_locked, rules.without_an_error_there_is_a_focus_without_error)
@@ -77,6 +80,23 @@ def element(chain: Chain) -> Element:
     """A chain as other nodes know it."""
     bref = chain.bref
     return Element(type=bref.type, key=bref.key, keybits=bref.keybits, bytes=chain.bytes)
+
+
+def identity_of(chain: Chain) -> Element | None:
+    """What must be the same of a chain on every node; a block table is a node's own, so it is that of its inode.
+
+    None for the root of a PFS, which stands where its name belongs on that node.
+    """
+    inode = inode_of(chain)
+    return None if inode.bref.flags & BrefFlag.PFSROOT else element(inode)
+
+
+def _what_holds(cluster: Cluster, said: Mapping[int, Said], focus_slot: int | None) -> list[Said]:
+    """What a majority of masters says, or under a focus that is soft or the super-root's that member; [] if nothing."""
+    if focus_slot is not None and type_of(cluster, focus_slot) in SOFT_AND_SUPROOT:
+        return [said[focus_slot]] if focus_slot in said else []
+    votes = Counter(what for i, what in said.items() if type_of(cluster, i) == PfsType.MASTER)
+    return [what for what, n in votes.items() if n >= _masters_needed(cluster)]
 
 
 def _masters_needed(cparent: Cluster) -> int:
@@ -141,16 +161,9 @@ class Match:
         return min([self._key_next, *self._key_nexts.values()])
 
     def outvoted(self) -> Sequence[int] | None:
-        """The members that found something else than what holds, whose findings are struck out; None if nothing holds.
-
-        What a majority of masters found holds; under a focus that is soft or the super-root's, what that member found.
-        """
-        cparent, found, slot = self._cparent, self._found, self.focus_slot
-        if slot is not None and type_of(cparent, slot) in SOFT_AND_SUPROOT:
-            winners = [found[slot]] if slot in found else []
-        else:
-            votes = Counter(what for i, what in found.items() if type_of(cparent, i) == PfsType.MASTER)
-            winners = [what for what, n in votes.items() if n >= _masters_needed(cparent)]
+        """The members that found something else than what holds; they are struck out. None if nothing holds."""
+        found = self._found
+        winners = _what_holds(self._cparent, found, self.focus_slot)
         if not winners:
             return None
         winner = winners.pop()
@@ -187,10 +200,18 @@ async def _settle(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) 
     if not holds or not match.holds_something():
         for i in cluster.late():
             await remove(on, cluster, i)  # whatever it finds, locked
+        if on.semantics.carried_references:
+            cluster.flags &= ~ClusterFlag.LOCKED  # whoever has another reference is left with no chain to unlock
         await drop(on, cluster)
         return None
     follow(on, cluster, match.focus_slot)
     return cluster
+
+
+def _refuse(cluster: Cluster) -> None:
+    """No quorum agrees what it is, or what is in it."""
+    cluster.error = Error.INCOMPLETE
+    cluster.flags &= ~(CLUSTER_RDOK | CLUSTER_WROK)
 
 
 async def _strike_out(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) -> bool:
@@ -202,8 +223,7 @@ async def _strike_out(on: Runner, cparent: Cluster, cluster: Cluster, match: Mat
     for i in range(cluster.nchains) if outvoted is None else outvoted:
         await remove(on, cluster, i)
     if outvoted is None:
-        cparent.error = Error.INCOMPLETE
-        cparent.flags &= ~(CLUSTER_RDOK | CLUSTER_WROK)
+        _refuse(cparent)
         return False
     for i in outvoted:
         await remove(on, cparent, i)
@@ -305,7 +325,7 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
     child = deref(cluster)
     cparent = await copy(on, child)
 
-    async def climb(i: int) -> tuple[Chain, Chain | None]:
+    async def climb(i: int) -> tuple[Chain, Chain | None, Element | None]:
         """Parent before child is the lock order: let go of the child, lock both, look again (L1229-1238)."""
         item = cparent.array[i]
         chain = deref(item.chain)
@@ -320,16 +340,27 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
             on.chains.unlock(above)
         item.chain = above
         on.chains.drop(chain)
-        return chain, above
+        return chain, above, None if above is None else identity_of(above)
 
+    directories: dict[int, Element | None] = {}
     cparent.flags = ClusterFlag.LOCKED
-    async for _, (chain, above) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
+    async for i, (chain, above, directory) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
+        if above is not None and not above.error:
+            directories[i] = directory
         if not on.semantics.fresh_focus and child.focus is chain:
             cparent.focus = above
     cparent.ddflag = 0  # what was found is the child
     slot = child.slot_of(child.focus)
+    winners = _what_holds(cparent, directories, slot)
+    agreeing = on.semantics.agreeing_parents
+    for i, directory in directories.items() if agreeing and winners else ():
+        if directory not in winners:
+            await remove(on, cparent, i)
+            await remove(on, child, i)
     resolve(on, cparent)
     follow(on, cparent, slot)
+    if agreeing and not winners and not cparent.error:
+        _refuse(cparent)
     if on.semantics.rechecked_child:
         await on.known(child)
         resolve(on, child)

@@ -35,14 +35,20 @@ WRITTEN_BY_OTHERS: Final = 0x060
 
 QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
     "load": ("good", "read error", "wrong check code"),
-    "wait for a lock": ("unchanged", "moved below a new indirect block", "modified", "deleted"),
+    "wait for a lock": (
+        "unchanged",
+        "moved below a new indirect block",
+        "modified",
+        "deleted",
+        "moved to another directory",
+    ),
     "block on the way": ("none", "one that cannot be read"),
     "key_next when found": ("end of the entry", "start of the next entry"),
     "key_next when nothing is found": ("unchanged", "behind the range"),
     "parent when nothing is found": ("unchanged", "the inode"),
     "create": ("done", "done below a new indirect block", "no space"),
     "rename": ("done", "done below a new indirect block", "not done"),
-    "delete": ("done", "not done"),
+    "delete": ("done", "not done", "write error on the parent"),
     "modify": ("done", "write error"),
     "flush": ("done", "not done"),
     "inode_create": ("done", "no space"),
@@ -93,6 +99,8 @@ class Node:
     root: Chain
     super_root: Chain
     """Where its PFSs are, snapshots among them."""
+    elsewhere: Chain
+    """Another directory of the PFS, of which nobody here knows."""
     chains: list[Chain] = field(default_factory=list)
 
     def elements(self, inode: Chain | None = None) -> list[Chain]:
@@ -149,7 +157,8 @@ class Model:
         root.error = spec.root_error
         super_root = self._chain(n, Blockref(BrefType.INODE, keybits=63), INODE_BYTES, None)
         super_root.pmp = self.spmp
-        node = Node(n, spec, root, super_root, [root])
+        elsewhere = self._chain(n, Blockref(BrefType.INODE, key=1 << 32, mirror_tid=spec.tid), INODE_BYTES, None)
+        node = Node(n, spec, root, super_root, elsewhere, [root])
         above = self._indirect(node, root) if spec.indirect else root
         for key in spec.keys:
             tid = spec.tid if spec.element_tid is None else spec.element_tid
@@ -337,6 +346,9 @@ class Model:
                 chain.error = Error.NONE
                 chain.flags = chain.flags & ~ChainFlag.INITIAL | ChainFlag.MODIFIED | ChainFlag.UPDATE
                 chain.bref.data_off += 64 << 10  # new storage
+            case "moved to another directory":
+                self.moves += 1
+                chain.parent = self.node_of(chain).elsewhere
             case "deleted":
                 chain.parent = None
                 chain.flags |= ChainFlag.DELETED
@@ -493,9 +505,12 @@ class Model:
         self._held(chain)
         if parent is not None:
             self._written(parent)
-        if self.choose("delete") == "not done":
+        answer = self.choose("delete")
+        if answer == "not done":
             self.notes.append(("not deleted", chain))
             return
+        if answer == "write error on the parent" and parent is not None:
+            parent.error, parent.data = Error.IO, None
         chain.parent = None
         chain.flags |= ChainFlag.DELETED | (ChainFlag.DESTROY if flags & Delete.PERMANENT else 0)
 

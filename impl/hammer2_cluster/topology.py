@@ -19,10 +19,12 @@ from hammer2_cluster.standing import (
     write_access,
 )
 from hammer2_spec import cluster_rules as rules
-from hammer2_spec.vocabulary import ClusterFlag, Delete, Error
+from hammer2_spec.vocabulary import BrefType, ClusterFlag, Delete, Error
 
 
-def _cluster_to_create(on: Runner, pmp: Pfs | None, cparent: Cluster | None, supplied: Cluster | None) -> Cluster:
+def _cluster_to_create(
+    on: Runner, pmp: Pfs | None, cparent: Cluster | None, supplied: Cluster | None, type: int
+) -> Cluster:
     """The cluster supplied, or a locked one without chains (L988-995)."""
     cluster = supplied
     if cluster is None:
@@ -30,6 +32,8 @@ def _cluster_to_create(on: Runner, pmp: Pfs | None, cparent: Cluster | None, sup
         cluster.pmp = deref(cparent).pmp if on.semantics.parents_pfs else pmp
         cluster.refs = 1
         cluster.flags = ClusterFlag.LOCKED
+        if on.semantics.known_ddflag:
+            cluster.ddflag = int(type == BrefType.INODE)
     cluster.focus = None
     return cluster
 
@@ -53,7 +57,7 @@ async def create(
     that fails is removed from both clusters; if too few remain the Error says so, and what was created is taken back,
     a new cluster released (None is returned for it). Raises KernelAssert L1010 if a node cannot create its chain.
     """
-    cluster = _cluster_to_create(on, pmp, cparent, supplied)
+    cluster = _cluster_to_create(on, pmp, cparent, supplied, type)
     parent = deref(cparent)
     await on.known(parent)
     items = cluster.array
@@ -186,7 +190,7 @@ async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, f
         deletes = matches and (not reported or i in writable_parents)
         if deletes:
             await on.chains.delete(parent, chain, flags)
-        return deletes and (not reported or chain.parent is None)
+        return deletes and (not reported or (chain.parent is None and takes_writes(parent)))
 
     await on.known(cluster)
     failed: list[int] = []

@@ -475,15 +475,15 @@ FINDINGS: dict[str, Finding] = {
         mended="The chain's error is the cluster's, and then no access is granted.",
     ),
     "F32": Finding(
-        repair="copied_ddflag",
-        title="A copy forgets that its elements are inodes",
-        lines="571-582",
-        claims=("C24",),
+        repair="known_ddflag",
+        title="Copies and new clusters forget that their elements are inodes",
+        lines="256-266, 571-582, 988-1018",
+        claims=("C20", "C24", "C54"),
         story=(
-            "Lookup and next note in ddflag whether the elements found are inodes. The copy starts from zeroed memory "
-            "and takes over the PFS and the chains, but not this."
+            "Lookup and next note in ddflag whether the elements found are inodes. A copy, a new element's cluster and "
+            "that of one chain start from zeroed memory and get the PFS and the chains, but not this."
         ),
-        mended="It is copied too; a parent, which is made by way of a copy, starts without.",
+        mended="It is copied, or set by the type; a parent, which is made by way of a copy, starts without.",
     ),
     "F33": Finding(
         repair="abstaining_members",
@@ -547,5 +547,20 @@ FINDINGS: dict[str, Finding] = {
             "and freed while somebody holds it."
         ),
         mended="As many references as the cluster has are taken on the new chain and given back on the old one.",
+    ),
+    "F38": Finding(
+        repair="agreeing_parents",
+        title="On the way up, different directories become one parent",
+        lines="1229-1241",
+        claims=("C01", "C63", "C64", "C81"),
+        story=(
+            "While the child is unlocked to lock its parent first, others may move it to another directory, and have "
+            "done so on some nodes sooner than on others. Each member's parent is taken as it is found: what is "
+            "created in that cluster is then in two directories."
+        ),
+        mended=(
+            "Members of another directory than that of a majority of masters are removed from child and parent. If no "
+            "majority agrees the parent has an error."
+        ),
     ),
 }

@@ -108,8 +108,8 @@ class Semantics(NamedTuple):
     reported_chain: bool = False
     """A cluster made of one chain has that chain's error, and then grants no access (L259-268)."""
 
-    copied_ddflag: bool = False
-    """A copy knows too whether the elements found are inodes (L571-575)."""
+    known_ddflag: bool = False
+    """Copies, new elements and clusters of one chain know whether they are inodes (L256-266, L571-575, L988-1018)."""
 
     abstaining_members: bool = False
     """A member whose directory could not be read has no say in what is there (L838-840, L932-934)."""
@@ -125,6 +125,9 @@ class Semantics(NamedTuple):
 
     carried_references: bool = False
     """When a slot comes to hold another chain, all references of its cluster move along (L833, L928, L1006, L1050)."""
+
+    agreeing_parents: bool = False
+    """On the way up, members that others have moved to another directory leave both clusters (L1229-1241)."""
 
 
 RESOLVE_REPAIRS = Semantics._fields[:8]

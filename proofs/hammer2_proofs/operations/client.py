@@ -225,6 +225,8 @@ class Client(Reader):
         if supplied is None:
             self.judge_new(cluster, parent)
             self.demand(rules.is_locked(cluster), "A new element is locked")
+            inode = type == BrefType.INODE
+            self.demand(bool(cluster.ddflag) == inode, "The flag ddflag says whether the elements are inodes")
         self.judge_usable(parent)
         self.judge_resolved(cluster, follows)
         return cluster

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hammer2_cluster import accessors, data, life_cycle, locking, lookups
+from hammer2_cluster.model import inode_above
 from hammer2_cluster.objects import Chain, Cluster, Iocb
 from hammer2_cluster.outcomes import deref
-from hammer2_proofs.operations.judge import Judge
+from hammer2_proofs.operations.judge import ALONE, Judge
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.vocabulary import (
     CLUSTER_RDOK,
@@ -18,6 +19,7 @@ from hammer2_spec.vocabulary import (
     ClusterFlag,
     Error,
     Lookup,
+    PfsType,
     Resolve,
 )
 
@@ -110,6 +112,8 @@ class Reader(Judge):
         cluster: Cluster = self.perform(life_cycle.from_chain, chain)
         self.demand(cluster.focus is chain and cluster.refs == 1, "from_chain focuses on the chain, with one reference")
         self.demand(cluster.nchains == 1, "A cluster of one chain has one slot")
+        inode = chain.bref.type == BrefType.INODE
+        self.demand(bool(cluster.ddflag) == inode, "The flag ddflag says whether the elements are inodes")
         self.demand(cluster.pmp is chain.pmp, "from_chain makes a cluster of the chain's PFS")
         self.demand(cluster.error == chain.error, "A cluster has an error exactly if its members cannot serve it")
         synced = ClusterFlag.LOCKED | ClusterFlag.MSYNCED | ClusterFlag.SSYNCED
@@ -310,6 +314,7 @@ class Reader(Judge):
         self.passes_on("range", key_next, beg & KEY_MAX, end)
         self.demand(found is not None or cluster.refs == refs - 1, "A scan that ends gives its cluster back")
         self.is_gone(cluster, last=found is None and refs == 1)
+        self.demand(found or refs == 1 or rules.is_not_locked(cluster), "A scan that ends leaves nothing locked")
         agreed = self._unless_unread(agreed, parent, before, beg, end)
         self._judge_found(parent, found, agreed, follows, before, asked, refs)
         self.judge_usable(parent)
@@ -353,7 +358,7 @@ class Reader(Judge):
 
     def parent(self, cluster: Cluster) -> Cluster:
         """The parent of a locked child."""
-        follows = cluster.slot_of(cluster.focus)
+        follows, before = cluster.slot_of(cluster.focus), dict(cluster.members())
         above: Cluster = self.perform(lookups.parent, cluster)
         self.demand(not self.noted("locked above a child"), "The parent is locked before the child")
         self.demand(rules.is_locked(above) and rules.is_locked(cluster), "Parent and child are locked")
@@ -366,9 +371,36 @@ class Reader(Judge):
             self.demand(same, "The parent holds the parent of each member")
         self.passes_on("lock", Resolve.ALWAYS)
         self.demand(above.ddflag == 0, "The flag ddflag speaks of what was found, and a parent was not")
-        self.judge_resolved(above, follows)
+        if self._judge_directories(before, cluster, above, follows):
+            self.judge_resolved(above, follows)
         self.judge_resolved(cluster, follows)
         return above
+
+    def _judge_directories(
+        self, before: Mapping[int, Chain], cluster: Cluster, above: Cluster, follows: int | None
+    ) -> bool:
+        """Members of a parent are one directory, a quorum's or the focus's own; False if none agree, and it says so."""
+        there = {i: inode_above(chain) for i, chain in before.items()}
+        said = {
+            i: lookups.element(inode)
+            for i, inode in there.items()
+            if inode is not None and not deref(before[i].parent).error and self.had_answered(above, i)
+        }
+        masters = Counter(what for i, what in said.items() if self.model.types[i] == PfsType.MASTER)
+        agreed = [what for what, n in masters.items() if n >= self.needed()]
+        if follows is not None and self.model.types[follows] in ALONE:
+            agreed = [said[follows]] if follows in said else []
+        for i, what in said.items() if agreed else ():
+            stays = above.array[i].chain is not None and cluster.array[i].chain is not None
+            gone = above.array[i].chain is None and cluster.array[i].chain is None
+            self.demand(what not in agreed or stays, "Who is in the directory of a quorum stays", f"member {i}")
+            self.demand(what in agreed or gone, "Who is in another directory leaves child and parent", f"member {i}")
+        if agreed or self.verdict_on(above).error:
+            return True
+        self.demand(self.bad, "A quorum is in one directory where nobody moves anything")
+        self.demand(above.error == Error.INCOMPLETE, "A parent of which no quorum agrees is incomplete")
+        self.obeys(rules.an_error_grants_no_access, above)
+        return False
 
     # ---- reading
 
