@@ -10,6 +10,7 @@ from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import (
     carry,
+    decide_anew,
     follow,
     follow_moved_parent,
     may_write,
@@ -94,9 +95,10 @@ async def create(
     if repaired:
         error = await settle_write(on, failed, granted, cluster, parent)
         if error:
+            await detach(on, cluster, slots, Delete.PERMANENT if supplied is None else 0)
+            decide_anew(on, parent)  # one whose entry could not be taken back has an error now
             if not may_write(parent):
                 error = parent.error or error  # the directory says why; of a new element there may be nothing
-            await detach(on, cluster, slots, Delete.PERMANENT if supplied is None else 0)
             if supplied is None:
                 await unlock(on, cluster)
             return error, supplied
