@@ -364,6 +364,7 @@ class StoredBesideModel(RuleBasedStateMachine):
         for layer, item, chain in self._sides(pair, items):
             at_once(layer.resize(None, deref(item.chain), chain, radix, 0))
         self.alike(pair)
+        self._await(lambda layer, of: layer.modify(of(pair), 0))  # a resize may have lost the buffer
         for chain in (pair.model, pair.stored):
             deref(chain.data)[-8:] = mark
         self._release(items)

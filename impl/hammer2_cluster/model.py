@@ -533,10 +533,9 @@ class Model:
         await self.modify(chain, flags)
         if chain.data is not None:
             chain.bytes = 2**nradix
-            if chain.bref.type == BrefType.DATA:  # which only loses its buffer
-                chain.data = None
-                return
             chain.data = (chain.data + bytearray(chain.bytes))[: max(INODE_BYTES, chain.bytes)]
+            if chain.bref.type == BrefType.DATA:  # which only loses its buffer
+                self.flushed[chain], chain.data = bytes(chain.data), None
 
     def setflush(self, chain: Chain) -> None:
         self._touch(chain)
