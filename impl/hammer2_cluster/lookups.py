@@ -325,7 +325,7 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
     child = deref(cluster)
     cparent = await copy(on, child)
 
-    async def climb(i: int) -> tuple[Chain, Chain | None, Element | None]:
+    async def climb(i: int) -> tuple[Chain, Chain | None]:
         """Parent before child is the lock order: let go of the child, lock both, look again (L1229-1238)."""
         item = cparent.array[i]
         chain = deref(item.chain)
@@ -340,21 +340,21 @@ async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
             on.chains.unlock(above)
         item.chain = above
         on.chains.drop(chain)
-        return chain, above, None if above is None else identity_of(above)
+        return chain, above
 
+    agreeing = on.semantics.agreeing_parents
     directories: dict[int, Element | None] = {}
     cparent.flags = ClusterFlag.LOCKED
-    async for i, (chain, above, directory) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
-        if above is not None and not above.error:
-            directories[i] = directory
+    async for i, (chain, above) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
+        if agreeing and above is not None and not above.error:
+            directories[i] = identity_of(above)
         if not on.semantics.fresh_focus and child.focus is chain:
             cparent.focus = above
     cparent.ddflag = 0  # what was found is the child
     slot = child.slot_of(child.focus)
-    winners = _what_holds(cparent, directories, slot)
-    agreeing = on.semantics.agreeing_parents
-    for i, directory in directories.items() if agreeing and winners else ():
-        if directory not in winners:
+    winners = _what_holds(cparent, directories, slot) if agreeing else []
+    if agreeing and winners:
+        for i in [i for i, directory in directories.items() if directory not in winners]:
             await remove(on, cparent, i)
             await remove(on, child, i)
     resolve(on, cparent)
