@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -175,12 +175,11 @@ def search(
         Episode, some, st.booleans(), now_or_later, change, st.integers(0, 1), all_or_some, st.booleans(), look
     )
     nodes = st.sampled_from([["master"] * 3, ["master"], ["master"] * 2, ["master"] * 3 + ["slave"], ["master"] * 5])
-    programs = st.tuples(nodes, st.lists(episode, min_size=LONGEST // 2, max_size=LONGEST))
+    episodes = st.lists(episode, min_size=LONGEST // 2, max_size=LONGEST)
+    programs = st.builds(fitted, nodes, episodes).filter(lambda program: program.steps)
 
-    def life(drawn: tuple[list[Any], list[Episode]]) -> None:
-        program = fitted(*drawn)
-        if program.steps:
-            notes.take(judge_program(program, examination))
+    def life(program: Program) -> None:
+        notes.take(judge_program(program, examination))
 
     found: ScenarioJudgement | None = smallest_bad(programs, life, examples, seed_number)
     if found is None or found.standing is not Standing.DIFFERS:
