@@ -59,13 +59,19 @@ def test_a_node_that_fails_to_write_is_disabled_as_a_whole_and_its_media_stay(ki
     assert equal_nodes(cluster, (0, 2))
 
 
-@pytest.mark.claims("C02", "C85")
-def test_a_node_that_stalls_is_done_without_when_its_grace_is_over() -> None:
+def with_a_stalled_node() -> Cluster:
+    """Node 2 does nothing any more, and has not written the last file."""
     cluster = Cluster()
     cluster.sim.run(0, cluster.put(0, b"c", BIG))
     cluster.sim.settle()
     cluster.sim.stalled.add(2)
     cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    return cluster
+
+
+@pytest.mark.claims("C02", "C85")
+def test_a_node_that_stalls_is_done_without_when_its_grace_is_over() -> None:
+    cluster = with_a_stalled_node()
     assert cluster.sim.now == 0
     cluster.sim.run(0, cluster.put(0, b"e", BIG))
     assert cluster.sim.now == GRACE
@@ -108,11 +114,7 @@ def test_a_node_that_is_silent_and_has_to_be_resynchronized_anyway_is_not_given_
 
 
 def test_a_write_that_is_cancelled_before_it_has_begun_costs_nobody_his_session() -> None:
-    cluster = Cluster()
-    cluster.sim.run(0, cluster.put(0, b"c", BIG))
-    cluster.sim.settle()
-    cluster.sim.stalled.add(2)
-    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    cluster = with_a_stalled_node()
     cluster.sim.start(0, cluster.ons[0].perform(partial(cluster.put, 0, b"e", BIG), UnavailableError))
     while cluster.sim.who_waits() != "client 0 waits for the last write to reach all nodes":
         cluster.sim.happen()

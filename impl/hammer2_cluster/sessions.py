@@ -6,7 +6,8 @@ all of it; whether it has, its journal tells, compared with what a majority of t
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeVar
 
@@ -163,21 +164,22 @@ class Session:
         change: operations on the root and below. Raises what it raises, and nothing of it will be seen then; Unwritten
         if the change was made and may appear later, or not; UnavailableError if it was not begun.
         """
-        try:
+        with self._over_if_cancelled():
             await self._recorded()
             return await self._written(change, "Begin", "BeginAgain")
-        except Cancelled:
-            if self.client.phase is not Phase.READY:
-                self.end()  # others would wait for the end of what nobody goes on with
-            raise
 
     async def record_replacements(self) -> None:
         """Record that media of nodes that are there are new, if that is so. Raises UnavailableError, Cancelled."""
-        try:
+        with self._over_if_cancelled():
             await self._recorded()
+
+    @contextmanager
+    def _over_if_cancelled(self) -> Iterator[None]:
+        try:
+            yield
         except Cancelled:
             if self.client.phase is not Phase.READY:
-                self.end()
+                self.end()  # others would wait for the end of what nobody goes on with
             raise
 
     async def _recorded(self) -> None:

@@ -224,10 +224,7 @@ class Judge:
             if chain is None:
                 slots.append(ABSENT)
                 continue
-            inode = chain
-            while inode.bref.type == BrefType.INDIRECT and inode.parent is not None:
-                inode = inode.parent
-            slots.append(Slot(True, self.model.types[i], inode.bref.mirror_tid, chain.error))
+            slots.append(Slot(True, self.model.types[i], self.tid(chain), chain.error))
         return specified(tuple(slots), self.nmasters)
 
     def verdict_on(self, cluster: Cluster) -> Verdict:
@@ -256,9 +253,13 @@ class Judge:
 
     def tid(self, chain: Chain) -> int:
         """The tid of the inode that a chain is, or is a block table of."""
+        return self.inode_of(chain).bref.mirror_tid
+
+    def inode_of(self, chain: Chain) -> Chain:
+        """The inode that a chain is, or is a block table of."""
         while chain.bref.type == BrefType.INDIRECT and chain.parent is not None:
             chain = chain.parent
-        return chain.bref.mirror_tid
+        return chain
 
     def enough(self, cluster: Cluster) -> bool:
         """Whether enough members are there whose word holds."""
@@ -308,9 +309,7 @@ class Judge:
 
     def first_of(self, node: Node, parent: Chain, beg: int, end: int) -> Chain | None:
         """The first element of a range under a chain of a node; a file with embedded data is its own element."""
-        inode = parent
-        while inode.bref.type == BrefType.INDIRECT and inode.parent is not None:
-            inode = inode.parent
+        inode = self.inode_of(parent)
         if inode.data is not None and inode.data[0x051] & 1:
             return inode
         held = node.elements(inode)

@@ -285,12 +285,6 @@ class Reader(Judge):
                 self.demand(after <= held[0].bref.key, "No element lies between what was found and the next key")
             self.demand(after or not held, "The next key is 0 only at the end of the key space")
 
-    def inode_of(self, chain: Chain) -> Chain:
-        """The inode that a parent's chain is, or is below."""
-        while chain.bref.type == BrefType.INDIRECT and chain.parent is not None:
-            chain = chain.parent
-        return chain
-
     def next(
         self, parent: Cluster, cluster: Cluster, end: int, key_next: int, flags: int = 0
     ) -> tuple[Cluster | None, int]:

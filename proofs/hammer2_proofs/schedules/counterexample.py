@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from hammer2_proofs.explorer.trace import changes
 from hammer2_proofs.schedules.judge import Violation
-from hammer2_proofs.schedules.search import NO_END, Counterexample, must_end
+from hammer2_proofs.schedules.search import NO_END, Counterexample, must_end, what_breaks
 from hammer2_proofs.schedules.world import STRIKES, Move, Scenario, Void, World
 from hammer2_spec.protocol.notation import SHOWN
 
@@ -22,23 +22,19 @@ WIDTH: Final = 30
 
 def run(scenario: Scenario, wanted: Sequence[Move], *, to_the_end: bool = True) -> Counterexample | None:
     """What these moves break, those left out that cannot be made; then the plainest ones, to the end."""
-    world, left = World(scenario), list(wanted)
-    try:
+
+    def go_on(world: World) -> None:
+        left = list(wanted)
         while moves := world.moves():
             while left and left[0] not in moves:
                 left.pop(0)
             if not left and not to_the_end:
-                return None
+                return
             world.make(left.pop(0) if left else moves[0])
             must_end(world)
         world.end()
-    except Void:
-        pass
-    except Violation as violation:
-        return Counterexample(tuple(world.moves_made), str(violation))
-    finally:
-        world.close()
-    return None
+
+    return what_breaks(World(scenario), go_on)
 
 
 def shortened(scenario: Scenario, found: Counterexample) -> Counterexample:

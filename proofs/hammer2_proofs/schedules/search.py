@@ -150,6 +150,19 @@ def must_end(world: World) -> None:
         raise Violation("a run without an end")
 
 
+def what_breaks(world: World, go_on: Callable[[World], None]) -> Counterexample | None:
+    """What a world breaks while it goes on; it is closed then. Nothing, if that comes to an end or is void."""
+    try:
+        go_on(world)
+    except Void:
+        pass
+    except Violation as violation:
+        return Counterexample(tuple(world.moves_made), str(violation))
+    finally:
+        world.close()
+    return None
+
+
 def vacuous(node: int, *, writes: int, syncs: int) -> set[Move]:
     """The faults that find nothing to strike in a step of a node which writes and syncs so often when all goes well."""
     struck = {"write-error": writes + syncs, "sync-error": syncs, "full": writes}
@@ -205,19 +218,16 @@ class _Search:
             world.make(choice.move, judged=False)
         found.schedules += 1
         found.replayed += max(0, len(path) - 1)
-        try:
+
+        def go_on(world: World) -> None:
             if path:
                 self._make(world, path[-1].move)
             while choices := self._enter(world):
                 path.append(choices[0])
                 self._open.append(choices[1:])
                 self._make(world, choices[0].move)
-        except Void:
-            pass
-        except Violation as violation:
-            found.counterexample = Counterexample(tuple(world.moves_made), str(violation))
-        finally:
-            world.close()
+
+        found.counterexample = what_breaks(world, go_on) or found.counterexample
         found.deepest = max(found.deepest, len(path))
 
     def _make(self, world: World, move: Move) -> None:

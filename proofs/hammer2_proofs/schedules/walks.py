@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from hammer2_proofs.schedules.judge import Violation
-from hammer2_proofs.schedules.search import Counterexample, must_end
+from hammer2_proofs.schedules.search import Counterexample, must_end, what_breaks
 from hammer2_proofs.schedules.world import Move, Scenario, Void, World
 
 MOST_STEPS: Final = 12
@@ -33,8 +32,9 @@ def walk(
     scenario: Scenario, turns: Sequence[Turn], note: Callable[[World], None] = lambda _: None
 ) -> Counterexample | None:
     """One run, to its end. Returns what it breaks. note: called after every step."""
-    world, left, plain = World(scenario), list(turns), 0
-    try:
+
+    def go_on(world: World) -> None:
+        left, plain = list(turns), 0
         while moves := world.moves():
             turns_now = bool(left) and plain == left[0].after
             move = moves[left.pop(0).choice % len(moves)] if turns_now else moves[0]
@@ -43,13 +43,8 @@ def walk(
             note(world)
             must_end(world)
         world.end()
-    except Void:
-        return None
-    except Violation as violation:
-        return Counterexample(tuple(world.moves_made), str(violation))
-    finally:
-        world.close()
-    return None
+
+    return what_breaks(World(scenario), go_on)
 
 
 def _make(world: World, move: Move) -> None:
