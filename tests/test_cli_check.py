@@ -263,6 +263,21 @@ def test_a_file_with_records_missing_is_noticed_if_their_number_is_known(tmp_pat
     short = judged("--records", "21", path)
     assert short["status"] == Status.BAD_INPUT
     assert [place["reason"] for place in short["unreadable"]] == ["20 records, expected 21"]
+    assert " --records 21 " in str(short["reproduce"])
+
+
+@pytest.mark.parametrize("stdin", ["{}\n", golden()[0] + "\n"])
+def test_what_came_from_standard_input_and_cannot_be_shown_again_is_to_be_kept(tmp_path: Path, stdin: str) -> None:
+    options = ["--records", "2", "-"]
+    result = run(*options, stdin=stdin)
+    assert result.exit_code == Status.BAD_INPUT
+    said = result.stdout.splitlines()[-1]
+    assert said.startswith("What came from standard input is gone; to keep it: ... | tee records.jsonl | ")
+    assert said.endswith(" check --semantics seed --records 2 -")
+    assert judged(*options, stdin=stdin)["reproduce"] is None
+    keeps = said.partition("... | ")[2]
+    subprocess.run(["/bin/bash", "-c", keeps], input=stdin, text=True, capture_output=True, check=False, cwd=tmp_path)
+    assert (tmp_path / "records.jsonl").read_text() == stdin
 
 
 def test_an_outcome_ends_where_it_ends(tmp_path: Path) -> None:

@@ -17,14 +17,21 @@ from hammer2_spec.semantics import Semantics, describe
 
 
 def report(
-    tally: Tally, files: Sequence[str], decision: Decision, semantics: Semantics, max_divergences: int, as_json: bool
+    tally: Tally,
+    files: Sequence[str],
+    decision: Decision,
+    semantics: Semantics,
+    max_divergences: int,
+    records: int | None,
+    as_json: bool,
 ) -> None:
     """Print a tally: for machines or for people on standard output, what could not be read on standard error."""
-    command = reproduction(tally, files, decision, semantics)
+    again = reproduce("check", decision, semantics, _arguments(files, records))
+    command = reproduction(tally, files, decision, semantics, again)
     if as_json:
         click.echo(json.dumps(summary(tally, decision, semantics, max_divergences) | {"reproduce": command}))
     else:
-        show(tally, command)
+        show(tally, command, again)
     for file, places in tally.unreadable_places.items():
         first = next(place for place in tally.unreadable if place.file == file)
         complain(f"{first} (and {counted(places - 1, 'more line')} of this file)" if places > 1 else str(first))
@@ -32,8 +39,8 @@ def report(
         complain("stopped before all was judged")
 
 
-def show(tally: Tally, command: str | None) -> None:
-    """Print a tally for people."""
+def show(tally: Tally, command: str | None, again: str) -> None:
+    """Print a tally for people; where no command shows the failure again, how to keep what came."""
     screen = Screen()
     for row, differences in tally.divergences:
         name = row.kind.identify(row.record)
@@ -55,17 +62,34 @@ def show(tally: Tally, command: str | None) -> None:
     screen.line(text, "bold red" if tally.status else "bold green")
     if command:
         screen.line(f"Reproduce with: {command}")
+    elif tally.status:
+        screen.line(f"What came from standard input is gone; to keep it: ... | tee records.jsonl | {again}")
 
 
-def reproduction(tally: Tally, files: Sequence[str], decision: Decision, semantics: Semantics) -> str | None:
-    """The command that shows a failure again, None where there is none."""
-    if not tally.status:
+def _arguments(files: Sequence[str], records: int | None) -> list[str]:
+    options = [] if records is None else ["--records", str(records)]
+    return [*options, *(["--"] if any(file.startswith("-") and file != "-" for file in files) else []), *files]
+
+
+def reproduction(
+    tally: Tally, files: Sequence[str], decision: Decision, semantics: Semantics, again: str
+) -> str | None:
+    """The command that shows a failure again, None where there is none, or where nobody has the records any more.
+
+    Args:
+        tally: what was found.
+        files: what was judged.
+        decision: by which decision.
+        semantics: by which semantics.
+        again: the command line.
+    """
+    if not tally.status or "-" not in files:
+        return again if tally.status else None
+    rows = [it.row for it in tally.divergences] or [row for row, _ in tally.undecided]
+    if not rows:
         return None
-    if "-" in files and tally.divergences:
-        line = tally.divergences[0].row.text.decode()
-        return f"printf '%s\\n' {shlex.quote(line)} | {reproduce('check', decision, semantics, ['-'])}"
-    options = ["--"] if any(file.startswith("-") and file != "-" for file in files) else []
-    return reproduce("check", decision, semantics, [*options, *files])
+    line = shlex.quote(rows[0].text.decode())
+    return f"printf '%s\\n' {line} | {reproduce('check', decision, semantics, ['-'])}"
 
 
 def summary(tally: Tally, decision: Decision, semantics: Semantics, max_divergences: int) -> dict[str, Any]:

@@ -67,5 +67,5 @@ def check(
         tally = judge.check(files, decision, semantics, max_divergences, watcher)
     if records is not None and tally.records != records:
         tally.note(Unreadable(" ".join(files), None, None, f"{tally.records:,} records, expected {records:,}"))
-    report(tally, files, decision, semantics, max_divergences, as_json)
+    report(tally, files, decision, semantics, max_divergences, records, as_json)
     return tally.status
