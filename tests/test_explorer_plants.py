@@ -1,7 +1,7 @@
 """What the explorer's compiled code computes is what plain Python computes, sentence by sentence."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -25,11 +25,15 @@ from hammer2_proofs.explorer.trace import trace_to
 from hammer2_spec.protocol.inductive import no_number_is_negative
 from hammer2_spec.protocol.state import (
     SEQUENCES,
+    Phase,
     Setup,
     State,
     after_fault,
     fault_possible,
+    majority,
     mixture,
+    replies,
+    without_replies,
 )
 from hammer2_spec.transition_system import Action, Model, StepInvariant, replaced, sentence
 
@@ -91,9 +95,44 @@ def tamper_with_a_client(m: Setup, s: State, c: int) -> State | None:
     return s._replace(clients=replaced(s.clients, c, s.clients[c]._replace(epoch=1, prior_content=1)))
 
 
+def forget(m: Setup, s: State) -> State | None:
+    """What was known is known no more."""
+    if not fault_possible(m, s) or s.known == 0:
+        return None
+    s = after_fault(m, s)
+    return s._replace(known=0)
+
+
+def acknowledge_forgetfully(m: Setup, s: State, c: int) -> State | None:
+    """A write is acknowledged, and, after one failure, nobody knows of it."""
+    client = s.clients[c]
+    if client.phase != Phase.WRITE or replies(m, s, c) < majority(m):
+        return None
+    s = without_replies(s, c)
+    if s.faults != 1:
+        s = s._replace(known=s.known | client.content)
+    return s._replace(clients=replaced(s.clients, c, client._replace(phase=Phase.READY)))
+
+
+def read_end_uncounted(m: Setup, s: State) -> State | None:
+    """A read is done, and nobody knows of it."""
+    if not s.reading or sum(1 for node in s.nodes if node.read) < majority(m):
+        return None
+    s = s._replace(nodes=tuple(node._replace(read=False) for node in s.nodes))
+    return s._replace(reading=False, read_tid=0, read_content=0, read_since=0)
+
+
+def planted(model: Model[Any, Any], name: str, step: Callable[..., State | None]) -> Model[Any, Any]:
+    """The model, another function in an action's place."""
+    actions = tuple(replace(action, step=step) if action.name == name else action for action in model.actions)
+    assert actions != model.actions
+    return replace(model, actions=actions)
+
+
 TAMPERING: tuple[Action[Setup, State], ...] = (
     Action("TamperWithANode", tamper_with_a_node, ("nodes", "places"), fault=True),
     Action("TamperWithAClient", tamper_with_a_client, ("clients",), fault=True),
+    Action("Forget", forget, (), fault=True),
 )
 
 
@@ -109,13 +148,14 @@ def two_front_ends() -> Model[Any, Any]:
     )  # fmt: skip
     switches = {"split-views", "reader", "strengthened"}
     bounds = {"masters": 2, "clients": 2, "losses": 0, "faults": 2}
-    return build("protocol", bounds, missing | switches)
+    return planted(build("protocol", bounds, missing | switches), "ReadEnd", read_end_uncounted)
 
 
 def tampered() -> Model[Any, Any]:
     """Nothing is taken away, and what no ablation breaks is tampered with."""
     switches = frozenset({"strengthened", "space", "late-finish", "partitions", "history", "rank"})
     model = build("protocol", {"faults": 5, "soft_masters": 1}, switches)
+    model = planted(model, "Acknowledge", acknowledge_forgetfully)
     return replace(model, sizes={**model.sizes, "places": 6}, actions=(*model.actions, *TAMPERING))
 
 

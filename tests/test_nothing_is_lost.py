@@ -33,6 +33,7 @@ from hammer2_spec.protocol.model import (
     INVARIANTS,
     PARTITION,
     STEP_INVARIANTS,
+    STEPS_IN_PARTS,
     TWO_CLIENTS,
 )
 from hammer2_spec.semantics import REPAIRED
@@ -151,6 +152,8 @@ def test_every_action_of_the_protocol_is_judged_by_its_proofs() -> None:
         "no_promise_is_taken_back",
         "a_node_that_is_away_stays_as_it_is",
         "the_media_of_a_write_disabled_node_stays",
+        "what_is_known_is_never_forgotten",
+        "what_is_acknowledged_is_known",
     ]
 
 
@@ -162,7 +165,12 @@ def test_every_exploration_is_there_and_verify_checks_every_sentence() -> None:
     ]
     models = [build(run.model, run.bounds, run.switches) for run in verification.STANDARD]
     checked = {judged for model in models for judged in (*model.invariants, *(s.holds for s in model.step_invariants))}
-    assert checked >= {*INVARIANTS, *TWO_CLIENTS, *IN_PARTS, *(step.holds for step in STEP_INVARIANTS)}
+    assert checked >= {
+        *INVARIANTS,
+        *TWO_CLIENTS,
+        *IN_PARTS,
+        *(step.holds for step in (*STEP_INVARIANTS, *STEPS_IN_PARTS)),
+    }
 
 
 def test_every_property_is_there() -> None:

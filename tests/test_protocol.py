@@ -1,23 +1,27 @@
 """The protocol holds within its bounds, with counts that another program found too; without an ingredient it breaks."""
 
+import ast
+import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from hammer2_proofs.explorer import reference
+from hammer2_proofs.explorer.folding import called as calls_in
 from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import check
 from hammer2_proofs.explorer.report import traces
 from hammer2_proofs.explorer.search import search, successors
+from hammer2_proofs.protocol_findings import broken_by, followed
 from hammer2_spec.protocol import model as protocol_model
 from hammer2_spec.protocol import tree_model
 from hammer2_spec.protocol.model import WHY, protocol
-from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED, Phase, Setup, State
-from hammer2_spec.transition_system import Action, Model, StepInvariant
+from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS, UNLIMITED, Setup, State
+from hammer2_spec.transition_system import Action, Model
 
 MEDIA = "every majority of intact media yields what was acknowledged"
 READ = "a hard read returns everything acknowledged"
@@ -227,32 +231,53 @@ def test_the_page_says_which_actions_the_usual_steps_are_and_forgets_none() -> N
         assert step in table
 
 
-def what_is_known_is_never_forgotten(_m: Setup, before: State, after: State) -> bool:
-    return before.known & ~after.known == 0
+A_WRITE = [("Begin", [0]), ("Deliver", [0, 0]), ("Deliver", [0, 1]), ("Flush", [0]), ("Flush", [1])]
+A_READ = [("ReadStart", []), ("ReadAnswer", [0]), ("ReadAnswer", [1])]
 
 
-def what_is_acknowledged_is_known(_m: Setup, before: State, after: State) -> bool:
-    for c, client in enumerate(before.clients):
-        if client.phase == Phase.WRITE and after.clients[c].phase == Phase.READY and client.content & ~after.known != 0:
-            return False
-    return True
-
-
-def what_a_read_in_parts_returned_is_known(_m: Setup, before: State, after: State) -> bool:
-    return before.read_content & ~after.known == 0
-
-
-@pytest.mark.parametrize("scenario", [{"reader": True}, {"views": (0b11, 0b11)}], ids=["a reader", "two clients"])
-def test_what_everything_is_judged_by_remembers_each_acknowledgement_and_read(scenario: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("steps", "forgets", "noticed"),
+    [
+        ([*A_WRITE, ("Acknowledge", [0])], "the last step", "what is acknowledged is known"),
+        ([*A_WRITE, *A_READ, ("ReadEnd", [])], "the last step", "what a read in parts returned is known"),
+        ([*A_WRITE, ("Acknowledge", [0]), ("Begin", [0])], "everything", "what is known is never forgotten"),
+    ],
+)
+def test_where_an_acknowledgement_or_a_read_is_forgotten_a_sentence_says_so(
+    steps: list[tuple[str, list[int]]], forgets: str, noticed: str
+) -> None:
     """The invariants ask for what is known: were that forgotten, they would hold of anything."""
-    values: dict[str, object] = {"views": (0b11,), "masters": 2, "writes": 2, "elections": 1, "faults": 1, "losses": 0}
-    model = protocol(setup(**{**values, **scenario}))  # type: ignore[arg-type]  # the bounds of a test
-    judges = (
-        StepInvariant(what_is_known_is_never_forgotten),
-        StepInvariant(what_is_acknowledged_is_known, only=("Acknowledge",)),
-        StepInvariant(what_a_read_in_parts_returned_is_known, only=("ReadEnd",)),
+    model = protocol(setup(masters=2, views=(0b11,), reader=True))
+    *_, before, after = followed(model, steps)
+    forgetful = after._replace(known=before.known if forgets == "the last step" else 0)
+    assert broken_by(model, steps[-1][0], before, after) == set()
+    assert broken_by(model, steps[-1][0], before, forgetful) == {noticed}
+
+
+def asked_by(function: Any, seen: set[object]) -> set[str]:  # noqa: ANN401  # any function
+    """The fields of the setup that a function, or one that it calls, looks at."""
+    if function in seen:
+        return set()
+    seen.add(function)
+    tree = ast.parse(inspect.getsource(function))
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & {*Setup._fields}
+    called = [function.__globals__.get(name) for name in calls_in(tree)]
+    return names.union(*(asked_by(it, seen) for it in called if inspect.isfunction(it)))
+
+
+def test_no_invariant_knows_what_is_taken_away_but_what_a_read_answers_and_how_many_masters_a_session_needs() -> None:
+    """An ablation changes what the nodes do; a sentence that changed with it would prove nothing."""
+    judged = (
+        *protocol_model.INVARIANTS,
+        *protocol_model.TWO_CLIENTS,
+        *protocol_model.IN_PARTS,
+        *protocol_model.ALONE,
+        *(step.holds for step in (*protocol_model.STEP_INVARIANTS, *protocol_model.STEPS_IN_PARTS)),
     )
-    found = search(replace(model, step_invariants=judges))
-    assert found.complete
-    assert found.stepped == {}
-    assert all(found.actions[name] for name in ("Acknowledge", "Read", *(["ReadEnd"] if "reader" in scenario else [])))
+    asked = {function.__name__: asked_by(function, set()) & {*INGREDIENTS, *ALTERNATIVES} for function in judged}
+    assert {name: fields for name, fields in asked.items() if fields} == {
+        "a_hard_read_returns_everything_acknowledged": {
+            *("read_flushed", "fixed_majority", "sound_votes", "majority_tid", "eligible_votes")
+        },
+        "two_views_that_may_both_write_share_a_master": {"fixed_majority"},
+    }

@@ -1,6 +1,8 @@
 """The protocol's stored counterexamples: each is run again by plain Python, and one that proves nothing is noticed."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +12,13 @@ from hammer2_proofs import protocol_ablations
 from hammer2_proofs.protocol_ablations import differences, gaps
 from hammer2_proofs.protocol_findings import BROKEN, HOLDS, STUCK, complaints, load, objections, shortest
 from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS, SEED_HAS
-from hammer2_spec.protocol.state import INGREDIENTS
+from hammer2_spec.protocol.model import INSTEAD
+from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS
 from hammer2_spec.protocol.tree import INGREDIENTS as TREE_INGREDIENTS
 
 ROWS = load()
+PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "protocol.md"
+NAMED = {*INGREDIENTS, *ALTERNATIVES}
 NOT_NEEDED = {
     "disable_on_disconnect",
     "disable_on_write_failure",
@@ -35,6 +40,40 @@ def test_each_ingredient_is_a_finding_or_is_not_needed_at_this_level() -> None:
     assert not needed & NOT_NEEDED
     for name in NOT_NEEDED:
         assert {row["standing"] for row in ROWS if row["without"] == [name]} - {BROKEN} == {HOLDS}
+
+
+def told_in(rows: list[dict[str, Any]], situation: str) -> str:
+    """What the page's table has in a column: nothing where it was not looked for."""
+    its = [row for row in rows if row["situation"] == situation]
+    return "".join("holds" if row["standing"] == HOLDS else str(len(row["steps"])) for row in its)
+
+
+def test_the_page_tells_the_matrix_as_it_is_stored() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    told = [cells for cells in table if len(cells) == 5 and {*re.split(r", ", cells[1].replace("-", "_"))} <= NAMED]
+    seen = set()
+    for first, names, one, two, _ in told:
+        listed = tuple(names.replace("-", "_").split(", "))
+        is_other = listed[0] in ALTERNATIVES
+        without = [first.replace("-", "_")] if is_other and first else [] if is_other else list(listed)
+        instead = list(listed) if is_other else []
+        rows = [row for row in ROWS if row["without"] == without and row["instead"] == instead]
+        if without == ["spare_kept_version"]:
+            assert one == told_in(rows, "nodes run out of space")
+            continue
+        assert one == told_in(rows, "one client"), names
+        assert two.partition(";")[0] == told_in(rows, "two clients"), names
+        seen.add((*without, *instead))
+    wanted = {(*row["without"], *row["instead"]) for row in ROWS if row["situation"] == "two clients"}
+    assert seen == wanted - {("spare_kept_version",)}
+    for row in ROWS:
+        if row["standing"] == HOLDS and len(row["without"]) > 5:
+            assert f"| {row['states']:,} |" in page, row["without"]
+
+
+def test_every_other_answer_is_explained_and_tried() -> None:
+    assert {*INSTEAD} == {*ALTERNATIVES} == {name for row in ROWS for name in row["instead"]}
 
 
 def test_what_the_seed_has_are_ingredients() -> None:
@@ -71,13 +110,13 @@ def test_the_matrix_is_all_that_is_taken_away_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (lambda rows, at: rows.pop(at), "stored 0 times: promise taken away, one client"),
-        (lambda rows, at: rows.append(rows[at]), "stored 2 times: promise taken away, one client"),
+        (lambda rows, at: rows.pop(at), "stored 0 times: without promise, one client"),
+        (lambda rows, at: rows.append(rows[at]), "stored 2 times: without promise, one client"),
         (
             lambda rows, at: rows.append(rows[at] | {"without": ["luck"]}),
-            "nobody asked for: luck taken away, one client",
+            "nobody asked for: without luck, one client",
         ),
-        (lambda rows, at: rows[at].update(bounds={"writes": 1}), "stored 0 times: promise taken away, one client"),
+        (lambda rows, at: rows[at].update(bounds={"writes": 1}), "stored 0 times: without promise, one client"),
     ],
     ids=["a row is missing", "a row is there twice", "a row too many", "a row of other bounds"],
 )

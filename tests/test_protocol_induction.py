@@ -38,6 +38,7 @@ def test_what_is_not_proved_is_said() -> None:
         "a hard read returns everything acknowledged",
         "a read in parts returns what was acknowledged before it began",
         "acknowledged versions are nested",
+        "what a read in parts returned is known",
         "progress",
         "and all of it where media is lost",
     )

@@ -81,7 +81,7 @@ STORE_TESTS = [
 
 VECTORS = ("hammer2-cluster", "vectors", "--out", "build/vectors", "--strength")
 DEEP_STEPS: tuple[Step, ...] = (
-    Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations", "--again"), 300),
+    Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations", "--again"), 400),
     Step("protocol-decisions", ("python", "-m", "hammer2_proofs.protocol_decisions"), 300),
     Step("protocol-proofs", ("hammer2-cluster", "prove", "protocol"), 150),
     Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 900),

@@ -23,6 +23,8 @@ from hammer2_spec.protocol.tree_model import WHY as TREE_WHY
 from hammer2_spec.transition_system import Model
 
 WIDTH: Final = 110
+COLUMN: Final = 25
+"""So wide are the names of what is taken away."""
 
 Row = Mapping[str, Any]
 
@@ -71,13 +73,21 @@ def overview(screen: Screen) -> None:
         screen.line(line)
 
 
+def _names(row: Row) -> list[str]:
+    """What is taken away, and after an arrow what is done instead; all but the last line stand by themselves."""
+    instead = " + ".join(row["instead"])
+    names = (" + ".join(row["without"]) or "nothing") + (f" -> {instead}" if instead else "")
+    return [names] if len(names) <= COLUMN else [*textwrap.wrap(names, WIDTH), ""]
+
+
 def _matrix(found: list[dict[str, Any]]) -> Iterator[str]:
     for row in found:
         if row["without"] != ["seed"]:
-            names = " + ".join(row["without"])
+            *above, names = _names(row)
+            yield from (f"  {line}" for line in above)
             end = f"{row['states']:,} states" if row["standing"] == HOLDS else row["sentence"]
             steps = "" if row["standing"] == HOLDS else f"{len(row['steps'])} steps"
-            yield f"  {names:<25} {row['situation']:<26} {row['standing']:<6} {steps:>8}  {end}"
+            yield f"  {names:<{COLUMN}} {row['situation']:<26} {row['standing']:<6} {steps:>8}  {end}"
 
 
 def one(number: str, decision: Decision, as_json: bool) -> Status:

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -18,7 +18,18 @@ from hammer2_proofs.explorer.progress import check
 from hammer2_proofs.explorer.report import traces
 from hammer2_proofs.explorer.search import search
 from hammer2_proofs.explorer.trace import Trace
-from hammer2_proofs.protocol_findings import BROKEN, HOLDS, STORED, STUCK, complaints, digest, load, model_of, told
+from hammer2_proofs.protocol_findings import (
+    BROKEN,
+    HOLDS,
+    STORED,
+    STUCK,
+    asked,
+    complaints,
+    digest,
+    load,
+    model_of,
+    told,
+)
 from hammer2_spec.protocol.state import UNLIMITED
 
 SEED_STEPS: Final = 10
@@ -74,20 +85,95 @@ SITUATIONS: Final = (
         live=True,
         only=frozenset({"disabled_is_evidence"}),
     ),
+    Situation(
+        "only I/O errors",
+        "protocol",
+        {"writes": 2, "elections": 2, "faults": UNLIMITED, "losses": 0},
+        frozenset({"faithful-clients", "steady-nodes"}),
+        only=frozenset({"flush_before_ack", "read_flushed", "unique_tids"}),
+    ),
+    Situation(
+        "clients crash as well",
+        "protocol",
+        {"writes": 2, "elections": 2, "faults": UNLIMITED, "losses": 0},
+        frozenset({"steady-nodes"}),
+        only=frozenset({"restamp", "epoch_in_tid", "check_predecessor"}),
+    ),
+    Situation(
+        "nodes go away as well",
+        "protocol",
+        {"writes": 2, "elections": 2, "faults": UNLIMITED, "losses": 0},
+        only=frozenset({"never_lower"}),
+    ),
     Situation("the tree", "tree", {"tids": 2}, live=True, symmetry=False),
 )
+
+
+BY_NAME: Final = {situation.name: situation for situation in SITUATIONS}
+
+
+class Attempt(NamedTuple):
+    """What is taken away, where, and which other answers (``ALTERNATIVES``) are given instead."""
+
+    situation: str
+    without: tuple[str, ...]
+    instead: tuple[str, ...] = ()
+
+
+BOTH: Final = ("one client", "two clients")
+DISABLING: Final = ("disable_on_disconnect", "disable_on_write_failure", "resync_before_eligible")
+FOR_RIVALS: Final = ("promise", "refuse_lower_epochs")
 TOGETHER: Final = (
-    ("one client", ("promise", "refuse_lower_epochs")),
-    ("one client", ("disable_on_disconnect", "disable_on_write_failure", "resync_before_eligible")),
-    ("the tree", ("mark_leaf", "stamp_last")),
+    Attempt("one client", FOR_RIVALS),
+    Attempt("one client", DISABLING),
+    Attempt("the tree", ("mark_leaf", "stamp_last")),
+    *(Attempt("one client", ("check_predecessor", name)) for name in ("wait_for_all", *DISABLING)),
+    # What the original's setting, one front end, can do without, the more of it the fewer kinds of failures there are.
+    Attempt(
+        "only I/O errors",
+        (*FOR_RIVALS, "restamp", "never_lower", "epoch_in_tid", "record_replacement", *DISABLING),
+    ),
+    Attempt(
+        "only I/O errors",
+        (*FOR_RIVALS, "restamp", "never_lower", "epoch_in_tid", "record_replacement", "check_predecessor"),
+    ),
+    Attempt("clients crash as well", (*FOR_RIVALS, "never_lower", "record_replacement", *DISABLING)),
+    Attempt("nodes go away as well", (*FOR_RIVALS, "record_replacement", *DISABLING)),
+    Attempt("one client", (*FOR_RIVALS, "record_replacement", *DISABLING), ("admit_between_writes",)),
 )
-"""Ingredients that are taken away together: none of either group is needed alone."""
+"""Ingredients that are taken away together."""
+OTHER_ANSWERS: Final = (
+    ("volatile_is_evidence", ("settle_at_promise",)),
+    ("record_replacement", ("admit_between_writes",)),
+    ("record_replacement", ("void_lost_promises",)),
+    ("record_replacement", ("admit_between_writes", "void_lost_promises")),
+    ("keep_old_version", ("one_torn_at_a_time",)),
+    ("keep_old_version", ("one_torn_at_a_time", "torn_is_no_evidence")),
+    ("keep_old_version", ("copy_committed_only",)),
+    ("keep_old_version", ("copy_committed_only", "torn_is_no_evidence")),
+    ("keep_old_version", ("copy_committed_only", "unmarked_copies")),
+    (None, ("eligible_votes",)),
+    (None, ("session_reads",)),
+)
+"""For an ingredient, or for none, what might be done instead."""
+INSTEAD: Final = (
+    *(Attempt(where, (name,) if name else (), instead) for where in BOTH for name, instead in OTHER_ANSWERS),
+    Attempt("a common outage", ("keep_old_version",), ("copy_committed_only",)),
+)
 
 
-def _row(situation: Situation, without: Sequence[str], switches: frozenset[str]) -> dict[str, Any]:
+def _row(situation: Situation, attempt: Attempt) -> dict[str, Any]:
+    switches = {*(f"without-{name}" for name in attempt.without), *(it.replace("_", "-") for it in attempt.instead)}
+    return _described(situation, attempt.without, attempt.instead, frozenset(switches))
+
+
+def _described(
+    situation: Situation, without: Sequence[str], instead: Sequence[str], switches: frozenset[str]
+) -> dict[str, Any]:
     return {
         "situation": situation.name,
         "without": list(without),
+        "instead": list(instead),
         "model": situation.model,
         "bounds": dict(situation.bounds),
         "switches": sorted(situation.switches | switches),
@@ -98,16 +184,17 @@ def _steps(trace: Trace | None) -> list[list[Any]]:
     return [] if trace is None else [[step.action, [i for _, i in step.index]] for step in trace.steps]
 
 
-def take_away(situation: Situation, without: Sequence[str]) -> dict[str, Any]:
+def take_away(attempt: Attempt) -> dict[str, Any]:
     """Explore a situation without some ingredients: what breaks first, or that nothing does."""
-    row = _row(situation, without, frozenset(f"without-{name}" for name in without))
+    situation = BY_NAME[attempt.situation]
+    row = _row(situation, attempt)
     found = search(model_of(row), symmetry=situation.symmetry)
     broken = traces(found)
     if broken:
         name, trace = min(broken.items(), key=lambda it: len(it[1].steps))
         return {**row, "standing": BROKEN, "sentence": name, "steps": _steps(trace)}
     if not found.complete:
-        raise click.ClickException(f"{situation.name} without {', '.join(without)}: {found.stopped}")
+        raise click.ClickException(f"{situation.name} without {', '.join(attempt.without)}: {found.stopped}")
     row["states"] = found.states
     failures = check(found) if situation.live else []
     if failures:
@@ -119,7 +206,7 @@ def take_away(situation: Situation, without: Sequence[str]) -> dict[str, Any]:
 def seed_rows() -> Iterator[dict[str, Any]]:
     """For each sentence that the seed breaks: the shortest way there."""
     for situation in (ONE_CLIENT, TWO_CLIENTS, SITUATIONS[-1]):
-        row = _row(situation, ["seed"], switches_of(situation.model, "seed"))
+        row = _described(situation, ["seed"], [], switches_of(situation.model, "seed"))
         found = search(model_of(row), symmetry=situation.symmetry, depth=SEED_STEPS, keep_going=True)
         for name, trace in traces(found).items():
             yield {**row, "standing": BROKEN, "sentence": name, "steps": _steps(trace)}
@@ -132,32 +219,30 @@ def rows() -> Iterator[dict[str, Any]]:
         if row["sentence"] not in seen:
             seen.add(row["sentence"])
             yield row
-    for situation, without in attempts():
-        yield take_away(situation, without)
+    yield from map(take_away, attempts())
 
 
-def attempts() -> Iterator[tuple[Situation, tuple[str, ...]]]:
-    """What is taken away, and where: each ingredient by itself, some together."""
+def attempts() -> Iterator[Attempt]:
+    """What is taken away, and where: each ingredient by itself, some together, some with another answer instead."""
     for situation in SITUATIONS:
         for name in INGREDIENTS_OF[situation.model]:
             if not situation.only or name in situation.only:
-                yield situation, (name,)
-    by_name = {situation.name: situation for situation in SITUATIONS}
-    for name, without in TOGETHER:
-        yield by_name[name], without
+                yield Attempt(situation.name, (name,))
+    yield from TOGETHER
+    yield from INSTEAD
 
 
 def gaps(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What is stored and should not be, or not as it is, and what should be and is not."""
-    head = ("situation", "without", "model", "bounds", "switches")
-    wanted = [_row(it, without, frozenset(f"without-{name}" for name in without)) for it, without in attempts()]
+    head = ("situation", "without", "instead", "model", "bounds", "switches")
+    wanted = [_row(BY_NAME[attempt.situation], attempt) for attempt in attempts()]
     stored = [{name: row[name] for name in head} for row in found if row["without"] != ["seed"]]
     for row in wanted:
         if stored.count(row) != 1:
-            yield f"stored {stored.count(row)} times: {', '.join(row['without'])} taken away, {row['situation']}"
+            yield f"stored {stored.count(row)} times: {asked(row)}"
     for row in stored:
         if row not in wanted:
-            yield f"nobody asked for: {', '.join(row['without'])} taken away, {row['situation']}"
+            yield f"nobody asked for: {asked(row)}"
 
 
 def differences(stored: Sequence[Mapping[str, Any]], anew: Sequence[Mapping[str, Any]]) -> Iterator[str]:

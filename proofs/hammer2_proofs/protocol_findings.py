@@ -7,7 +7,7 @@ indices only; the states are found again by running the specification.
 import ast
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,9 +146,14 @@ def _not_for_ever(row: Mapping[str, Any], model: Model[Any, Any]) -> Iterator[st
         yield f"what recurs has faults in it: {', '.join(faulty)}"
 
 
+def alone(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of one ingredient that is taken away by itself, and nothing done instead."""
+    return [row for row in found if len(row["without"]) == 1 and not row["instead"] and row["without"] != ["seed"]]
+
+
 def shortest(found: Sequence[dict[str, Any]], ingredient: str) -> dict[str, Any] | None:
     """The shortest counterexample without one ingredient; a broken sentence comes before missing progress."""
-    its = [row for row in found if row["without"] == [ingredient] and row["standing"] != HOLDS]
+    its = [row for row in alone(found) if row["without"] == [ingredient] and row["standing"] != HOLDS]
     return min(its, key=lambda row: (row["standing"] == STUCK, len(row["steps"])), default=None)
 
 
@@ -156,7 +161,15 @@ def told(row: Mapping[str, Any]) -> str:
     """A row in one line."""
     what = {HOLDS: f"holds ({row.get('states', 0):,} states)", STUCK: "no progress", BROKEN: "broken"}[row["standing"]]
     end = "" if row["standing"] == HOLDS else f" after {len(row['steps'])} steps: {row['sentence']}"
-    return f"without {', '.join(row['without'])}, {row['situation']}: {what}{end}".replace("without seed", "the seed")
+    return f"{asked(row)}: {what}{end}"
+
+
+def asked(row: Mapping[str, Any]) -> str:
+    """What is taken away, what is done instead, and where."""
+    without = f"without {', '.join(row['without'])}" if row["without"] else ""
+    instead = f"with {', '.join(row['instead'])}" if row["instead"] else ""
+    what = " but ".join(filter(None, (without, instead)))
+    return f"{what}, {row['situation']}".replace("without seed", "the seed")
 
 
 def complaints(found: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -167,6 +180,6 @@ def complaints(found: Sequence[dict[str, Any]]) -> Iterator[str]:
     for number, finding in PROTOCOL_FINDINGS.items():
         if shortest(found, finding.repair) is None:
             yield f"{number}: nothing breaks without {finding.repair}"
-    needed = {row["without"][0] for row in found if len(row["without"]) == 1 and row["standing"] != HOLDS} - {"seed"}
+    needed = {row["without"][0] for row in alone(found) if row["standing"] != HOLDS}
     for name in sorted(needed - {finding.repair for finding in PROTOCOL_FINDINGS.values()}):
         yield f"{name} is needed, and no finding says so"

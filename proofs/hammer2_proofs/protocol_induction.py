@@ -48,13 +48,15 @@ ACTIONS: Final = tuple(
 STEPS: Final = (
     *model.STRENGTHENING_STEPS,
     StepInvariant(invariants.the_media_of_a_write_disabled_node_stays, exempt=("Restamp", "SyncBegin", "SyncFinish")),
+    StepInvariant(invariants.what_is_known_is_never_forgotten),
+    StepInvariant(invariants.what_is_acknowledged_is_known, only=("Acknowledge",)),
 )
 PROVED: Final = {*INDUCTIVE, *CONSEQUENCES, *(step.holds for step in STEPS)}
 CHECKED: Final[tuple[Callable[..., bool], ...]] = (
     *model.INVARIANTS,
     *model.TWO_CLIENTS,
     *model.IN_PARTS,
-    *(s.holds for s in model.STEP_INVARIANTS),
+    *(s.holds for s in (*model.STEP_INVARIANTS, *model.STEPS_IN_PARTS)),
 )
 ONLY_EXPLORED: Final = (
     *(sentence(judged) for judged in CHECKED if judged not in PROVED),

@@ -16,7 +16,7 @@ from hammer2_oracle.protocol import kind
 from hammer2_oracle.protocol.following import Rules
 from hammer2_oracle.protocol.notation import TIDS, WIDE, all_fields, field_of
 from hammer2_oracle.protocol.record import LIMITS, SAME, Cluster, Event, ProtocolTrace, require_whole
-from hammer2_spec.protocol.state import INGREDIENTS, SEQUENCES, UNLIMITED, Phase, Setup, State
+from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS, SEQUENCES, UNLIMITED, Phase, Setup, State
 
 ACTION: Final = "action"
 TITLE: Final = re.compile(r"([A-Za-z]+)(?:\(([0-9]+(?:, [0-9]+)*)\))?")
@@ -60,6 +60,8 @@ def _parts(itf: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def _cluster(setup: Mapping[str, Any], first: Mapping[str, Any]) -> Cluster:
     nodes, clients = first.get("nodes", [{}] * setup["masters"]), first.get("clients", [{}] * len(setup["views"]))
+    if other := [name for name in ALTERNATIVES if setup.get(name)]:
+        raise ValidationError(f"Expected the protocol as it is, not with {other[0]} - at `$.#meta.setup`")
     made = {
         "masters": setup["masters"],
         "slaves": len(nodes) - setup["masters"],

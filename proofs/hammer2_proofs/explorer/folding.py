@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from hammer2_spec.protocol.state import INGREDIENTS
+from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS
 
 BOUNDS: Final = ("writes", "elections", "faults", "losses", "fault_epochs")
 LIMITS: Final = ("EPOCHS", "SEQUENCES", "UNLIMITED")
@@ -116,7 +116,7 @@ def _is_bound(node: ast.AST) -> bool:
     return False
 
 
-EVERYTHING: Final = dict.fromkeys(INGREDIENTS, True)
+EVERYTHING: Final = dict.fromkeys(INGREDIENTS, True) | dict.fromkeys(ALTERNATIVES, False)
 
 
 def folded(text: str, record: str = "m", switches: Mapping[str, bool] = EVERYTHING) -> ast.FunctionDef:

@@ -6,8 +6,8 @@ from typing import Any
 
 from hammer2_proofs.explorer import calibration
 from hammer2_spec.protocol.findings import SEED_HAS
-from hammer2_spec.protocol.model import WHY, protocol
-from hammer2_spec.protocol.state import INGREDIENTS, UNLIMITED, Setup
+from hammer2_spec.protocol.model import INSTEAD, WHY, protocol
+from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS, UNLIMITED, Setup
 from hammer2_spec.protocol.tree import INGREDIENTS as TREE_INGREDIENTS
 from hammer2_spec.protocol.tree import TreeSetup
 from hammer2_spec.protocol.tree_model import FIRST_LEAF, PARENTS, tree_model
@@ -54,6 +54,9 @@ PROTOCOL_SWITCHES = {
     "operations": "the goal of progress is that operations complete",
     "strengthened": "check, too, the sentences that make the invariants inductive (`prove protocol`)",
     "split-views": "of two clients, one does not reach the last master, the other not the first: a partition",
+    "faithful-clients": "no session ends without need",
+    "steady-nodes": "no node goes away, or crashes",
+    **{name.replace("_", "-"): f"instead: {what}" for name, what in INSTEAD.items()},
     **{f"without-{name}": f"take away: {why}" for name, why in WHY.items()},
 }
 
@@ -79,7 +82,7 @@ def _protocol(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[Any,
         endless="endless" in switches,
         reader="reader" in switches,
         rank_tids=bool({"rank", "free-epochs"} & switches) or bounds["elections"] >= UNLIMITED,
-        **{name: name.replace("_", "-") in switches for name in SCENARIOS},
+        **{name: name.replace("_", "-") in switches for name in (*SCENARIOS, *ALTERNATIVES)},
         **{name: f"without-{name}" not in switches for name in INGREDIENTS},
     )
     return protocol(
@@ -98,7 +101,16 @@ def _tree(bounds: Mapping[str, int], switches: frozenset[str]) -> Model[Any, Any
 
 
 PROTOCOL_NODES = 5
-SCENARIOS = ("partitions", "free_epochs", "late_finish", "space", "stay_away", "history")
+SCENARIOS = (
+    "partitions",
+    "free_epochs",
+    "late_finish",
+    "space",
+    "stay_away",
+    "history",
+    "faithful_clients",
+    "steady_nodes",
+)
 
 MODELS: dict[str, Entry] = {
     "protocol": Entry(

@@ -89,6 +89,11 @@ def _doubtful(client: Client, node: Node, c: int) -> Client:
     return client
 
 
+def _voided(s: State, node: Node) -> int:
+    waiting = sum(1 << c for c, client in enumerate(s.clients) if client.phase == Phase.ELECT)
+    return node.replies & ~waiting
+
+
 def lose_media(m: Setup, s: State, i: int) -> State | None:
     """A master's media is replaced by new, blank media; the promises that it gave are on their way all the same."""
     node = s.nodes[i]
@@ -104,6 +109,8 @@ def lose_media(m: Setup, s: State, i: int) -> State | None:
         read=node.read,
         cut=node.cut,
     )
+    if m.void_lost_promises:
+        return s._replace(nodes=replaced(s.nodes, i, blank._replace(replies=_voided(s, node))))
     s = s._replace(nodes=replaced(s.nodes, i, blank))
     return s._replace(clients=tuple(_doubtful(client, node, c) for c, client in enumerate(s.clients)))
 

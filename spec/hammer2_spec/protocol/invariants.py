@@ -56,6 +56,11 @@ def a_hard_read_returns_everything_acknowledged(m: Setup, s: State) -> bool:
     return True
 
 
+def a_session_that_answers_alone_returns_everything_acknowledged(m: Setup, s: State) -> bool:
+    """The same where a session that serves answers from its own version, and asks no node."""
+    return all(client.phase != Phase.READY or contains(m, client.content, s.known) for client in s.clients)
+
+
 def a_read_in_parts_returns_what_was_acknowledged_before_it_began(m: Setup, s: State) -> bool:
     """The same when the answers are collected one by one."""
     if not s.reading or sum(1 for node in s.nodes if node.read) < majority(m):
@@ -249,3 +254,21 @@ def acknowledged_versions_are_nested(_m: Setup, before: State, after: State) -> 
             if before.known & ~client.content != 0 and client.content & ~before.known != 0:
                 return False
     return True
+
+
+def what_is_known_is_never_forgotten(_m: Setup, before: State, after: State) -> bool:
+    """What all sentences are judged by only grows: if it did not, they would hold of anything."""
+    return before.known & ~after.known == 0
+
+
+def what_is_acknowledged_is_known(_m: Setup, before: State, after: State) -> bool:
+    """An acknowledgement counts from then on."""
+    for c, client in enumerate(before.clients):
+        if client.phase == Phase.WRITE and after.clients[c].phase == Phase.READY and client.content & ~after.known != 0:
+            return False
+    return True
+
+
+def what_a_read_in_parts_returned_is_known(m: Setup, before: State, after: State) -> bool:
+    """And so does what a read returned."""
+    return before.read_content & ~mixture(m) & ~after.known == 0

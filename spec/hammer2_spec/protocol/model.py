@@ -122,6 +122,19 @@ WHY = {
 }
 """What each ingredient says."""
 
+INSTEAD = {
+    "settle_at_promise": "a node that promises is write-disabled if it has anything dirty",
+    "admit_between_writes": "replaced media is filled between writes only",
+    "void_lost_promises": "a promise is void as soon as the media that it was on is lost",
+    "one_torn_at_a_time": "no master is copied to while another has no whole version",
+    "copy_committed_only": "a session copies nothing before it serves",
+    "torn_is_no_evidence": "the tid of an incomplete copy counts for nothing in a recovery",
+    "unmarked_copies": "a copy that was cut short in place is not marked as incomplete",
+    "eligible_votes": "only masters that are not write-disabled answer a hard read",
+    "session_reads": "a session that serves answers reads from its own version, and asks no node",
+}
+"""What else has been thought of; none of it is a part of the protocol."""
+
 INVARIANTS = (
     invariants.every_majority_of_intact_media_yields_what_was_acknowledged,
     invariants.a_hard_read_returns_everything_acknowledged,
@@ -132,12 +145,18 @@ INVARIANTS = (
     invariants.msynced_and_ssynced_mean_what_they_say,
 )
 TWO_CLIENTS = (invariants.two_views_that_may_both_write_share_a_master,)
+ALONE = (invariants.a_session_that_answers_alone_returns_everything_acknowledged,)
 IN_PARTS = (invariants.a_read_in_parts_returns_what_was_acknowledged_before_it_began,)
 STEP_INVARIANTS: tuple[StepInvariant[Setup, State], ...] = (
     StepInvariant(
         invariants.the_media_of_a_write_disabled_node_stays, exempt=("Restamp", "SyncBegin", "SyncFinish", "LoseMedia")
     ),
     StepInvariant(invariants.acknowledged_versions_are_nested, only=("Acknowledge",)),
+    StepInvariant(invariants.what_is_known_is_never_forgotten),
+    StepInvariant(invariants.what_is_acknowledged_is_known, only=("Acknowledge",)),
+)
+STEPS_IN_PARTS: tuple[StepInvariant[Setup, State], ...] = (
+    StepInvariant(invariants.what_a_read_in_parts_returned_is_known, only=("ReadEnd",)),
 )
 STRENGTHENING_STEPS: tuple[StepInvariant[Setup, State], ...] = (
     StepInvariant(inductive.the_tid_on_media_never_falls, exempt=("LoseMedia",)),
@@ -156,9 +175,14 @@ WITNESSES = (
 def expected(setup: Setup, soft_masters: int = 0) -> tuple[Callable[[Setup, State], bool], ...]:
     """The witnesses that these bounds can reach."""
     result = list(WITNESSES)
+    if setup.faithful_clients and setup.steady_nodes and len(setup.views) == 1 and not setup.partitions:
+        # A session ends when no source is left, and whoever has flushed what is under way is one.
+        result.remove(witnesses.an_unacknowledged_write_survives_a_recovery)
+        if not setup.losses:
+            result.remove(witnesses.a_returned_node_has_a_tid_that_nobody_else_has)
     if setup.writes > 1 or setup.endless:
         result.append(witnesses.a_resynchronization_was_overtaken_by_a_write)
-    if setup.faults > setup.masters - majority(setup):
+    if setup.faults > setup.masters - majority(setup) and not setup.steady_nodes:
         result.append(failures.no_quorum_is_connected)
         if setup.history:
             result.append(witnesses.a_quorum_was_lost_and_regained)
@@ -190,7 +214,9 @@ def enabled_actions(setup: Setup, soft_masters: int = 0) -> tuple[Action[Setup, 
         for action in ACTIONS
         if not (action.name == "Preempt" and len(setup.views) == 1)
         # With one client nobody promises to another meanwhile, and no media gets ahead of a copy to it.
-        and not (action.name == "SyncRefused" and len(setup.views) == 1)
+        and not (action.name == "SyncRefused" and len(setup.views) == 1 and not setup.admit_between_writes)
+        and not (action.name == "CrashClient" and setup.faithful_clients)
+        and not (action.name in ("Disconnect", "Reconnect") and setup.steady_nodes)
         and not (action.name == "WriteFail" and not setup.disable_on_write_failure)
         and not (action.name == "BeginReplacement" and not (setup.losses and setup.record_replacement))
         # Two masters have no majority without one of them.
@@ -288,9 +314,14 @@ def protocol(
             *INVARIANTS,
             *(TWO_CLIENTS if len(clients) > 1 else ()),
             *(IN_PARTS if setup.reader else ()),
+            *(ALONE if setup.session_reads else ()),
             *(inductive.strengthening(setup) if strengthened else ()),
         ),
-        step_invariants=(*STEP_INVARIANTS, *(STRENGTHENING_STEPS if strengthened else ())),
+        step_invariants=(
+            *STEP_INVARIANTS,
+            *(STEPS_IN_PARTS if setup.reader else ()),
+            *(STRENGTHENING_STEPS if strengthened else ()),
+        ),
         witnesses=expected(setup, soft_masters),
         normalize=ranked if setup.rank_tids else None,
         alike=groups(setup.masters, nodes, setup.views),

@@ -6,6 +6,8 @@ from hammer2_spec.transition_system import replaced
 
 def answers(m: Setup, node: Node, i: int) -> bool:
     """Whether a node answers a hard read: a connected master with a whole version, write-disabled or not."""
+    if m.eligible_votes and not node.eligible:
+        return False
     return i < m.masters and node.connected and (usable(node) or not m.sound_votes)
 
 

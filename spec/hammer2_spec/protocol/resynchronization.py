@@ -14,6 +14,7 @@ from hammer2_spec.protocol.state import (
     reached,
     replacement,
     syncing,
+    usable,
     with_reply,
     without_sync,
     write_disabled,
@@ -49,9 +50,16 @@ def target_content(client: Client) -> int:
 
 def may_admit(m: Setup, client: Client, node: Node) -> bool:
     """Whether a blank node may be filled: only with a version that records that its media is new."""
+    if m.admit_between_writes:
+        return client.phase == Phase.READY
     if not m.record_replacement:
         return True
     return client.phase != Phase.RECOVER and target_content(client) & replacement(m, node.media_lost) != 0
+
+
+def another_master_is_torn(m: Setup, s: State, i: int) -> bool:
+    """Whether a master besides this node has no whole version."""
+    return any(j < m.masters and j != i and not usable(node) for j, node in enumerate(s.nodes))
 
 
 def sync_begin(m: Setup, s: State, c: int, i: int) -> State | None:
@@ -73,6 +81,10 @@ def sync_begin(m: Setup, s: State, c: int, i: int) -> State | None:
         return None
     if node.blank and not may_admit(m, client, node):
         return None
+    if m.copy_committed_only and client.phase == Phase.RECOVER:
+        return None
+    if m.one_torn_at_a_time and i < m.masters and another_master_is_torn(m, s, i):
+        return None
     torn = not m.keep_old_version and not node.blank and (node.durable_tid != tid or node.incomplete)
     exclusive = node.sync == Sync.OVERTAKEN and m.exclusive_pass
     early = not m.stamp_last and not node.blank and node.durable_tid != tid
@@ -89,7 +101,7 @@ def sync_begin(m: Setup, s: State, c: int, i: int) -> State | None:
         node = node._replace(
             durable_content=node.durable_content | mixture(m),
             volatile_content=node.durable_content | mixture(m),
-            incomplete=True,
+            incomplete=not m.unmarked_copies,
         )
     return s._replace(nodes=replaced(s.nodes, i, node))
 
@@ -112,6 +124,9 @@ def refused(m: Setup, client: Client, node: Node) -> bool:
     """Whether a node refuses the end of a pass: it has promised to somebody else, or its media is ahead by now."""
     if m.promise and m.refuse_lower_epochs and node.promised > epoch_of_pass(m, client, node):
         return True
+    if m.admit_between_writes and node.blank:
+        if client.phase != Phase.READY or client.tid != node.snapshot_tid:
+            return True
     return m.never_lower and node.durable_tid > node.snapshot_tid
 
 

@@ -126,6 +126,8 @@ def promise(m: Setup, s: State, c: int, i: int) -> State | None:
         return None
     if m.promise and node.promised >= client.epoch:
         return None
+    if m.settle_at_promise and node.volatile_tid != node.durable_tid:
+        node = write_disabled(node)
     shown_tid = node.volatile_tid
     shown_content = node.volatile_content
     if not m.volatile_is_evidence:
@@ -135,6 +137,9 @@ def promise(m: Setup, s: State, c: int, i: int) -> State | None:
     if first or shown_tid > client.prior_tid or (shown_tid == client.prior_tid and client.torn_evidence):
         if not node.incomplete:
             client = client._replace(prior_tid=shown_tid, content=shown_content, torn_evidence=False)
+        elif m.torn_is_no_evidence:
+            if first:
+                client = client._replace(torn_evidence=True)
         elif first or shown_tid > client.prior_tid:
             client = client._replace(prior_tid=shown_tid, content=0, torn_evidence=True)
     if m.promise:

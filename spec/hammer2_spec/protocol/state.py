@@ -167,6 +167,8 @@ class Setup(NamedTuple):
         space: nodes may run out of space, and free some.
         stay_away: a disconnected node may stay away for ever.
         history: remember that there was no quorum at some time.
+        faithful_clients: no session ends without need.
+        steady_nodes: no node goes away, or crashes.
     """
 
     masters: int
@@ -185,6 +187,18 @@ class Setup(NamedTuple):
     space: bool = False
     stay_away: bool = False
     history: bool = False
+    faithful_clients: bool = False
+    steady_nodes: bool = False
+    # What follows are other answers to what an ingredient answers; the repaired protocol has none of them.
+    settle_at_promise: bool = False
+    admit_between_writes: bool = False
+    void_lost_promises: bool = False
+    one_torn_at_a_time: bool = False
+    copy_committed_only: bool = False
+    torn_is_no_evidence: bool = False
+    unmarked_copies: bool = False
+    eligible_votes: bool = False
+    session_reads: bool = False
     # What follows are the ingredients; all of them hold in the repaired protocol.
     promise: bool = True
     restamp: bool = True
@@ -216,6 +230,9 @@ class Setup(NamedTuple):
 
 INGREDIENTS = Setup._fields[Setup._fields.index("promise") :]
 """The names of the ingredients."""
+
+ALTERNATIVES = Setup._fields[Setup._fields.index("settle_at_promise") : Setup._fields.index("promise")]
+"""The names of the other answers."""
 
 
 def epoch_of(tid: int) -> int:
