@@ -102,12 +102,14 @@ EXPLORED = [
     "two clients",
     "two clients, a partition",
     "two clients, a read in parts",
+    "a soft master, the quorum lost and regained",
     "below the root",
     "progress, faults unlimited",
     "progress, two clients in a partition",
     "progress, two clients",
     "progress, endless writes",
     "progress, endless writes and a slave",
+    "progress, operations complete",
 ]
 FAMILY_NAMES = {"equivalence", "induction", "counting", "sizes", "completeness", "properties"}
 

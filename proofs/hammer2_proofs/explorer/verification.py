@@ -79,6 +79,7 @@ STANDARD = (
         never=frozenset({OVERTAKEN, "a replaced master is in step again"}),
     ),
     protocol("two clients, a read in parts", (3, 0, 2), (1, 2, 1), "reader"),
+    protocol("a soft master, the quorum lost and regained", (3, 0, 1), (1, 2, 2), "history", soft_masters=1),
     Run("below the root", "tree", {"tids": 2}, symmetry=False, live=True),
     progress("progress, faults unlimited", (3, 0, 1), UNLIMITED, fault_epochs=2),
     # Replaced media is let in by a majority without it, which no client in a partition has: none is lost here.
@@ -86,6 +87,7 @@ STANDARD = (
     progress("progress, two clients", (3, 0, 2), 1, fault_epochs=2, losses=0),
     progress("progress, endless writes", (3, 0, 1), 2, "endless"),
     progress("progress, endless writes and a slave", (3, 1, 1), 1, "endless"),
+    progress("progress, operations complete", (3, 0, 1), 2, "operations", fault_epochs=2),
 )
 
 DEEP = (
