@@ -385,7 +385,8 @@ class Reader(Judge):
         if follows is not None and self.model.types[follows] in ALONE:
             agreed = [said[follows]] if follows in said else []
         for i, what in said.items() if agreed else ():
-            stays = above.array[i].chain is not None and cluster.array[i].chain is not None
+            may_leave = self.unread_leave and before[i].error  # looked at again, it may be unreadable
+            stays = above.array[i].chain is not None and (cluster.array[i].chain is not None or may_leave)
             gone = above.array[i].chain is None and cluster.array[i].chain is None
             self.demand(what not in agreed or stays, "Who is in the directory of a quorum stays", f"member {i}")
             self.demand(what in agreed or gone, "Who is in another directory leaves child and parent", f"member {i}")

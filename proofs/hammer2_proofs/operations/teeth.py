@@ -119,23 +119,27 @@ class Coverage:
 
 
 def coverage_of(judge: Judge) -> Coverage:
-    """Run all cases, once, with the operations noting where they go."""
+    """Run all cases, once, with the operations noting where they go. Raises ValueError if one is broken as it is."""
 
-    def work() -> Coverage:
+    def work() -> tuple[Coverage, int | None]:
         seen: set[Way] = set()
         note_ways(seen)
         ways: set[Way] = set()
         cases: dict[Place, list[int]] = {}
         for case in range(judge.count()):
             seen.clear()
-            assert judge.is_well(case)  # noqa: S101 - or there is nothing to measure
+            if not judge.is_well(case):
+                return Coverage(frozenset(), {}), case
             ways |= seen
             for where, _ in seen:
                 if where.kind == STATEMENT_KIND:
                     cases.setdefault(where, []).append(case)
-        return Coverage(frozenset(ways), cases)
+        return Coverage(frozenset(ways), cases), None
 
-    return apart(work)
+    coverage, broken = apart(work)
+    if broken is not None:
+        raise ValueError(f"case {broken} of the judge {judge.name!r} is broken with nothing mutated")
+    return coverage
 
 
 @cache
