@@ -367,7 +367,9 @@ def test_a_model_that_does_not_exist_or_a_bound_out_of_range_is_one_clear_line()
         ("nothing", {}, set(), "there is no model 'nothing'"),
         ("calibration", {"tids": 16}, set(), "tids is 16: expected 1 to 15"),
         ("calibration", {"writes": 1}, set(), "calibration has no bound 'writes'"),
-        ("calibration", {}, {"endless"}, "calibration has no switch 'endless'"),
+        ("calibration", {}, {"endless"}, "calibration has no switch 'endless': expected one of bug"),
+        ("calibration", {}, {"without-luck"}, "calibration has no ingredient 'luck': expected one of none"),
+        ("tree", {}, {"without-luck"}, "tree has no ingredient 'luck': expected one of durable_mark, compare_equal"),
         ("protocol", {"masters": 5, "slaves": 4}, set(), "5 masters and 4 slaves"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ from hammer2_proofs.explorer.search import search, successors
 from hammer2_proofs.protocol_findings import broken_by, followed
 from hammer2_spec.protocol import model as protocol_model
 from hammer2_spec.protocol import tree_model
+from hammer2_spec.protocol.invariants import may_write
 from hammer2_spec.protocol.model import WHY, protocol
 from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS, UNLIMITED, Setup, State
 from hammer2_spec.transition_system import Action, Model
@@ -281,3 +283,17 @@ def test_no_invariant_knows_what_is_taken_away_but_what_a_read_answers_and_how_m
         },
         "two_views_that_may_both_write_share_a_master": {"fixed_majority"},
     }
+
+
+def two_sessions_may_write(m: Setup, s: State) -> bool:
+    return may_write(m, s, 0) and may_write(m, s, 1)
+
+
+def test_never_may_two_sessions_write_at_once_and_where_they_may_they_need_not_share_a_master() -> None:
+    """What the protocol has is more than the sentence demands; it forbids something only without the majority."""
+    bounds = setup(views=(0b011, 0b110), writes=1, elections=1, faults=1, losses=0, rank_tids=False)
+    for present, steps in ((bounds, None), (without(bounds, "fixed_majority"), 7)):
+        found = search(replace(protocol(present), witnesses=(two_sessions_may_write,)), symmetry=True, keep_going=True)
+        broken = {name: len(trace.steps) for name, trace in traces(found).items()}
+        assert broken.get("two views that may both write share a master") == steps
+        assert (found.reached["two sessions may write"] is None) == (steps is None)

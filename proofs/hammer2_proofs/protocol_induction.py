@@ -47,7 +47,7 @@ ACTIONS: Final = tuple(
 )
 STEPS: Final = (
     *model.STRENGTHENING_STEPS,
-    StepInvariant(invariants.the_media_of_a_write_disabled_node_stays, exempt=("Restamp", "SyncBegin", "SyncFinish")),
+    StepInvariant(invariants.the_media_of_a_write_disabled_node_stays, exempt=("SyncFinish",)),
     StepInvariant(invariants.what_is_known_is_never_forgotten),
     StepInvariant(invariants.what_is_acknowledged_is_known, only=("Acknowledge",)),
 )

@@ -183,6 +183,16 @@ def build(name: str, given: Mapping[str, int | None], switches: frozenset[str]) 
         if not bound.low <= value <= bound.high:
             raise ValueError(f"{key} is {value}: expected {bound.low} to {bound.high} ({bound.meaning})")
         bounds[key] = value
-    for switch in switches - set(entry.switches):
-        raise ValueError(f"{name} has no switch {switch!r}: expected one of {', '.join(entry.switches) or 'none'}")
+    for switch in sorted(switches - set(entry.switches)):
+        raise ValueError(f"{name} has {_none_such(entry, switch)}")
     return entry.build(bounds, switches)
+
+
+def _none_such(entry: Entry, switch: str) -> str:
+    """That a switch is none, and which there are: what may be taken away, or what may be added."""
+    without = "without-"
+    if switch.startswith(without):
+        known = [name.removeprefix(without) for name in entry.switches if name.startswith(without)]
+        return f"no ingredient {switch.removeprefix(without)!r}: expected one of {', '.join(known) or 'none'}"
+    known = [name for name in entry.switches if not name.startswith(without)]
+    return f"no switch {switch!r}: expected one of {', '.join(known) or 'none'}"
