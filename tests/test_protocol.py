@@ -13,6 +13,7 @@ import pytest
 
 from hammer2_proofs.explorer import reference
 from hammer2_proofs.explorer.folding import called as calls_in
+from hammer2_proofs.explorer.layout import Layout, alike_keys
 from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import check
 from hammer2_proofs.explorer.report import traces
@@ -165,6 +166,23 @@ def reachable(model: Model[Setup, State]) -> set[State]:
                     seen.add(after)
                     fresh.append(after)
     return seen
+
+
+@pytest.mark.parametrize(
+    ("masters", "slaves", "changes"),
+    [(3, 0, {}), (2, 2, {"elections": 0}), (3, 0, {"flush_before_ack": False}), (3, 0, {"check_predecessor": False})],
+)
+def test_like_nodes_alike_the_states_are_those_of_the_full_run_up_to_the_order_of_nodes(
+    masters: int, slaves: int, changes: dict[str, object]
+) -> None:
+    values: dict[str, object] = {"writes": 1, "elections": 1, "faults": 1, "losses": 0, "rank_tids": False, **changes}
+    nodes = masters + slaves
+    model = protocol(setup(masters=masters, views=((1 << nodes) - 1,), **values), slaves)
+    layout = Layout(model)
+    alike = alike_keys(model, layout)
+    together, apart = reference.explore(model, symmetry=True), reference.explore(model)
+    assert together.states == len({layout.pack(state, alike) for state in reachable(model)}) < apart.states
+    assert (together.depth, together.broken, together.reached) == (apart.depth, apart.broken, apart.reached)
 
 
 def test_a_soft_master_is_no_part_of_the_protocol() -> None:
