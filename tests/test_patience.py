@@ -209,6 +209,19 @@ def test_the_first_data_wins_and_what_comes_later_is_ignored() -> None:
     assert not loaded.world.what_is_held()
 
 
+def test_two_who_share_a_lock_load_without_waiting_for_each_other() -> None:
+    world = World(clients=2)
+    delivered: list[Iocb] = []
+    for on, root in zip(world.ons, world.roots, strict=True):
+        world.sim.run(on.me, lock(on, root, Resolve.ALWAYS | Resolve.SHARED))
+    for _, chain in world.roots[0].members():
+        chain.data = None
+    for on, root in zip(world.ons, world.roots, strict=True):
+        world.sim.start(on.me, load_first(on, root, delivered.append))
+    world.sim.settle()
+    assert len(delivered) == 2
+
+
 @pytest.mark.claims("C70")
 def test_a_read_that_fails_does_not_win_and_without_any_valid_data_the_callback_says_so() -> None:
     loaded = Loaded((0, 1, 2))

@@ -25,7 +25,8 @@ async def load_first(on: Runner, cluster: Cluster, callback: Callable[[Iocb], No
     async def read(i: int) -> int:
         chain = deref(cluster.array[i].chain)
         on.chains.adjreadcounter(chain)
-        await on.chains.lock(chain, Resolve.ALWAYS)  # recursive: the data stays while the cluster is locked
+        # Recursive: the data stays while the cluster is locked. Shared: the cluster's may be, and others' beside it.
+        await on.chains.lock(chain, Resolve.ALWAYS | Resolve.SHARED)
         on.chains.unlock(chain)
         return chain.error
 
