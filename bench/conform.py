@@ -73,7 +73,7 @@ def operations() -> Iterator[Figure]:
 def seconds_for(asked: Iterable[Performance], command: Sequence[str], clock: Callable[[], float]) -> float:
     """How long it takes to ask and judge them."""
     started = clock()
-    with closing(Examination(command, 10)) as examination:
+    with closing(Examination(command, 10, stride=1)) as examination:
         standings = {judge_performance(performance, examination).standing for performance in asked}
         examination.stop()
     if standings != {Standing.AGREES}:

@@ -105,12 +105,12 @@ class Cluster:
         self.sim.serve(f"synchronization of {n}", thread.run())
         return thread
 
-    def replace_medium(self, n: int) -> None:
+    def replace_medium(self, n: int, new: MemoryDevice | None = None) -> None:
         """A node goes away, and comes back with a new, empty medium."""
         self.failures.disconnected(n)
         header = next(volume.header for volume in self.chains.volumes if volume is not None)
         self.replaced.append(n)
-        below, nodes = MemoryDevice(header.size), len(self.devices)
+        below, nodes = new or MemoryDevice(header.size), len(self.devices)
         at_once(format_volume(below, len(self.replaced).to_bytes(16, "big"), header.clid, slot=n, nodes=nodes))
         self.devices[n] = FaultyDevice(below, self.sim.nodes[n])
         self.failures.returned(n)

@@ -78,6 +78,8 @@ def misbehave(run: int, results: list[msgspec.Struct]) -> bytes:
         "one-less": right(run, results[1:]),
         "a-float": b'{"run":%d,"result":[{"o":"ok","F":0.5,"e":0,"g":0}]}\n' % run,
         "two-answers": b'{"run":%d,"skipped":"x","error":"y"}\n' % run,
+        "key-twice": b'{"run":%d,"result":[{"o":"ok","F":0,"e":5,"e":0,"g":0}]}\n' % run,
+        "early": text + right(run + 1, results),
         "skip-all": b'{"run":%d,"skipped":"not written yet"}\n' % run,
         "skip": b'{"run":%d,"skipped":"not written yet"}\n' % run,
         "empty-reason": b'{"run":%d,"skipped":" "}\n' % run,

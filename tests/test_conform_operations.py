@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import msgspec
 import pytest
 from hypothesis import settings
 
+from hammer2_cluster import locking, modifying, topology
 from hammer2_cluster.resolve import resolve
 from hammer2_oracle.conform import examination, junit
 from hammer2_oracle.conform.campaigns import smoke
 from hammer2_oracle.conform.divergence import AnyDivergence, OperationDivergence, read, save
+from hammer2_oracle.conform.examination import Examination
 from hammer2_oracle.conform.hypotheses import said_by
 from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import (
@@ -24,9 +27,15 @@ from hammer2_oracle.conform.messages import (
     RunOperation,
 )
 from hammer2_oracle.conform.operation_inference import Heard, decision, infer, questions
-from hammer2_oracle.conform.operation_questions import good_days
+from hammer2_oracle.conform.operation_questions import every_case, good_days, of_case
 from hammer2_oracle.conform.operation_rules import rules
-from hammer2_oracle.conform.operations import OperationJudgement, Performance, performances, world_of
+from hammer2_oracle.conform.operations import (
+    OperationJudgement,
+    Performance,
+    judge_performance,
+    performances,
+    world_of,
+)
 from hammer2_oracle.conform.page import page, picture
 from hammer2_oracle.conform.replaying import Fate, replay
 from hammer2_oracle.conform.report import Report, drawn, lines, records
@@ -34,12 +43,15 @@ from hammer2_oracle.conform.run import Plan, examine
 from hammer2_oracle.recorded import RecordedWorld
 from hammer2_oracle.run_record import chain_record, cluster_record
 from hammer2_oracle.status import Status
-from hammer2_oracle.trace_record import STEPS
+from hammer2_oracle.trace_record import OPERATIONS, STEPS
 from hammer2_oracle.traces import decode
+from hammer2_proofs.mutants import Mutant, mutate
+from hammer2_proofs.operations.teeth import belongs_to, cases_for, code_of, coverage_of, fate_of
 from hammer2_spec.semantics import REPAIRED, SEED, Semantics
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = [sys.executable, str(Path(__file__).with_name("ports") / "operations_port.py")]
+MUTATED = Path(PORT[1]).with_name("mutated.py")
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
 NIGHTLY = settings.default is not None and settings.default.max_examples > 1000
 QUICK = Plan(programs=28, lives=10, timeout=30)
@@ -87,6 +99,52 @@ def test_where_a_wrong_implementation_parts_first_is_said(how: str, field: str) 
     assert judgement.field.startswith(field)
     assert judgement.expected != judgement.got
     assert judgement not in report.unstable
+
+
+WHERE_THE_RAREST_SHOW = {("move", "two masters"), ("edit", "two masters with embedded data")}
+"""A program and its world, for the families with few members."""
+
+
+class GoodDays:
+    """The operations of good days as a judge of mutants: each is well that says what the right ones say."""
+
+    name, semantics, straight = "good days", REPAIRED, True
+
+    def __init__(self) -> None:
+        told = [it for it in every_case() if (it.program_name, it.world_name) in WHERE_THE_RAREST_SHOW]
+        asked = (performance for case in (*every_case()[:60], *told) for performance in of_case(case, [], REPAIRED))
+        self.performances = [it for it in asked if not it.asserts]
+        self._said = [said_by(REPAIRED, it) for it in self.performances]
+
+    def parts(self) -> dict[str, int]:
+        return {"operations": self.count()}
+
+    def count(self) -> int:
+        return len(self.performances)
+
+    def is_well(self, case: int) -> bool:
+        return said_by(REPAIRED, self.performances[case]) == self._said[case]
+
+
+def test_one_mutant_of_every_family_is_found(tmp_path: Path) -> None:
+    judge = GoodDays()
+    coverage, code = coverage_of(judge), code_of(REPAIRED, list(OPERATIONS))
+    families: dict[str, list[Mutant]] = {}
+    for mutant in (it for module in (locking, modifying, topology) for it in mutate(module).mutants):
+        families.setdefault(mutant.operator, []).append(mutant)
+    assert len(families) >= 19
+    found = {}
+    for family, members in families.items():
+        fates = (fate_of(judge, it, cases_for(it, coverage)) for it in members if belongs_to(it, code))
+        mutant, case = next((fate.mutant, fate.case) for fate in fates if fate.case is not None)
+        file = tmp_path / f"{family}.py"
+        file.write_text(mutant.text)
+        port = [sys.executable, str(MUTATED), mutant.module, str(file), PORT[1], "repaired"]
+        with closing(Examination(port, 30)) as examination:
+            judgement = judge_performance(judge.performances[case], examination)
+        found[family] = judgement.standing
+    assert {*found.values()} == {Standing.DIFFERS, Standing.MISBEHAVED}  # the latter dies of it
+    assert sum(it is Standing.DIFFERS for it in found.values()) > 0.5 * len(families)
 
 
 def test_after_a_wrong_call_the_operation_may_come_to_its_end() -> None:

@@ -1,16 +1,19 @@
 """Scenarios over the wire: a right cluster is green, and each wrong one breaks the sentence that it should."""
 
 import json
+import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import jsonschema
 import msgspec
 import pytest
 from hypothesis import settings
+from msgspec import structs
 
 from hammer2_oracle.conform import junit, scenario_questions
 from hammer2_oracle.conform.divergence import ScenarioDivergence, read, save
@@ -23,9 +26,11 @@ from hammer2_oracle.conform.messages import (
     Crash,
     Fail,
     Get,
+    Introduction,
     Put,
     Reconnect,
     Remove,
+    Replace,
     Resync,
     RunScenario,
     RunStep,
@@ -38,7 +43,7 @@ from hammer2_oracle.conform.page import page, picture
 from hammer2_oracle.conform.replaying import Fate, replay
 from hammer2_oracle.conform.report import Report, drawn, records
 from hammer2_oracle.conform.run import Plan, examine
-from hammer2_oracle.conform.scenario_questions import SMOKE, search
+from hammer2_oracle.conform.scenario_questions import NEW_MEDIA, SMOKE, TWO_CLIENTS, search, smoke
 from hammer2_oracle.conform.scenario_rules import CURRENT, QUORUM
 from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, judge_program, rows, smallest
 from hammer2_oracle.reading import Unreadable
@@ -49,6 +54,7 @@ PORT = [sys.executable, str(Path(__file__).with_name("ports") / "small_cluster.p
 CLUSTER = [sys.executable, str(Path(__file__).with_name("ports") / "scenario_port.py")]
 PROGRAM = Path(sys.executable).with_name("hammer2-cluster")
 THREE = ScenarioQuestion(["master"] * 3, 3)
+EVERY = smoke(["clients", "replace"])
 NIGHTLY = settings.default is not None and settings.default.max_examples > 1000
 SMOKE_ALONE = Plan(lives=0, timeout=30)
 
@@ -65,6 +71,9 @@ WRONG = {
     "torn": "a_mixture_of_versions_never_looks_synchronized",
     "never-in-step": "C97",
     "gives-up": "C05",
+    "cached": "a_hard_read_returns_everything_acknowledged",
+    "empty-votes": "C34",
+    "empty-in-step": "every_majority_of_intact_media_yields_what_was_acknowledged",
 }
 """Each mistake of a small cluster, and a sentence that it breaks."""
 
@@ -85,7 +94,7 @@ def broken(judgements: list[ScenarioJudgement]) -> set[str]:
 def test_a_right_cluster_is_green() -> None:
     report = examined(plan=Plan(lives=60, timeout=30))
     assert report.status == Exit.AGREE, [*drawn(report.tally.first[0], report.semantics)]
-    assert report.tally.counts[Standing.AGREES] == report.tally.counts.total() == len(SMOKE) + 60
+    assert report.tally.counts[Standing.AGREES] == report.tally.counts.total() == len(EVERY) + 60
     assert [*report.tally.campaigns] == [
         "introduction", "scenarios that tell", "scenarios: 60 random ones", "told to stop",
     ]  # fmt: skip
@@ -100,7 +109,10 @@ def test_this_cluster_is_green_whether_it_resynchronizes_when_told_or_by_itself(
     plan = Plan(lives=2000 if NIGHTLY else 12, seed=int(run_seed), timeout=60)
     report = examine([*CLUSTER, *words], plan)
     assert report.status == Exit.AGREE, [*drawn(report.tally.first[0], report.semantics)]
-    assert report.tally.counts[Standing.AGREES] == len(SMOKE) + plan.lives
+    assert report.tally.counts.total() == len(EVERY) + plan.lives
+    skipped = report.tally.counts[Standing.SKIPPED]
+    assert dict(report.tally.reasons) == {"a slave's medium is replaced while nobody uses the store": skipped}
+    assert report.tally.counts[Standing.AGREES] > 0.9 * report.tally.counts.total()
 
 
 def test_this_cluster_is_found_out_when_it_acknowledges_what_is_in_memory_only() -> None:
@@ -171,6 +183,33 @@ def test_what_was_found_before_it_was_given_up_is_told() -> None:
         judge_program(judgement.program, examination)
 
 
+def whoever(*capabilities: str) -> Examination:
+    """An examination of one that is not asked, as its judge is another one."""
+    who = Introduction(1, "nobody", "none", "1", ["scenarios"], "seed", [*capabilities])  # type: ignore[list-item]  # some
+    return cast("Examination", SimpleNamespace(introduction=who))
+
+
+@pytest.mark.parametrize("capabilities", [[], ["clients"], ["replace"], ["clients", "replace"]])
+def test_only_what_is_declared_is_asked(monkeypatch: pytest.MonkeyPatch, capabilities: list[str]) -> None:
+    asked: list[Program] = []
+
+    def judge(program: Program, _: object) -> ScenarioJudgement:
+        asked.append(program)
+        return ScenarioJudgement(program, (), Came("done"), Standing.AGREES)
+
+    monkeypatch.setattr(scenario_questions, "judge_program", judge)
+    search(whoever(*capabilities), 60, 1, lambda _: None)
+    told = smoke(whoever(*capabilities).introduction.capabilities)
+    for programs in (asked, told.values()):
+        steps = [step for program in programs for step in program.steps]
+        assert any(getattr(step, "client", 0) for step in steps) == ("clients" in capabilities)
+        assert any(isinstance(step, Replace) for step in steps) == ("replace" in capabilities)
+    assert len(told) == len(SMOKE) + len(TWO_CLIENTS) * ("clients" in capabilities) + len(NEW_MEDIA) * (
+        "replace" in capabilities
+    )
+    assert not any(isinstance(step, Replace) for it in examined("one-client").tally.first for step in it.asked.steps)  # type: ignore[union-attr]  # scenarios
+
+
 def test_a_scenario_without_a_step_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Program] = []
 
@@ -179,7 +218,7 @@ def test_a_scenario_without_a_step_is_none(monkeypatch: pytest.MonkeyPatch) -> N
         return ScenarioJudgement(program, (), Came("done"), Standing.AGREES)
 
     monkeypatch.setattr(scenario_questions, "judge_program", judge)
-    assert search(cast("Examination", None), 60, 1, lambda _: None) is None
+    assert search(whoever(), 60, 1, lambda _: None) is None
     assert asked
     assert all(program.steps for program in asked)
 
@@ -187,7 +226,7 @@ def test_a_scenario_without_a_step_is_none(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_skipped_is_counted_with_its_reason() -> None:
     report = examined("skip")
     assert report.status == Exit.AGREE
-    assert dict(report.tally.reasons) == {"files are not removed yet": 2}
+    assert dict(report.tally.reasons) == {"files are not removed yet": 3}
 
 
 def test_an_implementation_of_one_part_is_asked_nothing_of_the_others() -> None:
@@ -276,6 +315,17 @@ def test_of_several_doubtful_changes_some_may_be_seen_in_their_order() -> None:
         ((quietly(Fail(0)), quietly(Fail(1)), quietly(Crash(0, "flush")), put("1")), "C34"),
         ((*RETURNED, quietly(Resync()), quietly(Fail(2)), put("1", "refused")), "C05"),
         ((quietly(Fail(0)), put("1"), shown(*["synchronized"] * 3)), "a_node_declared_synchronized_is"),
+        ((put("1"), quietly(Replace(0)), get(None)), "every_majority_of_intact_media_yields_what_was_acknowledged"),
+        ((put("1"), quietly(Replace(0)), (Get("a"), Came("refused"))), "C02"),
+        ((put("1"), quietly(Replace(0)), put("2", "refused")), "C05"),
+        ((quietly(Fail(1)), quietly(Replace(0)), put("1")), "C34"),
+        ((quietly(Fail(1)), quietly(Fail(2)), quietly(Replace(0)), quietly(Reconnect(1)), get(None)), "C34"),
+        ((quietly(Fail(1)), quietly(Replace(0)), shown("synchronized", "away", "synchronized")),
+         "a_node_declared_synchronized_is"),
+        ((quietly(Replace(0)), quietly(Resync()), shown("behind", "synchronized", "synchronized")), "C97"),
+        ((put("1"), quietly(Replace(0)), quietly(Resync()), quietly(Replace(1)), get(None)),
+         "every_majority_of_intact_media_yields_what_was_acknowledged"),
+        ((*[quietly(Replace(n)) for n in range(3)], quietly(Fail(0)), quietly(Fail(1)), put("1")), "C34"),
     ],
 )  # fmt: skip
 def test_each_answer_that_is_wrong_breaks_its_sentence(story: tuple[tuple[Step, Came], ...], rule: str) -> None:
@@ -302,10 +352,25 @@ def test_each_answer_that_is_wrong_breaks_its_sentence(story: tuple[tuple[Step, 
         (*RETURNED, quietly(Fail(2)), put("1", "refused")),
         (quietly(Fail(0)), shown(*["synchronized"] * 3), quietly(Reconnect(0)), quietly(Fail(1)), put("1", "refused")),
         (quietly(Fail(0)), (Remove("a"), Came("acknowledged")), shown(*["synchronized"] * 3)),
+        (put("1"), quietly(Replace(0)), quietly(Replace(1)), get(None)),  # too many are lost
+        (put("1"), quietly(Replace(0)), quietly(Replace(1)), (Resync(), Came("refused"))),
+        (quietly(Fail(1)), quietly(Replace(0)), (Resync(), Came("refused"))),
+        (quietly(Fail(1)), quietly(Replace(0)), (Get("a"), Came("refused"))),
+        (quietly(Replace(0)), quietly(Fail(1)), put("1")),  # it may have been filled before
+        (quietly(Replace(0)), quietly(Fail(1)), put("1", "refused")),
+        (quietly(Replace(0)), shown(*["synchronized"] * 3)),
     ],
 )
 def test_what_nobody_promised_is_not_judged(story: tuple[tuple[Step, Came], ...]) -> None:
     assert judged(*story) is None
+
+
+def test_new_media_that_are_called_synchronized_have_to_serve() -> None:
+    story = (put("1"), quietly(Replace(0)), shown(*["synchronized"] * 3), quietly(Fail(1)))
+    assert judged(*story, get("1")) is None
+    breach = judged(*story, (Get("a"), Came("refused")))
+    assert breach is not None
+    assert [rule.name for rule in breach.rules] == ["C02", "a_node_declared_synchronized_is"]
 
 
 def test_a_node_that_is_called_synchronized_has_to_serve() -> None:
@@ -366,6 +431,8 @@ def test_a_step_that_is_not_answered_is_drawn_too() -> None:
     assert isinstance(divergence, ScenarioDivergence)
     assert picture(divergence, "").steps[-1].name == "put a 'a1'"
     assert picture(divergence, "").what == "ended: exit status 3"
+    assert "another way" not in picture(structs.replace(divergence, stable=None), "").what
+    assert "another way" in picture(structs.replace(divergence, stable=False), "").what
 
 
 def test_all_that_is_said_has_the_published_form() -> None:
@@ -373,7 +440,7 @@ def test_all_that_is_said_has_the_published_form() -> None:
     schema = jsonschema.Draft202012Validator(published)
     endings = {"read": Came("read", None), "shown": Came("shown", nodes=["away"])}
     said: list[msgspec.Struct] = [RunScenario(1, THREE)]
-    said += [RunStep(2, step) for step in {type(step): step for it in SMOKE.values() for step in it.steps}.values()]
+    said += [RunStep(2, step) for step in {type(step): step for it in EVERY.values() for step in it.steps}.values()]
     said += [Stepped(3, endings[it] if it in endings else Came(it)) for ended in ENDINGS.values() for it in ended]
     said += [Stepped(4, skipped="not yet"), Stepped(5, error="no memory")]
     for message in said:
@@ -417,8 +484,8 @@ def test_replay_says_what_it_got(tmp_path: Path) -> None:
 
 
 def test_every_scenario_that_tells_has_its_own_story_and_ends_with_a_look() -> None:
-    assert len({msgspec.json.encode([*it]) for it in SMOKE.values()}) == len(SMOKE)
-    for program in SMOKE.values():
+    assert len({msgspec.json.encode([*it]) for it in EVERY.values()}) == len(EVERY)
+    for program in EVERY.values():
         assert isinstance(program.steps[-1], Get | Status)
         contents = [step.content for step in program.steps if isinstance(step, Put)]
         assert len({*contents}) == len(contents)
@@ -433,6 +500,26 @@ def test_the_command_line_draws_nodes_as_columns_and_steps_as_rows(tmp_path: Pat
     assert (
         "    expected node 2 not synchronized: it is away, and missed a change, got synchronized\n" in finished.stdout
     )
+
+
+def test_in_the_page_only_what_differs_is_red() -> None:
+    report = examined("forgets")
+    [section] = page(report, records(report, PORT, "conform ...")[:1], []).split("<section>")[1:]
+    shown = next(row for row in section.split("<tr") if '<th scope="row">status<' in row)
+    cells = re.findall("<td(.*?)>(.*?)</td>", shown)
+    assert cells == [("", "synchronized"), ("", "synchronized"), (' class="got"', "synchronized")]
+    read = page(examined("stale"), records(examined("stale"), PORT, "conform ...")[:1], [])
+    last = [row for row in read.split("<tr") if '<th scope="row">' in row and "<td" in row]
+    assert any(re.search('<td>[^<]*</td><td class="remark got">', row) for row in last)
+    assert 'class="got"><th' not in read
+
+
+def test_a_picture_shows_whose_media_are_new_and_which_client_did_it() -> None:
+    program = Program(THREE, (Replace(1), Put("a", "a1", 1)))
+    drawing = [*rows(program, (Came("done"), Came("acknowledged")))]
+    assert [(row.name, row.cells) for row in drawing] == [
+        ("replace 1", ["", "emptied", ""]), ("put a 'a1', client 1", ["", "", ""]),
+    ]  # fmt: skip
 
 
 def test_a_picture_shows_who_is_there() -> None:

@@ -14,10 +14,11 @@ from tests.toolchain_kit import needs
 
 import hammer2_cluster.resolve
 from hammer2_oracle.commands.harness import DIRECTORY, FILES
-from hammer2_oracle.conform import campaigns
+from hammer2_oracle.conform import campaigns, examination
 from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.report import Report
 from hammer2_oracle.conform.run import Plan, examine
+from hammer2_oracle.conform.scenario_questions import smoke
 from hammer2_oracle.status import Status
 from hammer2_proofs.mutants import Mutant, load, mutate
 from hammer2_spec.configuration import Configuration
@@ -32,16 +33,20 @@ OF_BITS = range(11, 16)
 """Those that show where numbers are at their edges."""
 
 
-@pytest.fixture(scope="module")
-def c_port(tmp_path_factory: pytest.TempPathFactory) -> str:
+def built(source: str, directory: Path) -> str:
     needs("a C compiler with json-c")
-    program = tmp_path_factory.mktemp("port") / "port"
+    program = directory / "port"
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "json-c"], capture_output=True, text=True, check=True)  # noqa: S607 - where it was installed
     strict = ["-std=c11", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror"]
-    command = ["cc", *strict, f"-I{DIRECTORY}", "-o", str(program), str(PORTS / "port.c"), *flags.stdout.split()]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
+    command = ["cc", *strict, f"-I{DIRECTORY}", "-o", str(program), str(PORTS / source), *flags.stdout.split()]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
     return str(program)
+
+
+@pytest.fixture(scope="module")
+def c_port(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return built("port.c", tmp_path_factory.mktemp("port"))
 
 
 @pytest.fixture
@@ -75,25 +80,48 @@ def test_a_right_port_in_python_is_green(semantics: str) -> None:
     assert_green(examine([*PYTHON_PORT, semantics], QUICK))
 
 
-CLUSTER_IN_PERL = ["perl", str(PORTS / "cluster.pl")]
+CLUSTERS = ("cluster.c", "cluster.pl")
 
 
-def test_a_right_cluster_in_perl_is_green() -> None:
+@pytest.fixture(scope="module", params=CLUSTERS)
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A cluster in C and one in Perl."""
+    if request.param.endswith(".c"):
+        return [built(request.param, tmp_path_factory.mktemp("cluster"))]
     needs("perl with JSON::PP")
-    report = examine(CLUSTER_IN_PERL, QUICK._replace(lives=40))
+    return ["perl", str(PORTS / request.param)]
+
+
+def test_a_right_cluster_in_c_or_perl_is_green(cluster: list[str]) -> None:
+    report = examine(cluster, QUICK._replace(lives=40))
     assert (report.status, report.introduction.parts) == (Status.AGREE, ["scenarios"])
-    assert report.tally.counts[Standing.AGREES] == report.tally.counts.total() > 40
+    assert report.introduction.capabilities == ["clients", "replace"]
+    assert (
+        report.tally.counts[Standing.AGREES] == report.tally.counts.total() == len(smoke(["clients", "replace"])) + 40
+    )
 
 
 # ---- wrong ones
 
 
-@pytest.mark.parametrize("how", ["early", "forgets"])
-def test_a_wrong_cluster_in_perl_is_found(how: str) -> None:
-    needs("perl with JSON::PP")
-    report = examine([*CLUSTER_IN_PERL, how], QUICK._replace(lives=0))
+@pytest.mark.parametrize("how", ["early", "forgets", "cached", "empty-votes"])
+def test_a_wrong_cluster_in_c_or_perl_is_found(cluster: list[str], how: str) -> None:
+    report = examine([*cluster, how], QUICK._replace(lives=0))
     assert report.tally.counts[Standing.DIFFERS] > 0
     assert report.tally.counts[Standing.MISBEHAVED] == 0
+
+
+def test_a_cluster_in_c_is_asked_what_it_declares_and_skips_what_it_does_not_do(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    program = built("cluster.c", tmp_path_factory.mktemp("cluster"))
+    report = examine([program, "one-client"], QUICK._replace(lives=0))
+    assert (report.status, report.introduction.capabilities) == (Status.AGREE, [])
+    assert report.tally.counts.total() == len(smoke([]))
+    assert "this port does not do that: remove" in examine([program, "skips"], QUICK._replace(lives=0)).tally.reasons
+    who, decided = talked([program], '{"start":{}}', '{"run":1,"resolve":[]}', '{"stop":true}')
+    assert decided == {"run": 1, "skipped": "this harness knows scenarios alone"}
+    assert who["started"]["language"] == "C"  # type: ignore[index]  # an object
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -119,17 +147,29 @@ def test_all_mistakes_of_the_port_in_c_are_tried() -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("silent", "does not answer: "),
-        ("slow", "does not come to the end of an answer: "),
         ("crash", "ended: killed by SIGSEGV"),
         ("garbled", "says what is no message: "),
     ],
 )
 def test_a_port_in_c_that_breaks_the_protocol_is_told_how(c_port: str, how: str, said: str) -> None:
-    report = examine([c_port, how], QUICK._replace(lives=0, timeout=2 if how in ("silent", "slow") else 30))
+    report = examine([c_port, how], QUICK._replace(lives=0))
     assert report.status == Status.DIFFER
     assert report.tally.counts[Standing.MISBEHAVED] > 0
     assert report.tally.counts[Standing.AGREES] > 200
+    assert str(report.tally.first[0].reply).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("silent", "does not answer: "), ("slow", "does not come to the end of an answer: ")],
+)
+def test_a_port_in_c_that_says_nothing_is_told_how(
+    c_port: str, monkeypatch: pytest.MonkeyPatch, how: str, said: str
+) -> None:
+    monkeypatch.setattr(examination, "RESTARTS", 1)  # each silence takes its seconds
+    report = examine([c_port, how], QUICK._replace(lives=0, timeout=2))
+    assert report.status == Status.DIFFER
+    assert report.tally.counts[Standing.AGREES] > 90
     assert str(report.tally.first[0].reply).startswith(said)
 
 
@@ -173,7 +213,8 @@ def differs(mutant: Mutant, asked: list[Configuration]) -> bool:
         return False
 
 
-def test_one_mutant_of_every_family_is_found(tmp_path: Path) -> None:
+def test_one_mutant_of_every_family_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaigns, "edges", lambda: iter(()))
     asked = [*campaigns.smoke(), *campaigns.small(1)]
     assert len(mutants()) >= 18
     for family, members in mutants().items():

@@ -1,11 +1,16 @@
 """Lines of files that may be large, compressed, cut short or no text at all, within bounded memory."""
 
+import json
 import lzma
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
+
+import msgspec
+from msgspec import UNSET
 
 from hammer2_oracle.words import shortened
 
@@ -19,6 +24,7 @@ PIECE: Final = 2**18
 ITF_NAME: Final = ".itf.json"
 """A file that is so named is one record, whatever lines it has."""
 XZ_MAGIC: Final = b"\xfd7zXZ\x00"
+ENCODE: Final = msgspec.json.Encoder().encode
 REST: Final = "from here on the file is not judged"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -138,3 +144,23 @@ class Lines:
             piece = (decompressor.unused_data or next(source, b"")).lstrip(b"\0")
             while not piece and (piece := next(source, b"")):
                 piece = piece.lstrip(b"\0")
+
+
+def key_twice(line: bytes, read: object = UNSET) -> str | None:
+    """A key that an object in a line of JSON has twice, None if there is none.
+
+    Args:
+        line: valid JSON.
+        read: what it was read as, where that has no key but those of the line.
+    """
+    # A key that comes twice is lost when it is read, and its quotation marks with it.
+    read = msgspec.json.decode(line) if read is UNSET else read
+    if b"\\" not in line and line.count(b'"') == ENCODE(read).count(b'"'):
+        return None
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        found.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+
+    json.loads(line, object_pairs_hook=look)
+    return found[0] if found else None

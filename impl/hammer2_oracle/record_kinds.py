@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hammer2_cluster.decisions import Decision
-from hammer2_oracle.reading import Lines, Unreadable
+from hammer2_oracle.reading import Lines, Unreadable, key_twice
 from hammer2_spec.semantics import Semantics
 
 
@@ -86,7 +86,6 @@ def read_records(lines: Lines) -> Iterator[tuple[int, bytes, RecordKind, Any] | 
     Raises:
         Unreadable: the rest of the file cannot be read.
     """
-    encode = msgspec.json.Encoder().encode
     kind = None
     for line in lines:
         try:
@@ -98,9 +97,8 @@ def read_records(lines: Lines) -> Iterator[tuple[int, bytes, RecordKind, Any] | 
                 kind = None
                 kind = recognise(line)
                 record = kind.decode(line)
-            # A key that comes twice is lost when it is read, and its quotation marks with it.
-            if b"\\" in line or line.count(b'"') != encode(record).count(b'"'):
-                refuse_duplicate_keys(line)
+            if (key := key_twice(line, record)) is not None:
+                raise msgspec.ValidationError(f"Object contains field `{key}` more than once")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             yield explain(lines, line, kind, error)
         else:
@@ -118,19 +116,6 @@ def recognise(line: bytes) -> RecordKind:
     if not shared[best]:
         raise msgspec.ValidationError(f"Expected the fields of a {' or '.join(KINDS)}")
     return kind_named(best)
-
-
-def refuse_duplicate_keys(line: bytes) -> None:
-    """Raise msgspec.ValidationError if an object in a line of JSON has a key twice."""
-
-    def refuse(pairs: list[tuple[str, object]]) -> None:
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise msgspec.ValidationError(f"Object contains field `{key}` more than once")
-            seen.add(key)
-
-    json.loads(line, object_pairs_hook=refuse)
 
 
 OBJECT_FIELD: Final = re.compile(

@@ -29,7 +29,7 @@ sub leave { my ($node) = @_; @$node{qw(leaves there in_step)} = ('', 0, 0); retu
 sub flush {
     my ($node, $version) = @_;
     return leave($node) if $node->{leaves} eq 'flush';
-    $node->{media} = $version;
+    @$node{qw(media empty)} = ($version, 0);
     return 1;
 }
 
@@ -41,7 +41,7 @@ sub members {
     my ($self) = @_;
     my @members = $self->masters('in_step');
     return @members if @members >= $self->{majority};
-    my @seen = $self->masters('there');
+    my @seen = grep { !$_->{empty} || $how eq 'empty-votes' } $self->masters('there');
     die $Hammer2Conform::REFUSED if @seen < $self->{majority};
     my ($best) = sort { $b->{tid} <=> $a->{tid} } map { $_->{media} } @seen;
     my $version = { tid => ++$self->{tid}, files => $best->{files} };
@@ -62,9 +62,14 @@ sub change {
     $self->lose_step($Hammer2Conform::UNKNOWN) if $done < $self->{majority} && $how ne 'early';
 }
 
-sub put { my ($self, $name, $content) = @_; $self->change($name, $content) }
-sub remove { my ($self, $name) = @_; $self->change($name, undef) }
-sub get { my ($self, $name) = @_; my ($first) = $self->members; return $first->{media}{files}{$name} }
+sub put { my ($self, $name, $content, $client) = @_; $self->change($name, $content); $self->{seen}[$client]{$name} = $content }
+sub remove { my ($self, $name, $client) = @_; $self->change($name, undef); delete $self->{seen}[$client]{$name} }
+
+sub get {
+    my ($self, $name, $client) = @_;
+    my ($first) = $self->members;
+    return $how eq 'cached' && $self->{seen}[$client]{$name} || $first->{media}{files}{$name};
+}
 
 sub fail {
     my ($self, $n, $at) = @_;
@@ -74,6 +79,7 @@ sub fail {
 }
 
 sub crash { my ($self, $n, $at) = @_; $self->fail($n, $at) }
+sub replace { my ($self, $n) = @_; @{ $self->{nodes}[$n] }{qw(there in_step leaves media empty)} = (1, 0, '', { tid => 0, files => {} }, 1) }
 sub reconnect { my ($self, $n) = @_; @{ $self->{nodes}[$n] }{qw(there leaves)} = (1, '') }
 
 sub resync {
@@ -91,4 +97,4 @@ sub status {
 
 package main;
 
-exit Hammer2Conform::serve('small cluster', '1', 'repaired', undef, sub { Cluster->new(@_) });
+exit Hammer2Conform::serve('small cluster', '1', 'repaired', undef, sub { Cluster->new(@_) }, ['clients', 'replace']);

@@ -80,22 +80,22 @@ async def nothing() -> None:
 
 class Driven:
     def __init__(self, nodes: list[str], pfs_nmasters: int) -> None:
-        masters, chance = nodes.count("master"), random.Random(7)
+        masters, self.chance = nodes.count("master"), random.Random(7)
         if pfs_nmasters != masters:
             raise NotImplementedError("there are as many masters as pfs_nmasters says")
         slaves = len(nodes) - masters
-        self.media = [Medium(image, chance) for image in devices_with(masters, {}, slaves=slaves)]
-        self.cluster = Cluster(masters, slaves=slaves, watched=True, memories=self.media)
+        self.media = [Medium(image, self.chance) for image in devices_with(masters, {}, slaves=slaves)]
+        self.cluster = Cluster(masters, slaves=slaves, clients=2, watched=True, memories=self.media)
         self.failures: Failures = self.cluster.failures
         if LEFT_OUT:
             control: Any = self.cluster.control
             control.setup = control.setup._replace(**dict.fromkeys(LEFT_OUT, False))
             control._judged = False  # noqa: SLF001 - the oracle is to find it
 
-    def _perform(self, operation: Callable[[], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - what it returns
+    def _perform(self, operation: Callable[[], Coroutine[Any, Any, Any]], c: int = 0) -> Any:  # noqa: ANN401 - what it returns
         cluster = self.cluster
         try:
-            return cluster.sim.run(0, cluster.ons[0].perform(operation, UnavailableError, FAST))
+            return cluster.sim.run(c, cluster.ons[c].perform(operation, UnavailableError, FAST))
         except Unwritten:
             raise conform.Unknown from None
         except UnavailableError:
@@ -115,17 +115,17 @@ class Driven:
         if not LEFT_OUT:
             self.cluster.media_agree_with_the_control_state()
 
-    def put(self, name: str, content: str) -> None:
-        self._perform(partial(self.cluster.put, 0, name.encode(), content.encode()))
+    def put(self, name: str, content: str, client: int = 0) -> None:
+        self._perform(partial(self.cluster.put, client, name.encode(), content.encode()), client)
 
-    def remove(self, name: str) -> None:
-        session, filesystem = self.cluster.sessions[0], self.cluster.filesystems[0]
+    def remove(self, name: str, client: int = 0) -> None:
+        session, filesystem = self.cluster.sessions[client], self.cluster.filesystems[client]
         with suppress(NotFoundError):
-            self._perform(lambda: session.write(lambda: filesystem.remove(name.encode())))
+            self._perform(lambda: session.write(lambda: filesystem.remove(name.encode())), client)
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, client: int = 0) -> str | None:
         try:
-            return str(self._perform(partial(self.cluster.get, 0, name.encode())).decode())
+            return str(self._perform(partial(self.cluster.get, client, name.encode()), client).decode())
         except NotFoundError:
             return None
 
@@ -157,6 +157,15 @@ class Driven:
             at_once(self.failures.mount_again(node))
         self._settle()
 
+    def replace(self, node: int) -> None:
+        if node >= self.cluster.control.setup.masters:
+            raise NotImplementedError("a slave's medium is replaced while nobody uses the store")
+        self.media[node].leave()
+        self._settle()
+        self.media[node] = Medium(MemoryDevice(self.media[node].size), self.chance)
+        self.cluster.replace_medium(node, self.media[node])
+        self._settle()
+
     def resync(self) -> None:
         there = [n for n, medium in enumerate(self.media) if medium.there]
         for n in there:
@@ -177,4 +186,4 @@ class Driven:
         ]
 
 
-conform.serve("hammer2-cluster in simulation", "1", "repaired", begin=Driven)
+conform.serve("hammer2-cluster in simulation", "1", "repaired", begin=Driven, capabilities=["clients", "replace"])

@@ -36,6 +36,7 @@ class Node:
     memory: Version = EMPTY
     there: bool = True
     in_step: bool = True
+    is_empty: bool = False
     leaves_at: str = ""
     before: Version = EMPTY
 
@@ -61,6 +62,7 @@ class Node:
             self.media, self.before = self.before, version  # what is in memory now is flushed when the next one comes
         else:
             self.before, self.media = self.media, version
+        self.is_empty = False
         return True
 
 
@@ -69,6 +71,7 @@ class Cluster:
         self.nodes = [Node(kind == "master") for kind in nodes]
         self.majority = pfs_nmasters // 2 + 1
         self.tid = 0
+        self.caches: list[dict[str, str | None]] = [{}, {}]
 
     def _masters(self, *, in_step: bool) -> list[Node]:
         return [node for node in self.nodes if node.is_master and node.there and (node.in_step or not in_step)]
@@ -86,7 +89,7 @@ class Cluster:
         return self._masters(in_step=True)
 
     def _recover(self) -> None:
-        seen = self._masters(in_step=False)
+        seen = [node for node in self._masters(in_step=False) if not node.is_empty or HOW == "empty-votes"]
         if len(seen) < (1 if HOW in ("minority", "stale") else self.majority):
             raise conform.Refused
         best = max((node.media for node in seen), key=lambda version: version.tid)
@@ -118,20 +121,23 @@ class Cluster:
                 node.in_step = False
             raise conform.Unknown
 
-    def put(self, name: str, content: str) -> None:
+    def put(self, name: str, content: str, client: int = 0) -> None:
         if HOW == "silent":
             time.sleep(60)
         if HOW == "dies":
             os._exit(3)
         self._change(name, content)
+        self.caches[client][name] = content
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, client: int = 0) -> None:
         if HOW == "skip":
             raise NotImplementedError("files are not removed yet")
         self._change(name, None)
+        self.caches[client][name] = None
 
-    def get(self, name: str) -> str | None:
-        return self._members()[0].memory.files.get(name)
+    def get(self, name: str, client: int = 0) -> str | None:
+        content = self._members()[0].memory.files.get(name)
+        return self.caches[client].get(name, content) if HOW == "cached" else content
 
     def fail(self, node: int, at: str = "now") -> None:
         if at == "now":
@@ -152,6 +158,10 @@ class Cluster:
         if HOW == "votes-at-once" or (HOW == "reused-tid" and it.media.tid == last):
             it.in_step = True
 
+    def replace(self, node: int) -> None:
+        it = Node(self.nodes[node].is_master, is_empty=True, in_step=HOW == "empty-in-step")
+        self.nodes[node] = it
+
     def resync(self) -> None:
         source = self._members()[0].media
         for node in self.nodes if HOW != "never-in-step" else ():
@@ -169,4 +179,10 @@ class Cluster:
 
 if HOW == "wrong-ending":
     conform._stepped = lambda *_: {"result": {"ended": "done"}}  # noqa: SLF001 - what no port would do by itself
-conform.serve("small cluster", "1", "repaired", begin=Cluster)
+conform.serve(
+    "small cluster",
+    "1",
+    "repaired",
+    begin=Cluster,
+    capabilities=[] if HOW in ("one-client", "dies") else ["clients", "replace"],
+)

@@ -7,7 +7,12 @@ import click
 
 from hammer2_oracle.status import Status
 
-FILES: Final = {"c": "hammer2_conform.h", "perl": "Hammer2Conform.pm", "python": "hammer2_conform.py"}
+FILES: Final = {
+    "c": "hammer2_conform.h",
+    "c-cluster": "hammer2_conform_cluster.h",
+    "perl": "Hammer2Conform.pm",
+    "python": "hammer2_conform.py",
+}
 DIRECTORY: Final = Path(__file__).parents[1] / "harnesses"
 
 

@@ -1,5 +1,6 @@
 """Asking: questions go out in batches, several at a time, and what comes back is a reply to each, whatever happens."""
 
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -29,6 +30,7 @@ from hammer2_oracle.conform.messages import (
     Stepped,
     question,
 )
+from hammer2_oracle.reading import key_twice
 from hammer2_oracle.recorded import Diverged
 from hammer2_spec.configuration import Configuration
 
@@ -36,6 +38,8 @@ BATCH: Final = 256
 """Questions in one run."""
 AHEAD: Final = 4
 """Runs that are under way at a time."""
+STRIDE: Final = 2**20
+"""The number of a run is larger than the one before by at most so much: nobody can foretell it."""
 RESTARTS: Final = 20
 """How often an implementation is started anew before it is given up."""
 
@@ -72,14 +76,15 @@ class Examination:
     Args:
         command: the program and its arguments.
         timeout: seconds that it may be silent while it is asked.
+        stride: by how much the number of a run is larger than the one before, at most.
 
     Raises:
         Misbehaved: it cannot even be started, or does not say who it is.
         GivenUp: from whatever asks, once it has been started anew RESTARTS times; every reply has been given by then.
     """
 
-    def __init__(self, command: Sequence[str], timeout: float) -> None:
-        self.command, self.timeout = command, timeout
+    def __init__(self, command: Sequence[str], timeout: float, stride: int = STRIDE) -> None:
+        self.command, self.timeout, self.stride = command, timeout, stride
         self.restarts = 0
         self._number = 0
         self._implementation = Implementation(command, timeout)
@@ -162,6 +167,8 @@ class Examination:
             raise misbehaved(Misbehaviour.WRONG_ANSWER, f"{error}: {shown(line)}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise misbehaved(Misbehaviour.GARBLED, shown(line)) from None
+        if (key := key_twice(line)) is not None:
+            raise misbehaved(Misbehaviour.KEY_TWICE, f"{key!r} in {shown(line)}")
         if answered.run != number:
             raise misbehaved(Misbehaviour.WRONG_NUMBER, f"run {answered.run}, expected {number}")
         return answered
@@ -226,7 +233,7 @@ class Examination:
 
     def _count_on(self) -> None:
         self._must_not_be_given_up()
-        self._number += 1
+        self._number += 1 + secrets.randbelow(self.stride)
 
     def _restart(self) -> None:
         """Start anew; once that was done too often, the next question raises GivenUp."""

@@ -2,7 +2,8 @@
 
 The judge knows only what was asked and answered. It holds every content that the files can have by that: what was
 acknowledged is in all of them; what came to an unknown end may be taken up later, as a whole, but not once a later
-change was acknowledged without it, because a version has all that the one before it has.
+change was acknowledged without it, because a version has all that the one before it has. Of media that are
+lost it knows how many there are: as long as a majority has kept what it had, nothing is lost.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from hammer2_oracle.conform.messages import (
     Put,
     Reconnect,
     Remove,
+    Replace,
     Resync,
     ScenarioQuestion,
     Status,
@@ -46,6 +48,8 @@ class Breach(NamedTuple):
     """The one that decides, then others that tell more."""
     expected: str
     got: str
+    node: int | None = None
+    """Of which node something else was shown."""
 
 
 class Possible(NamedTuple):
@@ -95,6 +99,12 @@ class Ghost:
         """Nodes that are sound because a status said so."""
         self._settled = [False] * count
         """Nodes that have just been resynchronized, and nothing has happened since."""
+        self._intact: Final = [True] * count
+        """Nodes whose media have all that they had when they were last in step."""
+        self._empty: Final = [False] * count
+        """Nodes whose media are new, since when there was no majority from which to fill them."""
+        self._lost = False
+        """Too many media are: what the files have is not known any more."""
         self._crashed = False
         self._possible = {Possible(frozenset(), ())}
         self._fates: Final[dict[Change, str]] = {}
@@ -103,8 +113,9 @@ class Ghost:
 
     @property
     def may_serve(self) -> bool:
-        """Whether a majority of the masters may be there."""
-        return sum(self.presence[n] is not Presence.AWAY for n in self._masters) >= self._majority
+        """Whether a majority of the masters may be there, with what they had, or can have been given since."""
+        there = (self.presence[n] is not Presence.AWAY and not self._empty[n] for n in self._masters)
+        return sum(there) >= self._majority
 
     @property
     def must_serve(self) -> bool:
@@ -114,14 +125,22 @@ class Ghost:
 
     @property
     def may_recover(self) -> bool:
-        """Whether a majority of the masters is there, and nobody is leaving."""
-        there = sum(self.presence[n] is Presence.THERE for n in self._masters)
+        """Whether a majority of the masters is there with what they had, and nobody is leaving."""
+        there = sum(self.presence[n] is Presence.THERE and self._intact[n] for n in self._masters)
         return there >= self._majority and Presence.LEAVING not in self.presence
+
+    def can_lose(self, node: int) -> bool:
+        """Whether all is still known, and kept by a majority, without the media of a node."""
+        return sum(self._intact[n] for n in self._masters if n != node) >= self._majority
 
     # ---- what is answered
 
     def judge(self, step: Step, came: Came) -> Breach | None:
         """Take note of a step and what came of it; the sentence that this breaks."""
+        breach = self._judge(step, came)
+        return None if self._lost and breach is not None and breach.rules[0] is not rules.QUORUM else breach
+
+    def _judge(self, step: Step, came: Came) -> Breach | None:
         match step:
             case Put(name, content):
                 return self._change((name, content), came.ended)
@@ -141,12 +160,21 @@ class Ghost:
         """What a step does to the nodes, whatever comes of it."""
         match step:
             case Fail(node, at) | Crash(node, at):
-                self._leave(node, at == "now", isinstance(step, Crash))
+                self._leave(node, now=at == "now", crashes=isinstance(step, Crash))
             case Reconnect(node):
                 self.presence[node] = Presence.THERE
                 self._missed[node] = False  # from now on it may be brought into step at any time
+            case Replace(node):
+                self._leave(node, now=True, crashes=True)
+                self._lost |= not self.can_lose(node)
+                self.presence[node] = Presence.THERE
+                self._missed[node] = self._intact[node] = False
+                self._empty[node] = True
+        there = (self.presence[n] is not Presence.AWAY and self._intact[n] for n in self._masters)
+        if sum(there) >= self._majority:
+            self._empty[:] = [False] * len(self._empty)
 
-    def _leave(self, node: int, now: bool, crashes: bool) -> None:
+    def _leave(self, node: int, *, now: bool, crashes: bool) -> None:
         self.presence[node] = Presence.AWAY if now or self.presence[node] is Presence.AWAY else Presence.LEAVING
         self._sound[node] = self._believed[node] = False
         self._settled = [False] * len(self.presence)
@@ -219,6 +247,7 @@ class Ghost:
         if ended == "done" and self.may_recover:
             for n, presence in enumerate(self.presence):
                 self._sound[n] |= presence is Presence.THERE
+                self._intact[n] |= presence is Presence.THERE
                 self._settled[n] = presence is Presence.THERE
         if ended == "refused" and self.may_recover:
             return Breach((rules.ENDS_WELL,), "done: a majority of the masters is there", ended)
@@ -227,11 +256,13 @@ class Ghost:
     def _status(self, shown: list[str]) -> Breach | None:
         for n, (presence, said) in enumerate(zip(self.presence, shown, strict=True)):
             if said == "synchronized" and self._missed[n]:
-                return Breach((rules.DECLARED,), f"node {n} not synchronized: it is away, and missed a change", said)
+                return Breach((rules.DECLARED,), f"node {n} not synchronized: it is away, and missed a change", said, n)
+            if said == "synchronized" and self._empty[n]:
+                return Breach((rules.DECLARED,), f"node {n} not synchronized: its media are new, and empty", said, n)
             if said != "synchronized" and self._settled[n]:
-                return Breach((rules.ENDS_WELL,), f"node {n} synchronized: it has just been resynchronized", said)
+                return Breach((rules.ENDS_WELL,), f"node {n} synchronized: it has just been resynchronized", said, n)
             if said == "synchronized" and presence is Presence.THERE and not self._sound[n]:
-                self._sound[n] = self._believed[n] = True
+                self._sound[n] = self._believed[n] = self._intact[n] = True
         return None
 
 

@@ -15,7 +15,7 @@ from typing import IO, Final, Self, cast
 import msgspec
 
 from hammer2_oracle.conform.messages import PROTOCOL, Introduction, Opening, Start, Started, Stop
-from hammer2_oracle.reading import LINE_LIMIT
+from hammer2_oracle.reading import LINE_LIMIT, key_twice
 
 PIECE: Final = 2**18
 """Bytes that are read or written at a time."""
@@ -39,6 +39,8 @@ class Misbehaviour(Enum):
     GARBLED = "says what is no message"
     WRONG_NUMBER = "answers another question"
     WRONG_ANSWER = "answers with what is no answer"
+    KEY_TWICE = "says a key twice"
+    TOO_EARLY = "answers before it is asked"
 
 
 class Misbehaved(Exception):
@@ -70,6 +72,10 @@ class Implementation:
         self.timeout = timeout
         self._out = bytearray()
         self._in = bytearray()
+        self._owed = 0
+        """Lines that it has been asked for and has not said, as far as is known."""
+        self._unasked: bytes | bytearray | None = None
+        """The beginning of a line that nobody had asked for when it came."""
         try:
             self.process = subprocess.Popen(  # noqa: S603 - what the user has asked for
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
@@ -95,7 +101,10 @@ class Implementation:
         self.send(Start(Opening(PROTOCOL, f"hammer2-cluster {version('hammer2-cluster')}")))
         line = self.receive()
         try:
-            return self._checked(msgspec.json.decode(line, type=Started).started)
+            introduction = msgspec.json.decode(line, type=Started).started
+            if (key := key_twice(line)) is not None:
+                raise self.misbehaved(Misbehaviour.KEY_TWICE, f"{key!r} in {shown(line)}")
+            return self._checked(introduction)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self.misbehaved(Misbehaviour.GARBLED, f"{shown(line)} is no introduction: {error}") from None
 
@@ -116,12 +125,24 @@ class Implementation:
 
     def send(self, message: msgspec.Struct) -> None:
         """Send a message; what does not fit into the pipe leaves while answers are waited for."""
+        if not isinstance(message, Start):
+            self._notice_what_is_unasked()
+        self._owed += 1  # whatever is sent is answered by one line
         self._out += ENCODE(message)
         self._out += b"\n"
         self._write()
 
+    def _notice_what_is_unasked(self) -> None:
+        """What is there before it is asked for is no answer, whatever number it bears."""
+        with contextlib.suppress(BlockingIOError):
+            self._in += os.read(self._stdout, PIECE)
+        if self._unasked is None and self._in.count(b"\n") > self._owed:
+            self._unasked = self._in.split(b"\n")[self._owed]
+
     def receive(self) -> bytes:
         """The next line that the implementation says, without its end."""
+        if self._unasked is not None:
+            raise self.misbehaved(Misbehaviour.TOO_EARLY, shown(bytes(self._unasked)))
         searched, heard = 0, bool(self._in)
         deadline = time.monotonic() + self.timeout
         while (end := self._in.find(b"\n", searched)) < 0:
@@ -142,6 +163,7 @@ class Implementation:
                     self._write()
         line = bytes(self._in[:end])
         del self._in[: end + 1]
+        self._owed -= 1
         return line
 
     def _read(self) -> bool:

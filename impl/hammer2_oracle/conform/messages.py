@@ -147,23 +147,29 @@ When: TypeAlias = Annotated[
 ]
 
 
+Client: TypeAlias = Annotated[int, Meta(ge=0, le=1, description="who does it; 1: of those that declare clients")]
+
+
 class Put(Message, tag_field="do", tag="put"):
     """Let a file have this content, whatever it had: acknowledged, refused or unknown."""
 
     name: Text
     content: Text
+    client: Client = 0
 
 
 class Remove(Message, tag_field="do", tag="remove"):
     """Let there be no such file: acknowledged too if there is none."""
 
     name: Text
+    client: Client = 0
 
 
 class Get(Message, tag_field="do", tag="get"):
     """Read a file, hard: read, or refused."""
 
     name: Text
+    client: Client = 0
 
 
 class Fail(Message, tag_field="do", tag="fail"):
@@ -186,6 +192,12 @@ class Reconnect(Message, tag_field="do", tag="reconnect"):
     node: Node
 
 
+class Replace(Message, tag_field="do", tag="replace"):
+    """The media of a node are lost, and the node is there with empty ones: done. Of those that declare replace."""
+
+    node: Node
+
+
 class Resync(Message, tag_field="do", tag="resync"):
     """Bring all nodes that are there into step, and wait for it: done, or refused."""
 
@@ -194,7 +206,7 @@ class Status(Message, tag_field="do", tag="status"):
     """Say what is known of each node: shown."""
 
 
-Step: TypeAlias = Put | Remove | Get | Fail | Crash | Reconnect | Resync | Status
+Step: TypeAlias = Put | Remove | Get | Fail | Crash | Reconnect | Replace | Resync | Status
 
 
 class RunStep(Message):
@@ -213,6 +225,9 @@ class Stop(Message):
 # ---- what an implementation says
 
 
+Capability: TypeAlias = Literal["clients", "replace"]
+
+
 class Introduction(Message):
     """Who is speaking, and what it claims to do."""
 
@@ -222,6 +237,10 @@ class Introduction(Message):
     version: Text
     parts: Annotated[list[Literal["resolve", "operations", "scenarios"]], Meta(min_length=1)]
     semantics: Annotated[Text, Meta(description="seed, repaired, +NAME,.. or -NAME,..: what of the original is mended")]
+    capabilities: Annotated[
+        list[Capability],
+        Meta(description="what else a cluster can be asked: steps of a second client; a node whose media are replaced"),
+    ] = msgspec.field(default_factory=list)
 
 
 class Started(Message):
@@ -304,6 +323,7 @@ ENDINGS: Final[dict[type[Message], tuple[Ended, ...]]] = {
     Fail: ("done",),
     Crash: ("done",),
     Reconnect: ("done",),
+    Replace: ("done",),
     Resync: ("done", "refused"),
     Status: ("shown",),
 }

@@ -32,6 +32,9 @@ ENVIRONMENT: Final = Environment(
 FIELDS: Final = {"outcome": "o", "focus": "F", "error": "e", "flags": "g"}
 
 
+NO_CELL: Final = -1
+
+
 class Step(NamedTuple):
     """One row of a picture: what happens at every node."""
 
@@ -41,6 +44,8 @@ class Step(NamedTuple):
     """How it is drawn: expected, got, or plainly."""
     remark: str = ""
     """What is no node's: a focus that is none."""
+    wrong: int | None = None
+    """Which cell alone is not as it should be; NO_CELL: the remark alone; None: the row is drawn as a whole."""
 
 
 class Value(NamedTuple):
@@ -122,11 +127,15 @@ def _operation(divergence: OperationDivergence, path: str, commands: list[str]) 
         steps.append(Step("got", [""] * count, "got", in_json(divergence.got)))
     value = Value(divergence.field or "answer", "", in_json(divergence.right), in_json(divergence.got), True)
     drawn_world = draw_world(world_of(world).clusters.values())
-    what = divergence.detail or f"differs first at {divergence.field}"
+    what = (divergence.detail or f"differs first at {divergence.field}") + _stability(divergence)
     columns = [f"node {i}" for i in range(count)]
     return Picture(
         title(divergence), Path(path).name, what, columns, steps, [value], divergence.rules, drawn_world, commands
     )
+
+
+def _stability(divergence: AnyDivergence) -> str:
+    return "; asked again, it answered in another way" if divergence.stable is False else ""
 
 
 def _scenario(divergence: ScenarioDivergence, path: str, commands: list[str]) -> Picture:
@@ -134,14 +143,13 @@ def _scenario(divergence: ScenarioDivergence, path: str, commands: list[str]) ->
     question, came = divergence.question, divergence.came
     answered, unanswered = question.steps[: len(came)], question.steps[len(came) :]
     drawn = rows(Program(question.scenario, tuple(answered)), came)
-    steps = [Step(row.name, row.cells, "", row.result) for row in drawn]
+    steps = [Step(row.name, row.cells, "", row.result, NO_CELL if row.wrong is None else row.wrong) for row in drawn]
     steps += [Step(step_in_words(it), [""] * len(question.scenario.nodes)) for it in unanswered]
     if steps:
         steps[-1] = steps[-1]._replace(kind="got")
     wrong = divergence.standing == "differs"
     values = [Value("answer", "", divergence.expected or "", divergence.got or "", True)] if wrong else []
-    stable = "" if divergence.stable else "; asked again, it answered in another way"
-    what = (divergence.detail or "breaks a sentence of the specification") + stable
+    what = (divergence.detail or "breaks a sentence of the specification") + _stability(divergence)
     columns = [f"{kind} {n}" for n, kind in enumerate(question.scenario.nodes)]
     return Picture(title(divergence), Path(path).name, what, columns, steps, values, divergence.rules, [], commands)
 
@@ -156,7 +164,7 @@ def _decision(divergence: Divergence, path: str, replay: list[str]) -> Picture:
     return Picture(
         title(divergence),
         Path(path).name,
-        f"{wrong}{like}{'' if divergence.stable else '; asked again, it answered in another way'}",
+        f"{wrong}{like}{_stability(divergence)}",
         [f"node {i}" for i in range(len(configuration.slots))],
         list(_steps(divergence, configuration, [part.counted for part in parts])),
         list(_values(divergence, configuration)),

@@ -160,11 +160,11 @@ def _infer_from_operations(examination: Examination, report: Report) -> None:
 
 
 def _ask_scenarios(examination: Examination, report: Report, plan: Plan, tell: Callable[[Report], None]) -> None:
-    from hammer2_oracle.conform.scenario_questions import SMOKE, search
+    from hammer2_oracle.conform.scenario_questions import search, smoke
 
     report.tally.begin("scenarios that tell")
     before, found = report.tally.bad, list[Program]()
-    for program in SMOKE.values():
+    for program in smoke(examination.introduction.capabilities).values():
         judgement = judge_program(program, examination)
         if judgement.standing is Standing.DIFFERS:
             judgement = smallest(judgement, lambda smaller: judge_program(smaller, examination))

@@ -10,12 +10,15 @@ from hammer2_oracle.conform.examination import Examination, GivenUp
 from hammer2_oracle.conform.ghost import Ghost, Presence
 from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import (
+    Came,
+    Capability,
     Crash,
     Fail,
     Get,
     Put,
     Reconnect,
     Remove,
+    Replace,
     Resync,
     ScenarioQuestion,
     Status,
@@ -27,9 +30,9 @@ from hammer2_oracle.conform.scenarios import Program, ScenarioJudgement, judge_p
 Nodes: TypeAlias = list[Literal["master", "slave"]]
 
 
-def put(name: str, number: int) -> Put:
+def put(name: str, number: int, client: int = 0) -> Put:
     """Content that no other change of a program has."""
-    return Put(name, f"{name}{number}")
+    return Put(name, f"{name}{number}", client)
 
 
 def story(text: str, nodes: Nodes | None = None) -> Program:
@@ -39,12 +42,13 @@ def story(text: str, nodes: Nodes | None = None) -> Program:
     for told in text.split(","):
         do, *rest = told.split()
         at = {"at": rest.pop()} if "at" in rest else {}
+        client = int(rest.pop()) if "by" in rest else 0
         match do:
             case "put":
-                steps.append(put(rest[0], int(rest[1])))
+                steps.append(put(rest[0], int(rest[1]), client))
             case "get" | "remove":
-                steps.append((Get if do == "get" else Remove)(rest[0]))
-            case "fail" | "crash" | "reconnect":
+                steps.append((Get if do == "get" else Remove)(rest[0], client))
+            case "fail" | "crash" | "reconnect" | "replace":
                 steps.append(msgspec.convert({"do": do, "node": int(rest[0]), **at}, Step))
             case _:
                 steps.append(msgspec.convert({"do": do}, Step))
@@ -99,6 +103,45 @@ SMOKE: Final[dict[str, Program]] = {
 }
 """Short stories, each of what a cluster is known to get wrong."""
 
+TWO_CLIENTS: Final = {
+    "what one client was told the other one sees": story(
+        "put a 1, get a by 1, put a 2 by 1, get a, remove a, get a by 1, put b 3 by 1, put a 4, get b, get a by 1"
+    ),
+    "one client goes on where the other one was left in doubt": story(
+        "put a 1, get a by 1, crash 1 at flush, crash 2 at flush, put a 2, reconnect 1, reconnect 2, put b 3 by 1, "
+        "get a, get b, put a 4, get a by 1, resync, status"
+    ),
+    "who missed something is known to the other client too": story(
+        "put a 1 by 1, fail 0, put a 2, reconnect 0, fail 1, get a by 1, put b 3 by 1, reconnect 1, resync, status, "
+        "fail 2, get a, get b by 1"
+    ),
+}
+"""The same of two clients."""
+NEW_MEDIA: Final = {
+    "media that are lost are filled, and vote then": story(
+        "put a 1, replace 0, get a, put b 2, resync, status, fail 1, get a, get b, put a 3, reconnect 1, resync, status"
+    ),
+    "new media make no majority": story("put a 1, fail 2, put a 2, fail 1, replace 0, put b 3, get a, status"),
+    "new media do not outvote old ones": story(
+        "put a 1, fail 2, put a 2, replace 0, fail 1, reconnect 2, get a, status, reconnect 1, resync, get a, status"
+    ),
+    "of five nodes two are replaced": story(
+        "put a 1, replace 0, replace 1, put a 2, get a, resync, status, fail 2, fail 3, get a, put b 3, get b",
+        ["master"] * 5,
+    ),
+    "a slave is replaced": story(
+        "put a 1, replace 2, put a 2, resync, status, fail 2, get a", ["master", "master", "slave"]
+    ),
+}
+"""The same of media that are replaced."""
+
+
+def smoke(capabilities: Sequence[Capability]) -> dict[str, Program]:
+    """What is asked of one that has these."""
+    clients, replace = ("clients" in capabilities), ("replace" in capabilities)
+    return SMOKE | (TWO_CLIENTS if clients else {}) | (NEW_MEDIA if replace else {})
+
+
 LONGEST: Final = 8
 NAMES: Final = "ab"
 LATER: Final[tuple[When, ...]] = ("now", "flush", "resync")
@@ -119,6 +162,10 @@ class Episode(NamedTuple):
     resync: bool
     look: str
     """get, status, or nothing."""
+    clients: int
+    """Bit 0: the other one changes something; bit 1: the other one looks."""
+    replaced: int
+    """Of the nodes whose media can be lost the first, the second and so on has new ones; 0: nobody."""
 
 
 def fitted(nodes: Nodes, episodes: Sequence[Episode]) -> Program:
@@ -127,6 +174,8 @@ def fitted(nodes: Nodes, episodes: Sequence[Episode]) -> Program:
     ghost, steps = Ghost(scenario), list[Step]()
 
     def take(step: Step) -> None:
+        if isinstance(step, Resync):
+            ghost.judge(step, Came("done"))
         ghost.prepare(step)
         steps.append(step)
 
@@ -134,15 +183,19 @@ def fitted(nodes: Nodes, episodes: Sequence[Episode]) -> Program:
         there = [n for n, presence in enumerate(ghost.presence) if presence is Presence.THERE]
         for n in _chosen(there, it.leaving):
             take((Crash if it.crashing else Fail)(n, LATER[it.at]))
+        losable = [n for n in range(len(nodes)) if ghost.can_lose(n)] if it.replaced else []
+        if losable:
+            take(Replace(losable[(it.replaced - 1) % len(losable)]))
         if it.change:
-            take(put(NAMES[it.name], len(steps)) if it.change == "put" else Remove(NAMES[it.name]))
+            other = it.clients & 1
+            take(put(NAMES[it.name], len(steps), other) if it.change == "put" else Remove(NAMES[it.name], other))
         gone = [n for n, presence in enumerate(ghost.presence) if presence is not Presence.THERE]
         for n in _chosen(gone, it.returning):
             take(Reconnect(n))
         if it.resync:
             take(Resync())
         if it.look:
-            take(Status() if it.look == "status" else Get(NAMES[it.name]))
+            take(Status() if it.look == "status" else Get(NAMES[it.name], it.clients >> 1))
     return Program(scenario, tuple(steps))
 
 
@@ -168,11 +221,24 @@ def search(
     from hammer2_oracle.conform.searching import Notes, smallest_bad
 
     notes: Notes[ScenarioJudgement] = Notes(note)
+    capabilities = examination.introduction.capabilities
+    clients = st.integers(0, 3) if "clients" in capabilities else st.just(0)
+    replaced = st.sampled_from([0, 0, 0, 1, 2, 3]) if "replace" in capabilities else st.just(0)
     some, all_or_some = st.sampled_from([0, 0, 1, 2, 4, 6, 3, 5, 8, 24]), st.sampled_from([0, 255, 255, 1, 2, 3])
     change, look = st.sampled_from(["", "put", "put", "remove"]), st.sampled_from(["", "get", "get", "status"])
     now_or_later = st.sampled_from([0, 0, 1, 1, 2])
     episode = st.builds(
-        Episode, some, st.booleans(), now_or_later, change, st.integers(0, 1), all_or_some, st.booleans(), look
+        Episode,
+        some,
+        st.booleans(),
+        now_or_later,
+        change,
+        st.integers(0, 1),
+        all_or_some,
+        st.booleans(),
+        look,
+        clients,
+        replaced,
     )
     nodes = st.sampled_from([["master"] * 3, ["master"], ["master"] * 2, ["master"] * 3 + ["slave"], ["master"] * 5])
     episodes = st.lists(episode, min_size=LONGEST // 2, max_size=LONGEST)

@@ -10,7 +10,7 @@ from hammer2_oracle.conform.examination import Examination, Failed, Skipped
 from hammer2_oracle.conform.ghost import Breach, Ghost, Presence
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Standing
-from hammer2_oracle.conform.messages import Came, ScenarioQuestion, Step
+from hammer2_oracle.conform.messages import Came, Replace, ScenarioQuestion, Step
 from hammer2_oracle.words import counted
 
 Reply: TypeAlias = Came | Skipped | Failed | Misbehaved
@@ -127,9 +127,9 @@ def step_in_words(step: Step) -> str:
     """A step: ``put a 'x1'``."""
     fields = msgspec.to_builtins(step)
     words = [fields.pop("do")]
-    at = fields.pop("at", "now")
+    at, client = fields.pop("at", "now"), fields.pop("client", 0)
     words += [repr(value) if name == "content" else str(value) for name, value in fields.items()]
-    return " ".join(words) + ("" if at == "now" else f" at its next {at}")
+    return " ".join(words) + ("" if at == "now" else f" at its next {at}") + (f", client {client}" if client else "")
 
 
 def came_in_words(reply: Reply) -> str:
@@ -150,6 +150,8 @@ class Row(NamedTuple):
     cells: list[str]
     """For each node what it is told, is, or is shown as."""
     result: str
+    wrong: int | None = None
+    """Of which node something else is shown than should be."""
 
 
 def rows(program: Program, replies: Sequence[Reply]) -> Iterator[Row]:
@@ -157,10 +159,12 @@ def rows(program: Program, replies: Sequence[Reply]) -> Iterator[Row]:
     ghost = Ghost(program.scenario)
     for step, reply in zip(program.steps, replies, strict=True):
         before = list(ghost.presence)
-        cells = list[str]()
+        cells, breach = list[str](), None
         if isinstance(reply, Came):
-            ghost.judge(step, reply)
+            breach = ghost.judge(step, reply)
             cells += [] if isinstance(reply.nodes, UnsetType) else reply.nodes
         for was, now in zip(before, ghost.presence, strict=True) if not cells else ():
             cells.append("" if was is now is Presence.THERE else now.value)
-        yield Row(step_in_words(step), cells, came_in_words(reply))
+        if isinstance(step, Replace):
+            cells[step.node] = "emptied"
+        yield Row(step_in_words(step), cells, came_in_words(reply), breach.node if breach else None)

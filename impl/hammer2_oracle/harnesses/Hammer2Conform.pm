@@ -25,7 +25,8 @@ package Hammer2Conform;
 # A whole cluster is examined too, if a fifth argument begins one: it is called for each scenario with a list of 'master'
 # and 'slave', and pfs_nmasters, and returns an object with the methods put(name, content), remove(name), get(name),
 # fail(node, at), crash(node, at), reconnect(node), resync() and status(), which returns a list of 'synchronized',
-# 'behind' and 'away'. What is not done dies with $Hammer2Conform::REFUSED, what may be done later with $UNKNOWN.
+# 'behind' and 'away'. A sixth argument, a list, declares what else it does: 'clients' (put, remove and get have one more
+# argument, the client: 0 or 1), 'replace' (a method of a node whose media are lost, and new). What is not done dies with $Hammer2Conform::REFUSED, what may be done later with $UNKNOWN.
 #
 # Needs a perl with integers of 64 bits, and nothing beyond what comes with it.
 
@@ -35,19 +36,21 @@ use JSON::PP ();
 
 our $PROTOCOL = 1;
 our ($REFUSED, $UNKNOWN) = (\'refused', \'unknown');
+my %DEFAULT = (at => 'now', client => 0);
 my %ENDING = (get => 'read', status => 'shown', put => 'acknowledged', remove => 'acknowledged');
-my %FIELDS = (put => ['name', 'content'], remove => ['name'], get => ['name'], reconnect => ['node'],
-    fail => ['node', 'at'], crash => ['node', 'at'], resync => [], status => []);
+my %FIELDS = (put => ['name', 'content', 'client'], remove => ['name', 'client'], get => ['name', 'client'],
+    reconnect => ['node'], replace => ['node'], fail => ['node', 'at'], crash => ['node', 'at'], resync => [], status => []);
 
 # Answer the oracle until it says stop. The name and the version are for people; the semantics say what of the original
 # is mended: 'seed', 'repaired', '+name,..' or '-name,..'. $resolve, or $begin, may be undef. Returns the status to leave
 # with.
 sub serve {
-    my ($name, $version, $semantics, $resolve, $begin) = @_;
+    my ($name, $version, $semantics, $resolve, $begin, $capabilities) = @_;
     my $json = JSON::PP->new->utf8;
     my $introduction = {
         protocol => $PROTOCOL, name => $name, language => 'Perl', version => $version,
         parts => [$resolve ? 'resolve' : (), $begin ? 'scenarios' : ()], semantics => $semantics,
+        capabilities => $capabilities // [],
     };
     my $cluster;
     local $| = 1;
@@ -76,7 +79,7 @@ sub serve {
 sub _stepped {
     my ($cluster, $step) = @_;
     my $do = $step->{do};
-    my @came = eval { $cluster->$do(map { $_ eq 'at' ? $step->{at} // 'now' : $step->{$_} } @{ $FIELDS{$do} }) };
+    my @came = eval { $cluster->$do(map { $step->{$_} // $DEFAULT{$_} } @{ $FIELDS{$do} }) };
     if (my $why = $@) {
         die $why unless ref $why && ($why == $REFUSED || $why == $UNKNOWN);
         return { ended => $$why };

@@ -18,6 +18,8 @@
  *	$ cc -O2 -o port port.c $(pkg-config --cflags --libs json-c)
  *	$ hammer2-cluster conform -- ./port
  *
+ * A whole cluster is examined through hammer2_conform_cluster.h, which lies beside this one.
+ *
  * json-c 0.14 or newer reads the JSON: unlike most libraries in C it keeps unsigned integers of 64 bits exact.
  */
 #ifndef HAMMER2_CONFORM_H
@@ -59,6 +61,15 @@ struct conform_answer {
 };
 
 typedef void conform_resolve_t(const struct conform_question *question, struct conform_answer *answer);
+
+/* Who is asked, and by what it answers: see conform_serve(). */
+struct conform_port {
+	const char	*name, *version, *semantics;
+	const char	*parts[4], *capabilities[3];			/* each ends with NULL */
+	conform_resolve_t *resolve;					/* NULL: it is skipped */
+	int		(*other)(const struct conform_port *port, struct json_object *message);	/* returns 0: skipped */
+	const void	*cluster;					/* its own */
+};
 
 static inline struct json_object *
 conform_get(struct json_object *object, const char *key)
@@ -112,13 +123,18 @@ conform_write_answer(const struct conform_answer *answer)
 }
 
 static inline void
-conform_run(struct json_object *message, conform_resolve_t *resolve)
+conform_run(const struct conform_port *port, struct json_object *message)
 {
-	struct json_object *questions, *run = conform_get(message, "run");
+	struct json_object *questions;
 
-	printf("{\"run\":%s,", json_object_get_string(run));
-	if (!json_object_object_get_ex(message, "resolve", &questions)) {
-		printf("\"skipped\":\"this harness knows resolve alone\"}\n");
+	if (port->other && port->other(port, message))
+		return;
+	printf("{\"run\":%s,", json_object_get_string(conform_get(message, "run")));
+	if (port->resolve == NULL || !json_object_object_get_ex(message, "resolve", &questions)) {
+		printf("\"skipped\":\"this harness knows");
+		for (int i = 0; port->parts[i]; ++i)
+			printf("%s %s", i ? " and" : "", port->parts[i]);
+		printf(" alone\"}\n");
 		return;
 	}
 	printf("\"result\":[");
@@ -128,34 +144,41 @@ conform_run(struct json_object *message, conform_resolve_t *resolve)
 
 		if (i)
 			putchar(',');
-		resolve(&question, &answer);
+		port->resolve(&question, &answer);
 		conform_write_answer(&answer);
 	}
 	printf("]}\n");
 }
 
-static inline void
-conform_introduce(const char *name, const char *version, const char *semantics)
+static inline struct json_object *
+conform_list(const char *const *texts)
 {
-	struct json_object *parts = json_object_new_array(), *who = json_object_new_object();
+	struct json_object *list = json_object_new_array();
 
-	json_object_array_add(parts, json_object_new_string("resolve"));
+	for (; *texts; ++texts)
+		json_object_array_add(list, json_object_new_string(*texts));
+	return list;
+}
+
+static inline void
+conform_introduce(const struct conform_port *port)
+{
+	struct json_object *who = json_object_new_object();
+
 	json_object_object_add(who, "protocol", json_object_new_int(CONFORM_PROTOCOL));
-	json_object_object_add(who, "name", json_object_new_string(name));
+	json_object_object_add(who, "name", json_object_new_string(port->name));
 	json_object_object_add(who, "language", json_object_new_string("C"));
-	json_object_object_add(who, "version", json_object_new_string(version));
-	json_object_object_add(who, "parts", parts);
-	json_object_object_add(who, "semantics", json_object_new_string(semantics));
+	json_object_object_add(who, "version", json_object_new_string(port->version));
+	json_object_object_add(who, "parts", conform_list(port->parts));
+	json_object_object_add(who, "semantics", json_object_new_string(port->semantics));
+	json_object_object_add(who, "capabilities", conform_list(port->capabilities));
 	printf("{\"started\":%s}\n", json_object_to_json_string(who));
 	json_object_put(who);
 }
 
-/*
- * Answer the oracle until it says stop. The name and the version are for people; semantics says what of the original
- * is mended: "seed", "repaired", "+name,.." or "-name,..". Returns the status to leave main() with.
- */
+/* Answer the oracle until it says stop. Returns the status to leave main() with. */
 static inline int
-conform_serve(const char *name, const char *version, const char *semantics, conform_resolve_t *resolve)
+conform_listen(const struct conform_port *port)
 {
 	char *line = NULL;
 	size_t size = 0;
@@ -169,15 +192,29 @@ conform_serve(const char *name, const char *version, const char *semantics, conf
 			return 0;
 		}
 		if (json_object_object_get_ex(message, "start", &part))
-			conform_introduce(name, version, semantics);
+			conform_introduce(port);
 		else
-			conform_run(message, resolve);
+			conform_run(port, message);
 		fflush(stdout);
 		json_object_put(message);
 	}
 	fprintf(stderr, "hammer2_conform.h: the oracle has gone without saying stop\n");
 	free(line);
 	return 2;
+}
+
+/*
+ * Answer by a callback. The name and the version are for people; semantics says what of the original is mended: "seed",
+ * "repaired", "+name,.." or "-name,..".
+ */
+static inline int
+conform_serve(const char *name, const char *version, const char *semantics, conform_resolve_t *resolve)
+{
+	const struct conform_port port = {
+		.name = name, .version = version, .semantics = semantics, .parts = { "resolve" }, .resolve = resolve,
+	};
+
+	return conform_listen(&port);
 }
 
 #endif
