@@ -7,15 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
 
 from hammer2_cluster.program import program
 from hammer2_oracle.commands.explore import explore
-from hammer2_proofs.explorer import calibration, machine, reference
+from hammer2_proofs.explorer import calibration, machine, progress, reference
 from hammer2_proofs.explorer.dialect.terms import NotInDialect
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.itf import export
@@ -428,6 +429,35 @@ def test_progress_that_holds_is_said_and_what_is_not_checked_too(tmp_path: Path)
     assert f"{itf} is not written: there is no counterexample" in held.stderr
     assert not itf.exists()
     assert "not checked, with --symmetry: fair cycles" in CliRunner().invoke(explore, [*AWAY, "--symmetry"]).stdout
+
+
+def test_progress_is_not_judged_where_successors_were_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaving_some_out(model: Model[Any, Any], **options: Any) -> Found:  # noqa: ANN401  # those of a search
+        return replace(search(model, **options), outside=3)
+
+    with pytest.raises(ValueError, match="progress needs all successors: 3 are beyond the bounds"):
+        progress.check(leaving_some_out(build("tree", {}, frozenset())))
+    monkeypatch.setattr("hammer2_proofs.explorer.search.search", leaving_some_out)
+    result = CliRunner().invoke(explore, AWAY)
+    assert result.exit_code == 3
+    assert "undecided: progress is not judged, because 3 successors were left out" in result.stdout
+    assert "once faults stop" not in result.stdout
+
+
+def test_ctrl_c_while_progress_is_judged_ends_undecided_with_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Found) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "check", interrupted)
+    result = CliRunner().invoke(explore, AWAY)
+    assert result.exit_code == 3
+    assert "holds: a tid has one content" in result.stdout
+    assert "undecided: interrupted while progress was judged" in result.stdout
+    assert "once faults stop" not in result.stdout
+    result = CliRunner().invoke(explore, [*AWAY, "--json"])
+    told = json.loads(result.stdout)
+    assert (told["complete"], told["stopped"]) == (False, "interrupted while progress was judged")
+    assert told["states"] == 14_912
 
 
 def test_where_progress_ends_is_drawn_and_written(tmp_path: Path) -> None:

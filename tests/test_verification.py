@@ -1,13 +1,16 @@
 """What `make verify` says of explorations: every way in which one can be wrong turns it red."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from hammer2_proofs.explorer import verification
+from hammer2_proofs.explorer.search import Found, search
 from hammer2_proofs.explorer.verification import Run, key, progress, protocol, recorded
 from hammer2_spec.protocol.state import UNLIMITED
+from hammer2_spec.transition_system import Model
 
 SMALL = protocol("small", (3, 0, 1), (1, 2, 2), "history")
 RECORDED = protocol("recorded", (3, 0, 1), (2, 2, UNLIMITED))
@@ -61,6 +64,16 @@ def test_progress_is_checked_where_it_is_promised(monkeypatch: pytest.MonkeyPatc
     result = verified(monkeypatch, starved)
     assert result.exit_code == verification.REFUTED
     assert "fair cycles avoid for ever: all nodes are synchronized" in result.stdout
+
+
+def test_progress_that_leaves_successors_out_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaving_one_out(model: Model[Any, Any], **options: Any) -> Found:  # noqa: ANN401  # those of a search
+        return replace(search(model, **options), outside=1)
+
+    monkeypatch.setattr(verification, "search", leaving_one_out)
+    result = verified(monkeypatch, progress("away", (3, 0, 1), 1, "stay-away"))
+    assert result.exit_code == verification.REFUTED
+    assert "1 successors left out" in result.stdout
 
 
 def test_only_what_never_came_to_its_end_may_go_as_far_as_memory_carries(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,10 +99,10 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
             raise click.UsageError(str(error)) from None
         broken = traces(found)
     result = as_object(found, broken)
-    from hammer2_proofs.explorer.progress import check
-
-    stuck = check(found) if options["live"] and not broken and found.complete else []
+    stuck, unjudged = _progress(found, asked=options["live"] and not broken and found.complete)
     result["progress"] = [failure.as_object() for failure in stuck]
+    if unjudged:
+        result |= {"complete": False, "stopped": unjudged}
     again = f"Reproduce with: {pasted('explore', *_arguments(model, options))}"
     if options["itf"]:
         from hammer2_proofs.explorer.itf import export
@@ -116,16 +116,32 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
     if options["as_json"]:
         click.echo(json.dumps(result))
     else:
-        _print(found, broken, result, stuck if options["live"] else None)
+        _print(found, broken, result, stuck if options["live"] and not unjudged else None)
+        if unjudged:
+            click.echo(f"undecided: {unjudged}")
         if broken or result["never"] or result["progress"]:
             click.echo(again)
-    sys.exit(_status(found, broken, result))
+    sys.exit(_status(broken, result))
 
 
-def _status(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any]) -> Status:
+def _status(broken: dict[str, "Trace"], result: dict[str, Any]) -> Status:
     if broken or result["never"] or result["progress"]:
         return Status.DIFFER
-    return Status.AGREE if found.complete else Status.UNDECIDED
+    return Status.AGREE if result["complete"] else Status.UNDECIDED
+
+
+def _progress(found: "Found", *, asked: bool) -> "tuple[list[Stuck], str]":
+    """Where there is none, and why it is not judged, if so."""
+    from hammer2_proofs.explorer.progress import check
+
+    if not asked:
+        return [], ""
+    if found.outside:
+        return [], f"progress is not judged, because {found.outside:,} successors were left out"
+    try:
+        return check(found), ""
+    except KeyboardInterrupt:
+        return [], "interrupted while progress was judged"
 
 
 def _progress_can_be_checked(model: Model[Any, Any], options: dict[str, Any]) -> None:

@@ -56,10 +56,12 @@ def check(found: Found) -> list[Stuck]:
     With symmetry fairness cannot be told node by node; then only reachability is checked.
 
     Raises:
-        ValueError: the search is not complete, used two workers, or the model has no goal.
+        ValueError: the search is not complete, left successors out, used two workers, or the model has no goal.
     """
     if not found.complete or found.workers != 1 or found.model.goal is None:
         raise ValueError("progress needs a model with a goal, completely searched by one worker")
+    if found.outside:
+        raise ValueError(f"progress needs all successors: {found.outside:,} are beyond the bounds")
     return [_followed(found, failure) for failure in failures(found)]
 
 

@@ -137,7 +137,9 @@ def explore(run: Run, memory: int, expected: Mapping[str, Any] | None) -> dict[s
     sentences = [sentence(function) for function in found.model.invariants]
     sentences += [sentence(step.holds) for step in found.model.step_invariants]
     if run.live and found.complete:
-        problems += [failure.what for failure in check(found)]
+        # What is left out may be the rest of a cycle.
+        problems += [f"{found.outside} successors left out"] * bool(found.outside)
+        problems += [failure.what for failure in check(found)] if not found.outside else []
         sentences.append(f"once faults stop, at last: {sentence(found.model.goal or check)}")
     if found.complete:
         problems += [f"never: {name}" for name in result["never"] if name not in run.never]
