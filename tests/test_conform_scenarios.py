@@ -202,7 +202,8 @@ def test_only_what_is_declared_is_asked(monkeypatch: pytest.MonkeyPatch, capabil
     told = smoke(whoever(*capabilities).introduction.capabilities)
     for programs in (asked, told.values()):
         steps = [step for program in programs for step in program.steps]
-        assert any(getattr(step, "client", 0) for step in steps) == ("clients" in capabilities)
+        for kind in (Put, Get):
+            assert any(isinstance(it, kind) and it.client for it in steps) == ("clients" in capabilities)
         assert any(isinstance(step, Replace) for step in steps) == ("replace" in capabilities)
     assert len(told) == len(SMOKE) + len(TWO_CLIENTS) * ("clients" in capabilities) + len(NEW_MEDIA) * (
         "replace" in capabilities
@@ -324,6 +325,8 @@ def test_of_several_doubtful_changes_some_may_be_seen_in_their_order() -> None:
          "a_node_declared_synchronized_is"),
         ((quietly(Replace(0)), quietly(Resync()), shown("behind", "synchronized", "synchronized")), "C97"),
         ((put("1"), quietly(Replace(0)), quietly(Resync()), quietly(Replace(1)), get(None)),
+         "every_majority_of_intact_media_yields_what_was_acknowledged"),
+        ((put("1"), quietly(Replace(0)), shown(*["synchronized"] * 3), quietly(Replace(1)), get(None)),
          "every_majority_of_intact_media_yields_what_was_acknowledged"),
         ((*[quietly(Replace(n)) for n in range(3)], quietly(Fail(0)), quietly(Fail(1)), put("1")), "C34"),
     ],

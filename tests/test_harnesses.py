@@ -111,6 +111,21 @@ def test_a_wrong_cluster_in_c_or_perl_is_found(cluster: list[str], how: str) -> 
     assert report.tally.counts[Standing.MISBEHAVED] == 0
 
 
+def test_each_client_is_told_from_the_other_by_every_harness(cluster: list[str]) -> None:
+    steps = [
+        '{"do":"put","name":"a","content":"a1"}',
+        '{"do":"put","name":"a","content":"a2","client":1}',
+        '{"do":"get","name":"a"}',
+        '{"do":"get","name":"a","client":1}',
+    ]
+    begin = '{"run":1,"scenario":{"nodes":["master"],"pfs_nmasters":1}}'
+    for port in (cluster, [sys.executable, str(PORTS / "small_cluster.py")]):
+        asked = [f'{{"run":{n},"step":{step}}}' for n, step in enumerate(steps, 2)]
+        *_, first, second = talked([*port, "cached"], begin, *asked, '{"stop":true}')
+        assert first == {"run": 4, "result": {"ended": "read", "content": "a1"}}
+        assert second == {"run": 5, "result": {"ended": "read", "content": "a2"}}
+
+
 def test_a_cluster_in_c_is_asked_what_it_declares_and_skips_what_it_does_not_do(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hammer2_cluster.resolve import resolve
 from hammer2_oracle import reading
-from hammer2_oracle.reading import LINE_LIMIT, Lines, Unreadable
+from hammer2_oracle.reading import LINE_LIMIT, Lines, Unreadable, key_twice
 from hammer2_oracle.record_kinds import KINDS, kind_named, read_records
 from hammer2_oracle.schemas import SCHEMAS, text_of
 from hammer2_oracle.testing import configurations
@@ -380,3 +380,19 @@ def test_a_vector_holds_exactly_a_call_and_its_answer(configuration: Configurati
 def test_every_recorded_vector_is_written_as_it_was_read() -> None:
     decode = kind_named("resolve vector").decode
     assert all(msgspec.json.encode(decode(line)) == line for line in golden_lines())
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (rb'{"a":1,"b":[{"c":"d"}]}', None),
+        (rb'{"a":1,"b":{"a":2}}', None),
+        (rb'{"a":1,"a":2}', "a"),
+        (rb'[{"b":[{"c":1,"c":1}]}]', "c"),
+        (rb'{"a":1,"\u0061":2}', "a"),
+        (rb'{"a":1,"a":2,"b":"\u0022\u0022"}', "a"),
+        (rb'{"a":1,"b":"\"\""}', None),
+    ],
+)
+def test_a_key_that_comes_twice_is_found_whatever_is_quoted(line: bytes, key: str | None) -> None:
+    assert key_twice(line) == key

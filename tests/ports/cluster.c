@@ -166,9 +166,13 @@ begin(int nmasters, int nslaves, int pfs_nmasters)
 static enum conform_ended
 put(const char *name, const char *content, int client)
 {
-	snprintf(remembered[client].name, LONGEST, "%s", name);
-	snprintf(remembered[client].content, LONGEST, "%s", content);
-	return change(name, content);
+	enum conform_ended ended = change(name, content);
+
+	if (ended == CONFORM_DONE) {
+		snprintf(remembered[client].name, LONGEST, "%s", name);
+		snprintf(remembered[client].content, LONGEST, "%s", content);
+	}
+	return ended;
 }
 
 static enum conform_ended
