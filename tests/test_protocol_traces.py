@@ -338,6 +338,10 @@ def test_an_open_trace_has_no_form_in_the_open_format() -> None:
         ('{"vars": [], "states": []}', "expected the setup of the protocol"),
         ('{"#meta": {"setup": {"masters": 3}}, "states": [{}]}', "expected a trace of the protocol with its setup"),
         ('{"#meta": {"setup": {}}, "vars": [], "states": []}', "expected at least one state"),
+        (
+            '{"#meta": {"setup": {"masters": 3, "views": [7], "session_reads": true}}, "states": [{}]}',
+            "expected the protocol as it is, not with session_reads",
+        ),
     ],
 )
 def test_a_file_of_that_format_that_is_no_trace_of_the_protocol_is_one_line(
