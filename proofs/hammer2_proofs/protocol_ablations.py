@@ -125,7 +125,7 @@ DISABLING: Final = ("disable_on_disconnect", "disable_on_write_failure", "resync
 FOR_RIVALS: Final = ("promise", "refuse_lower_epochs")
 TOGETHER: Final = (
     Attempt("one client", FOR_RIVALS),
-    Attempt("one client", DISABLING),
+    *(Attempt(where, DISABLING) for where in BOTH),
     Attempt("the tree", ("mark_leaf", "stamp_last")),
     *(Attempt("one client", ("check_predecessor", name)) for name in ("wait_for_all", *DISABLING)),
     # What the original's setting, one front end, can do without, the more of it the fewer kinds of failures there are.
