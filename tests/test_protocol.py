@@ -312,3 +312,12 @@ def test_never_may_two_sessions_write_at_once_and_where_they_may_they_need_not_s
         broken = {name: len(trace.steps) for name, trace in traces(found).items()}
         assert broken.get("two views that may both write share a master") == steps
         assert (found.reached["two sessions may write"] is None) == (steps is None)
+
+
+def test_where_nothing_but_io_errors_happens_all_that_is_expected_is_reached() -> None:
+    model = build("protocol", {"losses": 0, "faults": UNLIMITED}, frozenset({"faithful-clients", "steady-nodes"}))
+    found = search(model, symmetry=True)
+    assert (found.states, found.complete, found.broken, found.stepped) == (535, True, {}, {})
+    assert all(found.actions.values())
+    assert {name for name, state in found.reached.items() if state is None} == set()
+    assert not found.actions.keys() & {"CrashClient", "Disconnect", "Reconnect", "LoseMedia"}
