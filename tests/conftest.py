@@ -1,6 +1,10 @@
 """Hypothesis profiles, the printed seed, and a line that reproduces each failure."""
 
+import fcntl
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +42,21 @@ def seed_of(config: pytest.Config) -> str:
 def run_seed(request: pytest.FixtureRequest) -> str:
     """As seed_of. Not to be imported from here: that would load the profile ``test`` again, whatever was asked for."""
     return seed_of(request.config)
+
+
+@pytest.fixture(scope="session")
+def quick_vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A quick set of vectors of the original, made once for all processes of a run. Not to be changed."""
+    mine = tmp_path_factory.getbasetemp()
+    directory = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "quick-vectors"
+    with directory.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "manifest.json").exists():
+            command = [str(Path(sys.executable).with_name("hammer2-cluster")), "vectors", "--out", str(directory)]
+            hashes = {**os.environ, "PYTHONHASHSEED": "1"}
+            made = subprocess.run(command, env=hashes, capture_output=True, text=True, check=False)
+            assert (made.returncode, made.stderr) == (0, "")
+    return directory
 
 
 def pytest_report_header(config: pytest.Config) -> str:

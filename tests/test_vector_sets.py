@@ -19,12 +19,15 @@ from hammer2_cluster.resolve import resolve
 from hammer2_oracle import vector_set
 from hammer2_oracle.conditions import Conditions
 from hammer2_oracle.conform import campaigns
+from hammer2_oracle.conform.operation_questions import every_case
 from hammer2_oracle.manifest import Executed, Receipt, differences
 from hammer2_oracle.protocol import scenarios
 from hammer2_oracle.record_kinds import kind_named
+from hammer2_oracle.replay import CONTRACT, check_trace
 from hammer2_oracle.schemas import text_of
 from hammer2_oracle.status import Status
-from hammer2_oracle.vector_branches import decision_branches
+from hammer2_oracle.telling_traces import telling_performances
+from hammer2_oracle.vector_branches import decision_branches, every_way, reasons
 from hammer2_oracle.vector_record import Vector, vector
 from hammer2_spec import resolve as resolve_specification
 from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Slot
@@ -47,12 +50,9 @@ def checked(*words: str | Path) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("vectors")
-    made = called("vectors", "--out", directory, PYTHONHASHSEED="1")
-    assert (made.returncode, made.stderr) == (Status.AGREE, "")
-    return directory
+@pytest.fixture
+def directory(quick_vectors: Path) -> Path:
+    return quick_vectors
 
 
 def manifest_of(directory: Path) -> dict[str, Any]:
@@ -96,16 +96,28 @@ def test_every_operation_and_every_outcome_of_a_decision_is_there(directory: Pat
     assert len(files["traces-reject.jsonl"]["edits"]) >= 5
 
 
-def test_decisions_and_operations_take_every_branch_that_can_be_taken_but_one(directory: Path) -> None:
+def test_decisions_and_operations_take_every_branch_that_can_be_taken(directory: Path) -> None:
     files = {file["name"]: file["coverage"] for file in manifest_of(directory)["files"]}
     decisions, traces = files["resolve-accept.jsonl"], files["traces-accept.jsonl"]
     assert decisions["branches not taken"] == []
     assert list(decisions["branches that cannot be taken"]) == ["member_type: pfs_nmasters is None: true"]
     assert decisions["branches taken"] > 60
     cannot, left = traces["branches that cannot be taken"], traces["branches not taken"]
-    assert (len(cannot), len(left)) == (1, 1)  # the other one: nothing to copy, of a chain of 0 bytes
-    assert traces["branches taken"] == traces["branches"] - 2 > 130
-    assert all(re.fullmatch(r"\w+\.py:\d+:\d+ \w+(: (true|false))?", it) for it in (*cannot, *left))
+    assert (len(cannot), left) == (1, [])
+    assert traces["branches taken"] == traces["branches"] - 1 > 130
+    assert all(re.fullmatch(r"\w+\.py:\d+:\d+ \w+(: (true|false))?", it) for it in cannot)
+
+
+def test_worlds_to_which_no_program_leads_are_told_where_they_show_something() -> None:
+    cases = [case for case in every_case()[:20] if case.program_name in ("lock", "resize", "climb")]
+    found = telling_performances([], REPAIRED, cases)
+    edits = {trace.id.rpartition(", ")[2] for trace in found}
+    assert {"it has no parents", "it consists of rings of block tables"} <= edits
+    for trace in found:
+        assert check_trace(trace, REPAIRED) is None
+        assert not trace.steps[0].outcome.startswith(CONTRACT)
+    assert len(reasons(every_way(REPAIRED), REPAIRED)) == 12
+    assert len(reasons(every_way(SEED), SEED)) == 1
 
 
 @pytest.mark.parametrize("semantics", [SEED, REPAIRED, parse("+ranked_soft,+fresh_focus"), parse("-sound_votes")])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import itf_py
@@ -11,11 +12,12 @@ import pytest
 import hammer2_spec.resolve
 from hammer2_cluster import locking
 from hammer2_oracle import strength as module
-from hammer2_oracle import strength_operations, strength_protocol, vector_set
+from hammer2_oracle import strength_operations, strength_protocol
 from hammer2_oracle.protocol import scenarios
 from hammer2_oracle.protocol.scenarios import Scenarios
 from hammer2_oracle.status import Status
-from hammer2_oracle.strength import strength
+from hammer2_oracle.strength import Strength, strength
+from hammer2_oracle.traces import decode
 from hammer2_oracle.vector_set import resolve_vectors
 from hammer2_proofs.mutants import Mutant, Mutation, mutate
 from hammer2_spec.protocol import reading, writing
@@ -31,8 +33,13 @@ def as_mutants(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
     monkeypatch.setattr(module, "mutate", lambda _: Mutation(wrong, 0, 0, 0))
 
 
+@cache
+def strength_of_all() -> Strength:
+    return strength(VECTORS, REPAIRED, EVERY)
+
+
 def test_most_mutants_are_killed_and_the_others_are_named() -> None:
-    found = strength(VECTORS, REPAIRED, EVERY)
+    found = strength_of_all()
     assert found.killed > 0.6 * found.mutants > 4
     assert found.killed + len(found.survivors) + len(found.inconclusive) == found.mutants
     assert all(text.startswith("resolve.py:") for text in found.survivors)
@@ -42,7 +49,7 @@ def test_most_mutants_are_killed_and_the_others_are_named() -> None:
 
 def test_vectors_of_nothing_kill_little() -> None:
     nothing = [it for it in VECTORS if not it.s and it.p is None]
-    assert strength(nothing, REPAIRED, EVERY).killed < strength(VECTORS, REPAIRED, EVERY).killed
+    assert strength(nothing, REPAIRED, EVERY).killed < strength_of_all().killed
 
 
 def test_the_right_one_survives_and_one_that_crashes_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,14 +133,17 @@ def test_most_mutants_of_the_protocol_are_killed_by_its_traces(monkeypatch: pyte
     assert result.properties
 
 
-def test_most_mutants_of_the_operations_are_killed_by_their_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_most_mutants_of_the_operations_are_killed_by_their_traces(
+    monkeypatch: pytest.MonkeyPatch, quick_vectors: Path
+) -> None:
     monkeypatch.setattr(strength_operations, "mutants", lambda: list(mutate(locking).mutants))
-    right = vector_set.operation_traces(SEED, "quick", 1)
-    wrong = [it for n, trace in enumerate(right) for it in vector_set.wrong_traces(trace, SEED, n, 1)]
+    files = (quick_vectors / f"traces-{verdict}.jsonl" for verdict in ("accept", "reject"))
+    right, wrong = ([decode(line) for line in file.read_bytes().splitlines()] for file in files)
     result = strength_operations.strength(right, wrong, SEED, every=12)
     assert result.killed > 0.5 * result.mutants > 3
     assert result.killed + len(result.survivors) + len(result.inconclusive) == result.mutants
-    assert sum(result.properties.values()) == result.killed
+    assert sum(result.functions.values()) == result.killed
+    assert result.properties
 
 
 def test_help_does_not_load_what_it_does_not_need() -> None:

@@ -39,6 +39,8 @@ from hammer2_spec.vocabulary import INODE_BYTES
 
 Args: TypeAlias = Any
 """A strict record whose class depends on the operation."""
+CONTRACT: Final = "contract: "
+"""What the outcome begins with of a call that the repaired operations do not allow."""
 
 
 class Divergence(Struct):
@@ -131,7 +133,7 @@ class Replay:
         except Fatal as fatal:
             return str(fatal), UNSET
         except ViolationError as violation:  # a call that the repaired operations do not allow
-            return f"contract: {str(violation).splitlines()[0]}", UNSET
+            return f"{CONTRACT}{str(violation).splitlines()[0]}", UNSET
         return "ok", result if op in _RETURNING else UNSET
 
     # ---- the state, and what changed in it

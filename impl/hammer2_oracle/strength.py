@@ -38,6 +38,8 @@ class Strength:
     """Those that took too long."""
     properties: Counter[str] = field(default_factory=Counter)
     """How many mutants each property tells from the right one, on these vectors."""
+    functions: Counter[str] = field(default_factory=Counter)
+    """How many mutants of each function were killed."""
 
     @property
     def sentence(self) -> str:
@@ -53,6 +55,7 @@ class Strength:
             "survivors": self.survivors,
             "inconclusive": self.inconclusive,
             "properties": dict(sorted(self.properties.items())),
+            "functions": dict(sorted(self.functions.items())),
         }
 
 
@@ -76,6 +79,7 @@ def strength(vectors: Sequence[Vector], semantics: Semantics, every: int = 1) ->
             found.survivors.append(mutant.description)
             continue
         found.killed += 1
+        found.functions[mutant.function] += 1
         found.properties.update(
             {prop.name for it, right, got in wrong if got is not None for prop in broken(it, right, got)}
         )

@@ -76,10 +76,12 @@ def strength(legal: Sequence[ProtocolTrace], illegal: Sequence[ProtocolTrace], c
             found.inconclusive.append(mutant.description)
         except Exception:  # noqa: BLE001 - whatever a mutant does
             found.killed += 1
+            found.functions[mutant.function] += 1
         else:
             if not wrong:
                 found.survivors.append(mutant.description)
                 continue
             found.killed += 1
+            found.functions[mutant.function] += 1
             found.properties.update(broken)
     return found

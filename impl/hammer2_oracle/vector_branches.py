@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from inspect import isfunction
 from typing import Any, Final
@@ -16,7 +16,7 @@ from hammer2_proofs.explorer.folding import called, folded
 from hammer2_proofs.operations.probes import Place, Way
 from hammer2_proofs.operations.teeth import code_of, coverage_of, ways_through
 from hammer2_proofs.rebinding import rebound
-from hammer2_spec.semantics import Semantics
+from hammer2_spec.semantics import REPAIRED, Semantics
 
 NO_GOOD_SLAVE: Final = "sound_votes: where there is a quorum there is a master without error at its tid"
 UNREACHABLE: Final[Mapping[tuple[str, bool], Mapping[str, str]]] = {
@@ -31,13 +31,34 @@ UNREACHABLE: Final[Mapping[tuple[str, bool], Mapping[str, str]]] = {
 }
 """Branches of the decision that nothing comes to with a repair, or without it."""
 
-UNREACHABLE_IN_OPERATIONS: Final[Mapping[tuple[str, bool], Mapping[tuple[str, str, bool], str]]] = {
-    ("believed_writes", False): {
+NOBODY_IS_LATE: Final = "nobody is late where nobody waits"
+UNTOLD: Final = "a trace cannot tell that io_getblk failed"
+UNREACHABLE_IN_OPERATIONS: Final[Mapping[tuple[tuple[str, bool], ...], Mapping[tuple[str, str, bool], str]]] = {
+    (): {
+        ("data", "if iocb.error:", True): UNTOLD,
+        ("data", "if another is not None:", True): UNTOLD,
+        ("data", "if another is not None:", False): UNTOLD,
+        ("lookups", "if is_focus_late:", True): NOBODY_IS_LATE,
+    },
+    (("no_pfs_root", True), ("ranked_soft", True)): {
+        ("locking", "if verdict.outcome is not Outcome.OK:", True): "the decision asserts nothing with these repairs",
+    },
+    tuple(REPAIRED._asdict().items()): {
+        ("locking", "if cluster.flags & ClusterFlag.LOCKED:", True): "by its contract nobody locks what is locked",
+        ("locking", "if not cluster.flags & ClusterFlag.LOCKED:", True): "by its contract nobody unlocks what is not",
+    },
+    (("believed_writes", True),): {
+        ("modifying", "if not takes_writes(above) or deref(items[i].chain).parent is not above:", True): NOBODY_IS_LATE,
+        ("standing", "return above is not None and above.error == 0", False): NOBODY_IS_LATE,
+        ("topology", "if repaired and not takes_writes(above):", True): NOBODY_IS_LATE,
+        ("topology", "if on.semantics.believed_writes and not takes_writes(above):", True): NOBODY_IS_LATE,
+    },
+    (("believed_writes", False),): {
         ("accessors", "return [chain for i, chain in cluster.members() if i in slots]", False): "without "
         "believed_writes every member is written (standing.writable)"
     },
 }
-"""The same of the operations: by module, line and which way."""
+"""The same of the operations, with some repairs and without others: by module, line and which way."""
 
 
 def decision_branches(vectors: Sequence[Vector], semantics: Semantics) -> dict[str, Any]:
@@ -89,28 +110,39 @@ def every_way(semantics: Semantics) -> frozenset[Way]:
     return frozenset(ways_through(code_of(semantics, list(OPERATIONS))))
 
 
-def operation_branches(traces: Sequence[Trace], semantics: Semantics) -> dict[str, Any]:
-    """Which branches of the operations traces take, which cannot be taken and why, and which are not taken."""
-    every, switches = every_way(semantics), semantics._asdict()
-    missed = sorted(every - coverage_of(Replayed(traces, semantics)).ways)
-    reasons = {
+def reasons(ways: Iterable[Way], semantics: Semantics) -> dict[Way, str]:
+    """Why nothing goes some of these ways under one semantics."""
+    switches = semantics._asdict()
+    known = {
         key: why
-        for (repair, value), its in UNREACHABLE_IN_OPERATIONS.items()
-        if switches[repair] == value
+        for given, its in UNREACHABLE_IN_OPERATIONS.items()
+        if all(switches[repair] == value for repair, value in given)
         for key, why in its.items()
     }
-    keyed = {way: (way[0].module, _line(way[0]), way[1]) for way in missed}
+    keyed = {way: (way[0].module, _line(way[0]), way[1]) for way in ways}
+    return {way: known[key] for way, key in keyed.items() if key in known}
+
+
+def operation_branches(traces: Sequence[Trace], semantics: Semantics) -> dict[str, Any]:
+    """Which branches of the operations traces take, which cannot be taken and why, and which are not taken."""
+    every = every_way(semantics)
+    missed = sorted(every - coverage_of(Replayed(traces, semantics)).ways)
+    why = reasons(missed, semantics)
     return {
         "branches": len(every),
         "branches taken": len(every) - len(missed),
-        "branches that cannot be taken": {described(*it): reasons[keyed[it]] for it in missed if keyed[it] in reasons},
-        "branches not taken": [described(*it) for it in missed if keyed[it] not in reasons],
+        "branches that cannot be taken": {described(*it): why[it] for it in missed if it in why},
+        "branches not taken": [described(*it) for it in missed if it not in why],
     }
 
 
+@cache
+def _lines(module: str) -> list[str]:
+    return inspect.getsource(importlib.import_module(f"hammer2_cluster.{module}")).splitlines()
+
+
 def _line(where: Place) -> str:
-    module = importlib.import_module(f"hammer2_cluster.{where.module}")
-    return inspect.getsource(module).splitlines()[where.line - 1].strip()
+    return _lines(where.module)[where.line - 1].strip()
 
 
 def described(where: Place, way: bool) -> str:

@@ -19,7 +19,7 @@ from hammer2_oracle.conform.operations import performances
 from hammer2_oracle.protocol.scenarios import Size, edited_scenarios, right_coverage, scenarios, wrong_coverage
 from hammer2_oracle.replay import check_trace
 from hammer2_oracle.run_record import record_case
-from hammer2_oracle.telling_traces import alone, telling_performances, telling_records, telling_runs
+from hammer2_oracle.telling_traces import RARE, alone, telling_performances, telling_records, telling_runs
 from hammer2_oracle.traces import decode
 from hammer2_oracle.vector_branches import decision_branches, operation_branches
 from hammer2_oracle.vector_record import Vector, vector
@@ -156,15 +156,21 @@ def operation_traces(semantics: Semantics, size: Size, seed: int) -> list[record
             name = f"{case.program_name} on {case.world_name}" + (f", bad day {day}" if day else "")
             trace, _ = record_case(case, picks, semantics, name)
             new = features(trace, size) - seen
-            if new:
+            if new and (not day or replays(trace, semantics)):
                 seen |= new
                 kept.append(trace)
     kept += _otherwise(kept, semantics)
     kept += telling_runs(kept, semantics, 1 if size == "full" else 0)
+    kept += telling_performances(kept, semantics, RARE)
     kept += telling_records(kept, semantics)
-    kept += telling_performances(kept, semantics) if size == "full" else []
+    kept += telling_performances(kept, semantics, every_case())
     by_content = {msgspec.json.encode(structs.replace(trace, id="")): trace for trace in reversed(kept)}
     return [*reversed(by_content.values())]
+
+
+def replays(trace: records.Trace, semantics: Semantics) -> bool:
+    """Whether a run can be told by its trace: none can tell that io_getblk failed."""
+    return check_trace(trace, semantics) is None
 
 
 def _otherwise(kept: Sequence[records.Trace], semantics: Semantics) -> Iterator[records.Trace]:
