@@ -85,7 +85,6 @@ def straight_end_of(program: Program, count: int) -> object:
         (lock_and_modify, 3, True, 120),
         (scan, 2, False, 48),
         (scan, 2, True, 24),
-        (climb, 2, False, 1440),
         (climb, 2, True, 72),
     ],
 )

@@ -1,20 +1,25 @@
 """Two clients, three nodes, a parent and its child: nobody waits for ever, whatever happens in whatever order."""
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any
+from itertools import product
+from typing import Any, cast
 
 import pytest
 from tests.sim_kit import World
 
+from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.lock_order import OutOfOrder
-from hammer2_cluster.locking import unlock
-from hammer2_cluster.lookups import lookup, lookup_done, lookup_init
-from hammer2_cluster.node import Errand, Node
+from hammer2_cluster.locking import lock, unlock
+from hammer2_cluster.lookups import lookup, lookup_done, lookup_init, parent
+from hammer2_cluster.node import Errand, Node, Suspended, suspended
+from hammer2_cluster.objects import Blockref, Chain, Cluster, Pfs
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.simulated import Event, Stuck
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import at_once
-from hammer2_spec.vocabulary import DIRHASH_VISIBLE, KEY_MAX, Lookup, Resolve
+from hammer2_cluster.straight import Straight
+from hammer2_spec.semantics import REPAIRED, SEED, Semantics, describe
+from hammer2_spec.vocabulary import DIRHASH_VISIBLE, KEY_MAX, BrefType, ClusterFlag, Lookup, PfsType, Resolve
 
 Program = Callable[[World, int], Coroutine[Any, Any, None]]
 MOST = 4000
@@ -135,3 +140,97 @@ def test_without_one_order_of_questions_two_clients_do_wait_for_each_other(monke
         accept(world.sim.nodes[1], errand)
     with pytest.raises(Stuck, match=r"client 0 waits .*client 1 waits"):
         world.sim.settle()
+
+
+# ---------------------------------------------------------------- the original, slot after slot
+
+
+class Doors:
+    """The locks of a few chains, as one client takes them; it waits at each, once at least."""
+
+    def __init__(self, me: str, held: dict[Chain, list[str]]) -> None:
+        self.me = me
+        self.held = held
+        self.waits: Chain | None = None
+
+    def kmalloc(self) -> Cluster:
+        return Cluster(0)
+
+    def kfree(self, cluster: Cluster) -> None:
+        """Nobody keeps count."""
+
+    def ref(self, chain: Chain) -> None:
+        chain.refs += 1
+
+    def drop(self, chain: Chain) -> None:
+        chain.refs -= 1
+
+    async def lock(self, chain: Chain, how: int) -> None:  # noqa: ARG002 - a ChainLayer's
+        self.waits = chain
+        await suspended(Suspended(lambda: self.is_free(chain), f"chain {chain.id}"))
+        self.waits = None
+        self.held.setdefault(chain, []).append(self.me)
+        chain.refs, chain.locks = chain.refs + 1, chain.locks + 1
+
+    def is_free(self, chain: Chain) -> bool:
+        return set(self.held.get(chain, ())) <= {self.me}
+
+    def unlock(self, chain: Chain) -> None:
+        self.held[chain].remove(self.me)
+        chain.refs, chain.locks = chain.refs - 1, chain.locks - 1
+
+
+def of(chains: Sequence[Chain], pfs: Pfs) -> Cluster:
+    cluster = Cluster(0, pfs, refs=1, nchains=len(chains))
+    for item, chain in zip(cluster.array, chains, strict=False):
+        item.chain, chain.refs = chain, chain.refs + 1
+    return cluster
+
+
+async def down(on: Straight, parents: Cluster, children: Cluster) -> None:
+    for cluster in (parents, children):
+        await lock(on, cluster, Resolve.ALWAYS)
+    for cluster in (children, parents):
+        await unlock(on, cluster)
+
+
+async def up(on: Straight, child: Cluster) -> None:
+    await unlock(on, await parent(on, child))
+    await unlock(on, child)
+
+
+def who_waits_in(schedule: Sequence[int], semantics: Semantics) -> list[str]:
+    """Who waits for ever, after these choices and then the first one each time."""
+    pfs = Pfs(0, [PfsType.MASTER] * 2 + [PfsType.NONE] * 6, 2)
+    above = [Chain(n, Blockref(BrefType.INODE, mirror_tid=1), pmp=pfs) for n in range(2)]
+    below = [Chain(n + 2, Blockref(BrefType.INODE, mirror_tid=1), parent=above[n], pmp=pfs, locks=1) for n in range(2)]
+    held = {chain: ["up"] for chain in below}
+    doors = {me: Doors(me, held) for me in ("up", "down")}
+    ons = {me: Straight(cast("ChainLayer", door), semantics) for me, door in doors.items()}
+    child = of(below, pfs)
+    child.flags, child.focus = ClusterFlag.LOCKED | ClusterFlag.RDHARD | ClusterFlag.WRHARD, below[0]
+    going: dict[str, Coroutine[Any, Any, None]] = {
+        "up": up(ons["up"], child),
+        "down": down(ons["down"], of(above, pfs), of(below, pfs)),
+    }
+    choices = iter(schedule)
+    while going:
+        able = [me for me in going if (door := doors[me].waits) is None or doors[me].is_free(door)]
+        if not able:
+            return sorted(going)
+        me = able[next(choices, 0) if len(able) > 1 else 0]
+        try:
+            going[me].send(None)
+        except StopIteration:
+            del going[me]
+    return []
+
+
+@pytest.mark.claims("C02", "C64")
+@pytest.mark.parametrize("semantics", [SEED, REPAIRED, REPAIRED._replace(released_children=False)], ids=describe)
+def test_who_goes_up_slot_by_slot_meets_who_comes_down_unless_it_lets_go_of_all_children_first(
+    semantics: Semantics,
+) -> None:
+    ends = [who_waits_in(schedule, semantics) for schedule in product(range(2), repeat=8)]
+    assert (["down", "up"] in ends) == (not semantics.released_children)
+    assert [] in ends

@@ -211,14 +211,15 @@ class Clients(RuleBasedStateMachine):
         self.top = self.client.top()
         self.older = self.client.top(max(1, len(spec.specs) - 1))
         self.parent: Cluster | None = None
+        self.shared = False
         self.child: Cluster | None = None
         self.after = 0
         self.held = 0
         """References to the parent beside the first one."""
         self.copies: list[Cluster] = []
 
-    def _usable_parent(self) -> bool:
-        return self.parent is not None and self.parent.error == 0
+    def _usable_parent(self, *, exclusive: bool = False) -> bool:
+        return self.parent is not None and self.parent.error == 0 and not (exclusive and self.shared)
 
     def _child_is(self, *, locked: bool, sound: bool = False) -> bool:
         child = self.child
@@ -233,6 +234,7 @@ class Clients(RuleBasedStateMachine):
     @rule(shared=st.booleans())
     def open(self, shared: bool) -> None:
         self._let_child_go()
+        self.shared = shared
         self.parent = self.client.open(self.top, Lookup.SHARED if shared else 0)
         if self.parent is not None:
             self.client.resolve(self.parent)
@@ -242,6 +244,7 @@ class Clients(RuleBasedStateMachine):
     def open_as_it_was_when_there_was_a_node_less(self) -> None:
         if not self._child_is(locked=True, sound=True):
             self._let_child_go()
+        self.shared = False
         self.parent = self.client.open(self.older)
         if self.parent is not None and self.child is not None:  # go where the child is
             key = rules.chains_of(self.child)[0].bref.key
@@ -298,14 +301,14 @@ class Clients(RuleBasedStateMachine):
             if check is not None:
                 self.client.set_check(self.child, check)
 
-    @precondition(lambda self: self._usable_parent() and self._child_is(locked=True, sound=True))
+    @precondition(lambda self: self._usable_parent(exclusive=True) and self._child_is(locked=True, sound=True))
     @rule(nradix=st.sampled_from([10, 11]))
     def resize(self, nradix: int) -> None:
         assert self.parent is not None
         assert self.child is not None
         self.client.resize(self.parent, self.child, nradix)
 
-    @precondition(lambda self: self._usable_parent() and self._child_is(locked=True, sound=True))
+    @precondition(lambda self: self._usable_parent(exclusive=True) and self._child_is(locked=True, sound=True))
     @rule(then=st.sampled_from(["nothing", "rename", "move"]), key=st.integers(5, 15).map(lambda n: 2 * n))
     def delete(self, then: str, key: int) -> None:
         assert self.parent is not None
@@ -317,7 +320,7 @@ class Clients(RuleBasedStateMachine):
                 self.client.create(self.parent, key, self.child)
         self._let_child_go()
 
-    @precondition(lambda self: self._usable_parent() and self.child is None)
+    @precondition(lambda self: self._usable_parent(exclusive=True) and self.child is None)
     @rule(key=st.integers(16, 30).map(lambda n: 2 * n))
     def create(self, key: int) -> None:
         assert self.parent is not None

@@ -50,6 +50,20 @@ read literally, break.
 
 | | | breaks | steps or slots | CPU-seconds |
 | --- | --- | --- | --- | --- |"""
+TAIL: Final = """
+## Looked at, and no finding
+
+- Parent locks exclusively what was locked shared (L1232-1233). The child "remains locked", more strictly; nobody
+  waits for himself, since it is let go before. That no client locks exclusively what it holds shared is a rule of the
+  [model](../../../impl/hammer2_cluster/model.py), and so is that only what is locked exclusively is modified.
+- Parent tries again for as long as the child is moved meanwhile (L1229-1238): whoever moves it gets on.
+- Drop and unlock look at the references before they take one away (L310, L608): whoever sees the last one has it.
+- Lookup and next compare whatever the nodes return (L863, L953). With MATCHIND those are block tables too, which
+  differ from node to node (L36-38): that flag is for chains.
+- Modify promises that the data is accessible (L670). With OPTDATA the caller does without it, and the focus may have
+  none.
+- From_chain puts a chain into slot 0 whatever its node is (L257): it is for the super-root topology, which has one
+  (L260)."""
 
 
 # ---------------------------------------------------------------- the parts of a page
@@ -255,7 +269,7 @@ def overview() -> str:
         claims = ", ".join(finding.claims) if finding else ""
         took = f"{kept[number]['cpu_seconds']:.1f}"
         lines.append(f"| [{number}]({number}.md) | {title} | {claims} | {kept[number]['size']} | {took} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, TAIL]) + "\n"
 
 
 def find_again(number: str) -> dict[str, Any]:

@@ -14,7 +14,10 @@ from hammer2_oracle.traces import decode
 from hammer2_spec.vocabulary import BrefType, ChainFlag, ClusterFlag, PfsType
 
 Row = tuple[str, str, dict[str, Any], str, Mapping[str, Any], Mapping[str, Any]]
-"""What it shows, the operation, its arguments, the outcome, what is special of cluster 0, and of both chains."""
+"""What it shows, the operation, its arguments, the outcome, what is special of cluster 0, and of both chains.
+
+What is special of the second chain alone stands under ``second``.
+"""
 
 LOCKED: Final = {"flags": ClusterFlag.LOCKED, "focus": 0}
 NOTHING: Final[Mapping[str, Any]] = {}
@@ -41,6 +44,11 @@ def rows() -> Iterator[Row]:
             volume = block in (BrefType.FREEMAP_NODE, BrefType.FREEMAP_LEAF, BrefType.FREEMAP, BrefType.VOLUME)
             panic = "panic:illegal_node_type" if volume else "panic:unknown_node_type"  # L743-751
             yield f"modsync of {block.name}", "modsync", top, panic, LOCKED, {**modified, "type": block}
+    for field, value in (("bytes", 512), ("bytes", 2048), ("type", BrefType.DATA)):
+        unlike = {**modified, "data": [[2048, 0]], "second": {field: value}}
+        yield f"modsync of {field} that differ (L727)", "modsync", top, "kkassert:L727", LOCKED, unlike
+    nothing = {**modified, "type": BrefType.DATA, "bytes": 0, "data": None}
+    yield "modsync of no bytes (L741)", "modsync", top, "ok", LOCKED, nothing
     resized = {"ip": 0, "cparent": 0, "cluster": 1, "nradix": 10, "flags": 0}
     for slots in ([0], [0, 1, 1]):  # cluster 1 has two
         other = {"nchains": len(slots), "slots": slots + [None] * (8 - len(slots))}
@@ -49,6 +57,8 @@ def rows() -> Iterator[Row]:
 
 def _chain(n: int, special: Mapping[str, Any]) -> dict[str, Any]:
     bref = {"type": 1, "methods": 0, "copyid": 0, "keybits": 0, "vradix": 0, "bflags": 0, "key": 1, "modify_tid": 0}
+    special = {**special, **(special.get("second", {}) if n == 1 else {})}
+    special.pop("second", None)
     rest = {"bytes": 1024, "flags": 0, "error": 0, "parent": None, "hmp": n, "pmp": 0, "refs": 3, "locks": 1}
     return {**bref, "mirror_tid": 5, "data_off": 0, **rest, "data": [[1024, n]], **special}
 

@@ -58,7 +58,8 @@ class ChainLayer(Kernel, Protocol):
     async def lock(self, chain: Chain, how: int) -> None:
         """Lock, recursively, with one more reference unless ``how`` has NOREF.
 
-        Assumes a reference, and that no child of the chain is locked by the caller (parent before child).
+        Assumes a reference, that no child of the chain is locked by the caller (parent before child), and that whoever
+        has locked it shared wants it shared again: an exclusive lock would wait for its own caller.
         Guarantees that the chain is locked on return, whatever happened. With ALWAYS its data is loaded: then ``error``
         is 0, IO (no data) or CHECK (data present). A lock of a chain whose data is present leaves ``error`` alone.
         Until it is granted the chain may be moved, deleted or modified by others.
@@ -79,7 +80,8 @@ class ChainLayer(Kernel, Protocol):
         referenced with NOLOCK), its ``error`` possibly set; that [key_beg, key_next - 1] holds no other
         entry of this node. key_next may wrap to 0 at the end of the key space, and stays as given if nothing is found.
         If a block on the way cannot be read, the slot holds that block, with its error, and no entry is returned. An
-        inode with embedded data is returned itself, locked once more.
+        inode with embedded data is returned itself, locked once more. The data of what is returned is loaded with
+        ALWAYS, not with NODATA, and otherwise unless it is a file's or was never written.
         """
 
     async def next(
@@ -119,7 +121,8 @@ class ChainLayer(Kernel, Protocol):
     async def modify(self, chain: Chain, flags: int) -> None:
         """Make a chain writable and its data present, copied to new storage.
 
-        Guarantees MODIFIED in any case; on an I/O error ``error`` is IO and there is no data.
+        Guarantees MODIFIED in any case; on an I/O error ``error`` is IO and there is no data. With OPTDATA data that
+        was not loaded may be left out.
         """
 
     async def resize(self, ip: Inode | None, parent: Chain, chain: Chain, nradix: int, flags: int) -> None:

@@ -315,53 +315,84 @@ async def next(  # noqa: A001 - the original's name
     return found, match.key_next() if semantics.stored_key_next else key_next  # the original drops key_accum
 
 
+async def _leave_who_moved(on: Runner, child: Cluster, cparent: Cluster, focus_slot: int | None) -> bool:
+    """Remove the members that are in another directory than what holds from both clusters. False if nothing holds."""
+    directories = {i: identity_of(above) for i, above in cparent.members() if not above.error}
+    holds = _what_holds(child, directories, focus_slot)
+    for i in [i for i, directory in directories.items() if holds and directory not in holds]:
+        await remove(on, cparent, i)
+        await remove(on, child, i)
+    return bool(holds)
+
+
+def _is_above_its_pfs(cparent: Cluster) -> bool:
+    """A member is the super-root: the child is the root of the PFS that the cluster has the slots of."""
+    return any(above.pmp is not cparent.pmp for _, above in cparent.members())
+
+
 @cluster_must_be(rules.is_locked)
 @returns_a_cluster_that(rules.is_locked, rules.the_focus_is_none_or_a_member)
 async def parent(on: Runner, cluster: Cluster | None) -> Cluster:
     """The locked parent of a locked cluster, which stays locked; its focus follows the cluster's (L1205-1248).
 
-    When repaired, either cluster's ``error`` tells that it cannot be used.
+    Both are locked exclusively then. When repaired, either cluster's ``error`` tells that it cannot be used.
     """
+    semantics = on.semantics
     child = deref(cluster)
     cparent = await copy(on, child)
+    first: dict[int, Chain | None] = {}
 
-    async def climb(i: int) -> tuple[Chain, Chain | None]:
-        """Parent before child is the lock order: let go of the child, lock both, look again (L1229-1238)."""
-        item = cparent.array[i]
-        chain = deref(item.chain)
-        while (above := chain.parent) is not None:
+    def let_go(chain: Chain) -> Chain | None:
+        """Parent before child is the lock order: the child is unlocked, and its parent stays in memory (L1229-1231)."""
+        above = chain.parent
+        if above is not None:
             on.chains.ref(above)
             on.chains.unlock(chain)
+        return above
+
+    async def let_go_first(i: int) -> None:
+        first[i] = let_go(deref(cparent.array[i].chain))
+
+    async def climb(i: int) -> tuple[Chain, Chain | None]:
+        """Lock both, and look again (L1232-1238)."""
+        item = cparent.array[i]
+        chain = deref(item.chain)
+        above = first[i] if semantics.released_children else let_go(chain)
+        while above is not None:
             await on.chains.lock(above, Resolve.ALWAYS)
             await on.chains.lock(chain, Resolve.ALWAYS)
             on.chains.drop(above)
             if chain.parent is above:
                 break
             on.chains.unlock(above)
+            above = let_go(chain)
         item.chain = above
         on.chains.drop(chain)
         return chain, above
 
-    agreeing = on.semantics.agreeing_parents
-    directories: dict[int, Element | None] = {}
+    quorum = on.quorum_of(cparent)
+
+    def is_enough(answered: Collection[int]) -> bool:
+        """A super-root decides alone, so it is waited for."""
+        return quorum is not None and quorum(answered) and not _is_above_its_pfs(cparent)
+
     cparent.flags = ClusterFlag.LOCKED
-    async for i, (chain, above) in on.ask(cparent, climb, fills=child, until=on.quorum_of(cparent)):
-        if agreeing and above is not None and not above.error:
-            directories[i] = identity_of(above)
-        if not on.semantics.fresh_focus and child.focus is chain:
+    if semantics.released_children:
+        await on.tell(cparent, let_go_first)
+    async for _, (chain, above) in on.ask(cparent, climb, fills=child, until=is_enough):
+        if not semantics.fresh_focus and child.focus is chain:
             cparent.focus = above
-    cparent.ddflag = 0  # what was found is the child
+    if semantics.known_ddflag:
+        cparent.ddflag = 0  # what was found is the child
     slot = child.slot_of(child.focus)
-    winners = _what_holds(cparent, directories, slot) if agreeing else []
-    if agreeing and winners:
-        for i in [i for i, directory in directories.items() if directory not in winners]:
-            await remove(on, cparent, i)
-            await remove(on, child, i)
+    agreed = await _leave_who_moved(on, child, cparent, slot) if semantics.agreeing_parents else True
+    if semantics.superroot_parents and _is_above_its_pfs(cparent):
+        cparent.pmp = None
     resolve(on, cparent)
     follow(on, cparent, slot)
-    if agreeing and not winners and not cparent.error:
+    if not agreed and not cparent.error:
         _refuse(cparent)
-    if on.semantics.rechecked_child:
+    if semantics.rechecked_child:
         await on.known(child)
         resolve(on, child)
         follow(on, child, slot)

@@ -14,12 +14,15 @@ from hammer2_cluster.objects import Blockref, Chain, Cluster, ClusterItem, Inode
 from hammer2_spec.vocabulary import (
     INODE_BYTES,
     KEY_MAX,
+    BrefFlag,
     BrefType,
     ChainFlag,
     ClusterFlag,
     Delete,
     Error,
+    Insert,
     Lookup,
+    Modify,
     PfsType,
     Resolve,
 )
@@ -50,6 +53,7 @@ QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
     "rename": ("done", "done below a new indirect block", "not done"),
     "delete": ("done", "not done", "write error on the parent"),
     "modify": ("done", "write error"),
+    "data that is optional": ("read", "left out"),
     "flush": ("done", "not done"),
     "inode_create": ("done", "no space"),
     "getblk": ("data", "read error", "data, later", "read error, later"),
@@ -98,7 +102,7 @@ class Node:
     spec: NodeSpec
     root: Chain
     super_root: Chain
-    """Where its PFSs are, snapshots among them."""
+    """Where its PFSs are, snapshots among them. Each device's has tids of its own."""
     elsewhere: Chain
     """Another directory of the PFS, of which nobody here knows."""
     chains: list[Chain] = field(default_factory=list)
@@ -116,6 +120,16 @@ def inode_above(chain: Chain) -> Chain | None:
     while above is not None and above.bref.type == BrefType.INDIRECT:
         above = above.parent
     return above
+
+
+def wants_data(how: int, chain: Chain) -> bool:
+    """Whether a lock loads the data: MAYBE leaves out that of files, and what was never written."""
+    match how & Resolve.MASK:
+        case Resolve.ALWAYS:
+            return True
+        case Resolve.MAYBE:
+            return chain.bref.type != BrefType.DATA and not chain.flags & ChainFlag.INITIAL
+    return False
 
 
 class Model:
@@ -137,6 +151,8 @@ class Model:
         self.notes: list[tuple[object, ...]] = []
         """What was printed, slept on, repointed, and with which flags calls were made: (what, arguments...)."""
         self.moves = 0
+        self.shared: set[Chain] = set()
+        """The chains that are locked, and not exclusively."""
         self.flushed: dict[Chain, bytes] = {}
         """What the medium holds of chains that were written."""
         self.types = tuple(PfsType.SUPROOT if nmasters is None else spec.type for spec in specs)
@@ -153,10 +169,12 @@ class Model:
         return chain
 
     def _node(self, n: int, spec: NodeSpec) -> Node:
-        root = self._chain(n, Blockref(BrefType.INODE, keybits=63, mirror_tid=spec.tid), INODE_BYTES, None)
-        root.error = spec.root_error
-        super_root = self._chain(n, Blockref(BrefType.INODE, keybits=63), INODE_BYTES, None)
+        super_root = self._chain(n, Blockref(BrefType.INODE, keybits=63, mirror_tid=100 + n), INODE_BYTES, None)
         super_root.pmp = self.spmp
+        flags = BrefFlag.PFSROOT  # and its key is that of the PFS's name on this node
+        bref = Blockref(BrefType.INODE, key=n << 33, keybits=63, mirror_tid=spec.tid, flags=flags)
+        root = self._chain(n, bref, INODE_BYTES, super_root)
+        root.error = spec.root_error
         elsewhere = self._chain(n, Blockref(BrefType.INODE, key=1 << 32, mirror_tid=spec.tid), INODE_BYTES, None)
         node = Node(n, spec, root, super_root, elsewhere, [root])
         above = self._indirect(node, root) if spec.indirect else root
@@ -243,6 +261,7 @@ class Model:
 
     def _written(self, chain: Chain) -> None:
         self._held(chain)
+        self.require(chain not in self.shared, "a chain is modified only while it is locked exclusively", chain)
         self.require(chain.error == 0, "a member with an error is not written", chain)
         self.require(self.may_be_written(chain), "only members that may be written are written", chain)
 
@@ -315,24 +334,31 @@ class Model:
         self.notes.append(("lock", how))
         self._touch(chain)
         if not chain.locks:
+            # Somebody who came from above may have their parents, and wait for them.
+            self.notes.append(("waits", *(c for c in self.chains if c.locks and c.parent and not c.parent.locks)))
             parent = chain.parent
             if parent is not None and not parent.locks:
                 self._meanwhile(chain, parent)
-            held = [c for c in self.chains if c.parent is chain and c.refs > 0]
-            if any(child.locks for child in held):
-                self.notes.append(("locked above a child", chain))
-            for child in held:
+            for child in [c for c in self.chains if c.parent is chain and c.refs > 0]:
                 if not child.locks:
                     self._meanwhile(child, chain)
-        chain.locks += 1
+        self._take(chain, bool(how & Resolve.SHARED))
         if not how & Resolve.NOREF:
             chain.refs += 1
-        if how & Resolve.MASK == Resolve.ALWAYS:
+        if wants_data(how, chain):
             self._load(chain)
+
+    def _take(self, chain: Chain, shared: bool) -> None:
+        """One more lock."""
+        upgrade = chain in self.shared and not shared
+        self.require(not upgrade, "what is locked shared is not locked exclusively too, which waits for itself", chain)
+        if shared and not chain.locks:
+            self.shared.add(chain)
+        chain.locks += 1
 
     def _meanwhile(self, chain: Chain, parent: Chain) -> None:
         """What others may have done, before a lock is granted, to a chain that nobody here had locked."""
-        if self.moves >= MOST_MOVES:
+        if self.moves >= MOST_MOVES or chain is self.node_of(chain).root:
             return
         # A block that others hold by its children may move, but is not deleted.
         match self.choose("wait for a lock", 3 if chain.bref.type == BrefType.INDIRECT else None):
@@ -360,6 +386,8 @@ class Model:
         self.require(chain.locks > 0, "only what is locked is unlocked", chain)
         chain.locks -= 1
         chain.refs -= 1
+        if not chain.locks:
+            self.shared.discard(chain)
         if not chain.locks and (not chain.flags & ChainFlag.MODIFIED or chain.flags & ChainFlag.INITIAL):
             chain.data = None
 
@@ -368,10 +396,11 @@ class Model:
     def _note_lookup(self, flags: int, *keys: int) -> None:
         self.notes += [("lookup", flags), ("range", *keys)]
 
-    def _move(self, parent: ClusterItem, to: Chain) -> None:
+    def _move(self, parent: ClusterItem, to: Chain, flags: int = 0) -> None:
         was = parent.chain
         if was is not None and to is not was:
-            to.refs, to.locks = to.refs + 1, to.locks + 1
+            self._take(to, bool(flags & Lookup.SHARED))
+            to.refs += 1
             if to.data is None:
                 to.data = bytearray(self.stored(to))
                 to.error = Error.NONE  # whatever it had when it was read before
@@ -388,19 +417,19 @@ class Model:
             return self._found(inode, flags), (end + 1) & KEY_MAX
         if self.choose("block on the way") == "one that cannot be read":
             block = self._indirect(node, above)
-            self._move(parent, block)
+            self._move(parent, block, flags)
             block.error, block.data = Error.IO, None
             return None, key_next
         behind = [c for c in node.elements(inode) if c.bref.key + 2**c.bref.keybits > beg]
         if not behind or behind[0].bref.key > end:
             if above.bref.type == BrefType.INDIRECT and self.choose("parent when nothing is found") == "the inode":
-                self._move(parent, inode)
+                self._move(parent, inode, flags)
             if self.choose("key_next when nothing is found") == "behind the range":
                 key_next = (end + 1) & KEY_MAX
             return None, key_next
         found = behind[0]
         assert found.parent is not None  # noqa: S101 - elements have parents
-        self._move(parent, found.parent)
+        self._move(parent, found.parent, flags)
         key_next = (found.bref.key + 2**found.bref.keybits) & KEY_MAX
         if len(behind) > 1 and self.choose("key_next when found") == "start of the next entry":
             key_next = behind[1].bref.key
@@ -409,8 +438,10 @@ class Model:
     def _found(self, found: Chain, flags: int) -> Chain:
         found.refs += 1
         if not flags & Lookup.NOLOCK:
-            found.locks += 1
-            self._load(found)
+            self._take(found, bool(flags & Lookup.SHARED))
+            how = Resolve.NEVER if flags & Lookup.NODATA else Resolve.MAYBE
+            if wants_data(Resolve.ALWAYS if flags & Lookup.ALWAYS else how, found):
+                self._load(found)
         return found
 
     async def lookup(
@@ -437,13 +468,15 @@ class Model:
 
     # ---- modifying
 
-    def _attach(self, parent: ClusterItem, chain: Chain, answer: str) -> None:
+    def _attach(self, parent: ClusterItem, chain: Chain, answer: str, flags: int) -> None:
         above = parent.chain
         assert above is not None  # noqa: S101 - was required by the caller
         if answer == "done below a new indirect block":
             self._move(parent, self._indirect(self.node_of(above), above))
         chain.parent = parent.chain
         chain.flags &= ~ChainFlag.DELETED
+        root = BrefFlag.PFSROOT if flags & Insert.PFSROOT else 0
+        chain.bref.flags = chain.bref.flags & ~BrefFlag.PFSROOT | root
 
     def _insertable(self, parent: ClusterItem, key: int, keybits: int) -> Node:
         above = parent.chain
@@ -484,7 +517,7 @@ class Model:
             self._held(chain)
             self.require(chain.parent is None, "a chain is attached only when it is detached", chain)
             chain.bref = replace(chain.bref, key=key, keybits=keybits)
-        self._attach(parent, chain, answer)
+        self._attach(parent, chain, answer, flags)
         return 0
 
     async def rename(self, parent: ClusterItem, chain: Chain, bref: Blockref | None, flags: int) -> None:
@@ -496,13 +529,14 @@ class Model:
         answer = self.choose("rename")
         if answer != "not done":
             chain.bref = replace(chain.bref, key=bref.key, keybits=bref.keybits)
-            self._attach(parent, chain, answer)
+            self._attach(parent, chain, answer, flags)
 
     async def delete(self, parent: Chain | None, chain: Chain, flags: int) -> None:
         self.notes.append(("delete", flags))
         self.require(parent is not None, "an element is deleted only under a parent that is there", chain)
         self.require(chain.parent is parent, "a chain is deleted under its own parent", chain)
         self._held(chain)
+        self.require(chain not in self.shared, "a chain is modified only while it is locked exclusively", chain)
         if parent is not None:
             self._written(parent)
         answer = self.choose("delete")
@@ -523,7 +557,7 @@ class Model:
             return
         chain.error = Error.NONE
         chain.flags &= ~ChainFlag.INITIAL
-        if chain.data is None:
+        if chain.data is None and (not flags & Modify.OPTDATA or self.choose("data that is optional") == "read"):
             chain.data = bytearray(self.stored(chain))
 
     async def resize(self, ip: Inode | None, parent: Chain, chain: Chain, nradix: int, flags: int) -> None:
@@ -566,6 +600,8 @@ class Model:
         if self.choose("inode_create") == "no space":
             return None, None, NO_SPACE
         node = self.nodes[hmp]
+        if node.root.locks and not node.super_root.locks:
+            self.notes.append(("locked above a child", node.super_root))
         node.super_root.error = Error.NONE  # it could be read just now
         key = (1 << 63) + len(node.elements(node.super_root))
         bref = Blockref(BrefType.INODE, key=key, flags=NEW_DIRECTORY)

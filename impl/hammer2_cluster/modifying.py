@@ -17,8 +17,8 @@ from hammer2_cluster.outcomes import KernelPanic, deref, kkassert
 from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import decide_anew, refusal, settle_write, takes_writes, writable, write_access
 from hammer2_spec import cluster_rules as rules
-from hammer2_spec.semantics import Semantics
-from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefType, ChainFlag, InodeFlag, OpFlag
+from hammer2_spec.semantics import REPAIRED, Semantics
+from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefType, ChainFlag, InodeFlag, Modify, OpFlag
 
 INODE_PFS_SUBTYPE = 0x003
 INODE_OP_FLAGS = 0x051
@@ -76,7 +76,13 @@ async def resize(
 
 
 @cluster_must_be(rules.is_locked)
-@success_means(rules.can_be_written, rules.the_focus_can_be_written)
+@success_means(rules.can_be_written, rules.the_focus_is_modified)
+@always(
+    lambda on, cluster, flags, result: (
+        on.semantics != REPAIRED or result != 0 or flags & Modify.OPTDATA or rules.the_focus_can_be_written(cluster)
+    ),
+    "its data is there, unless that is optional",
+)
 @void_in_the_seed
 async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
     """Make the chains writable; if the focus errors, resolve again (L668-697). flags: Modify bits.
@@ -103,7 +109,13 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
 
 
 @cluster_must_be(rules.is_locked)
-@a_chain_means(rules.can_be_written, rules.the_focus_can_be_written)
+@a_chain_means(rules.can_be_written, rules.the_focus_is_modified)
+@always(
+    lambda on, cluster, flags, result: (
+        on.semantics != REPAIRED or result is None or flags & Modify.OPTDATA or rules.the_focus_can_be_written(cluster)
+    ),
+    "its data is there, unless that is optional",
+)
 @always(lambda cluster, result: result is None or result is cluster.focus, "the focus, or no chain")
 @always(lambda ip: ip.flags & InodeFlag.MODIFIED != 0, "the inode is marked whatever becomes of the chains (L659)")
 async def modify_ip(on: Runner, ip: Inode | None, cluster: Cluster | None, flags: int) -> Chain | None:

@@ -117,21 +117,37 @@ async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
     on.chains.kprintf_snapshot(name)
     on.chains.dirhash(name)
     cluster = deref(ocluster)
-    if not on.semantics.whole_snapshot:
-        error, made = await _snapshot_at(on, cluster, rdata(cluster), name)
-        if made is not None:
-            await _release(on, made)
-        return error
+    granted = write_access(cluster)
+    above = await parent(on, cluster) if on.semantics.locked_superroot else None  # it is locked before what is below
+    snapshot_of = _snapshot_of_all if on.semantics.whole_snapshot else _snapshot_of_focus
+    error = await snapshot_of(on, cluster, name, granted, above)
+    if above is not None:
+        await unlock(on, above)
+    return error
+
+
+async def _snapshot_of_focus(on: Runner, cluster: Cluster, name: str, _granted: int, _above: Cluster | None) -> int:
+    error, made = await _snapshot_at(on, cluster, rdata(cluster), name)
+    if made is not None:
+        await _release(on, made)
+    return error
+
+
+async def _snapshot_of_all(on: Runner, cluster: Cluster, name: str, granted: int, above: Cluster | None) -> int:
+    """The snapshot at every node that may be written, and whose super-root, which is locked, can be."""
     ids: Ids | None = None
     everywhere: list[tuple[int, int, Made | None]] = []
-    granted = write_access(cluster)
-    for i in writable(on, cluster):
+    leaving = [] if above is None else [*above.late(), *cluster.late()]  # all have answered: they could not be read
+    slots = [i for i in writable(on, cluster, under=above) if i not in leaving]
+    failed = [i for i in writable(on, cluster) if i not in slots]
+    for i in slots:
         error, made = await _snapshot_at(on, cluster, deref(cluster.array[i].chain), name, ids)
         if not error:
             ripdata = deref(rdata(deref(made).cluster).data)
             ids = Ids(bytes(ripdata[FSID]), bytes(ripdata[CLID]))
         everywhere.append((i, error, made))
-    lost = await settle_write(on, [i for i, error, _ in everywhere if error], granted, cluster)
+    failed += [i for i, error, _ in everywhere if error]
+    lost = await settle_write(on, failed, granted, cluster)
     for _, error, made in everywhere:
         if made is not None:
             if lost or error:

@@ -65,12 +65,13 @@ async def create(
     repaired = on.semantics.reported_create
     focus_slot = parent.slot_of(parent.focus)
     refs = parent.refs
+    owner = parent.pmp if on.semantics.parents_pfs else pmp
 
     async def create_member(i: int) -> tuple[Chain | None, int | None]:
         above = parent.array[i].chain
         if repaired and not takes_writes(above):
             return above, None
-        error = await on.chains.create(parent.array[i], items[i], pmp, key, keybits, type, bytes, flags)
+        error = await on.chains.create(parent.array[i], items[i], owner, key, keybits, type, bytes, flags)
         carry(on, above, parent.array[i].chain, refs)
         return above, error
 

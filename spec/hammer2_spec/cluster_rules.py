@@ -162,13 +162,3 @@ def members_agree_on_what_they_found(cluster: ClusterView) -> bool:
 def has_members(cluster: ClusterView) -> bool:
     """At least one slot holds a chain."""
     return bool(chains_of(cluster))
-
-
-def of_one_kind(cluster: ClusterView, other: ClusterView) -> bool:
-    """The clusters have as many slots, each for the same node."""
-    return cluster.nchains == other.nchains
-
-
-def every_member_is_modified(cluster: ClusterView) -> bool:
-    """Every present chain is MODIFIED (C16)."""
-    return all(chain.flags & ChainFlag.MODIFIED for chain in chains_of(cluster))

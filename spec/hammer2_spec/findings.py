@@ -508,9 +508,9 @@ FINDINGS: dict[str, Finding] = {
         story=(
             "The cluster of a new element gets the PFS of the transaction, which can be NULL, and may be another one "
             "than that of the parent whose slots it has, as when a snapshot is made under a super-root. Its members' "
-            "types are then those of other nodes."
+            "types are then those of other nodes. The chains get that PFS too: without one no flush gives them its tid."
         ),
-        mended="It belongs to the PFS of its parent.",
+        mended="It belongs to the PFS of its parent, and so do its chains.",
     ),
     "F35": Finding(
         repair="uneven_clusters",
@@ -562,5 +562,43 @@ FINDINGS: dict[str, Finding] = {
             "Members of another directory than that of a majority of masters are removed from child and parent. If no "
             "majority agrees the parent has an error."
         ),
+    ),
+    "F39": Finding(
+        repair="released_children",
+        title="The way up and the way down wait for each other",
+        lines="1218-1238",
+        claims=("C02", "C64"),
+        story=(
+            "The lock order is parent before child, and the children of one node are let go to keep it. But the slots "
+            "come one after the other: while the parent in the first one is waited for, the children in the others "
+            "stay locked. Somebody who came from above has all parents, and waits for one of those children: neither "
+            "goes on."
+        ),
+        mended="The child is unlocked in all slots before the first of its parents is locked.",
+    ),
+    "F40": Finding(
+        repair="superroot_parents",
+        title="Above the root of a PFS, devices pass for members of the PFS",
+        lines="1216, 572, 1244-1245",
+        claims=("C39", "C43", "C64"),
+        story=(
+            "A parent's cluster is a copy of the child's, with its PFS. What is above the root of a PFS belongs to the "
+            "super-root topology, where each device is for itself. The copy judges the devices by the parts that they "
+            "play in the PFS below, and compares tids that have nothing to do with each other: a quorum of masters is "
+            "found among them, or none."
+        ),
+        mended="A parent that is above the PFS of its child is in none: a cluster of super-roots.",
+    ),
+    "F41": Finding(
+        repair="locked_superroot",
+        title="A snapshot waits for the super-root while it holds what is below it",
+        lines="1098-1099, 1133, 1151",
+        claims=("C02", "C57"),
+        story=(
+            "The caller has locked the root of the PFS, exclusively, as the comment demands. The directory of the "
+            "snapshot is created under the super-root, which is above it and is locked now. Somebody who came from "
+            "above has the super-root and waits for the root of the PFS: neither goes on."
+        ),
+        mended="The way up locks the super-roots first, and the original again; they stay locked until the end.",
     ),
 }

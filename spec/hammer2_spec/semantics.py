@@ -129,6 +129,15 @@ class Semantics(NamedTuple):
     agreeing_parents: bool = False
     """On the way up, members that others have moved to another directory leave both clusters (L1229-1241)."""
 
+    released_children: bool = False
+    """On the way up, the child is unlocked on all nodes before its parent is locked on the first (L1218-1233)."""
+
+    superroot_parents: bool = False
+    """What is above the root of a PFS belongs to the devices' super-roots, not to that PFS (L1216, L572)."""
+
+    locked_superroot: bool = False
+    """A snapshot locks the super-root before the root of the PFS that is below it (L1098, L1151)."""
+
 
 RESOLVE_REPAIRS = Semantics._fields[:8]
 """The switches of the decision; the others belong to the operations."""

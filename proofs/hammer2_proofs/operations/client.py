@@ -7,7 +7,7 @@ from hammer2_cluster.model import NEW_DIRECTORY
 from hammer2_cluster.modifying import TABLE
 from hammer2_cluster.objects import Chain, Cluster, Pfs
 from hammer2_cluster.snapshot import CLID, FSID, snapshot
-from hammer2_proofs.operations.judge import Violation, Write
+from hammer2_proofs.operations.judge import ALONE, Violation, Write
 from hammer2_proofs.operations.reading import Reader
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.vocabulary import (
@@ -20,6 +20,7 @@ from hammer2_spec.vocabulary import (
     Error,
     InodeFlag,
     Insert,
+    Modify,
     OpFlag,
     PfsSubtype,
     PfsType,
@@ -71,7 +72,7 @@ class Client(Reader):
             self.judge_refused(cluster, error, write)
             return False
         self.obeys(rules.can_be_written, cluster)
-        self.obeys(rules.the_focus_can_be_written, cluster)
+        self.obeys(rules.the_focus_is_modified if flags & Modify.OPTDATA else rules.the_focus_can_be_written, cluster)
         modified = sum(bool(c.flags & ChainFlag.MODIFIED) for _, c in self.deciding(cluster, write.decides))
         self._judge_enough(write, modified, "What may be edited is modified on a quorum")
         self.judge_resolved(cluster, follows)
@@ -214,8 +215,9 @@ class Client(Reader):
         self.demand(cluster.pmp is parent.pmp, "A new element belongs to its parent's PFS")
         self._judge_enough(write, self.holders(key, write.decides), "What was created is on a quorum")
         for chain in new:
-            asked = (chain.bref.type, chain.bytes, chain.pmp) == (type, INODE_BYTES, pfs)
+            asked = (chain.bref.type, chain.bytes) == (type, INODE_BYTES)
             self.demand(asked, "What was created is as it was asked for")
+            self.demand(chain.pmp is parent.pmp, "A new element belongs to its parent's PFS")
         for _, chain in cluster.members():
             asked = (chain.bref.key, chain.bref.keybits) == (key, KEYBITS) or chain not in self.may_be_written(cluster)
             self.demand(asked, "What was created has the key that was asked for")
@@ -332,10 +334,12 @@ class Client(Reader):
         """Freeze; False if that fails."""
         old = [set(node.elements(node.super_root)) for node in self.model.nodes]
         write = self._about_to_write(cluster)
-        able = sum(chain.data is not None for _, chain in self.deciding(cluster))
+        able = self.needed(write.decides) if write.decides in ALONE else len(self.deciding(cluster))
         known, created = len(self.model.chains), self.model.given["inode_create", "done"]
-        sources = {i: chain.data and bytes(chain.data[TABLE]) for i, chain in cluster.members()}
+        contents = {i: self.model.stored(c) if c.data is None else c.data for i, c in cluster.members()}
+        sources = {i: bytes(content[TABLE]) for i, content in contents.items()}
         error = self.perform(snapshot, cluster, "now")
+        self.demand(not self.noted("locked above a child"), "The super-root is locked before what is below it")
         self.demand(self.noted("snapshot") == [("now",)], "A snapshot is announced")
         self.demand(self.noted("dirhash") == [("now",)], "A name has a key")
         for hmp, name, flags in self.noted("inode_create"):

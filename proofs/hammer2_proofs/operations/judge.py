@@ -1,7 +1,7 @@
 """Runs one operation on the model and judges what must hold after any, and what the world's facts are."""
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
 from inspect import signature
@@ -90,6 +90,8 @@ def specified(slots: tuple[Slot, ...], nmasters: int | None) -> Verdict:
 class Judge:
     """One who performs operations and is told what they broke."""
 
+    slot_by_slot = True
+    """Whether a node begins with what it is asked when the one in the slot before has ended."""
     unread_leave = False
     """Whether members that cannot be read leave their cluster at the next decision."""
 
@@ -202,6 +204,7 @@ class Judge:
             self.obeys(rules.is_referenced, cluster)
             self.obeys(rules.the_focus_is_none_or_a_member, cluster)
             self.obeys(rules.slots_beyond_nchains_are_empty, cluster)
+            self.obeys(rules.no_slot_holds_a_released_chain, cluster)
         for chain in self.model.chains:
             if (chain.refs, chain.locks) != (refs[chain], locks[chain]):
                 where = f"chain {chain.id} of node {chain.hmp}: {chain.refs} refs, {chain.locks} locks"
@@ -217,19 +220,16 @@ class Judge:
 
     # ---- the world's facts
 
-    def verdict(self, chains: Iterable[Chain | None]) -> Verdict:
-        """What the specification of resolve says of a row of chains, by the tids of their inodes."""
-        slots = []
-        for i, chain in enumerate(chains):
-            if chain is None:
-                slots.append(ABSENT)
-                continue
-            slots.append(Slot(True, self.model.types[i], self.tid(chain), chain.error))
-        return specified(tuple(slots), self.nmasters)
+    def type_in(self, cluster: Cluster, i: int) -> int:
+        """The PfsType of a member: without a PFS, a super-root."""
+        return PfsType.SUPROOT if cluster.pmp is None else self.model.types[i]
 
     def verdict_on(self, cluster: Cluster) -> Verdict:
-        """The same of a cluster's members, as far as they have answered."""
-        return self.verdict(None if item.owes else item.chain for item in cluster.array[: cluster.nchains])
+        """What the specification of resolve says of the members that have answered, by the tids of their inodes."""
+        slots = [ABSENT] * cluster.nchains
+        for i, chain in cluster.members():
+            slots[i] = Slot(True, self.type_in(cluster, i), self.tid(chain), chain.error)
+        return specified(tuple(slots), None if cluster.pmp is None else self.nmasters)
 
     def who_decides(self, cluster: Cluster) -> int:
         """The PfsType of those whose word holds: soft masters, else soft slaves, super-roots, masters."""
@@ -254,6 +254,10 @@ class Judge:
     def tid(self, chain: Chain) -> int:
         """The tid of the inode that a chain is, or is a block table of."""
         return self.inode_of(chain).bref.mirror_tid
+
+    def is_out_of_the_pfs(self, chain: Chain | None) -> bool:
+        """Whether a chain belongs to the super-root topology, and the world's PFS is below it."""
+        return chain is not None and chain.pmp is self.model.spmp
 
     def inode_of(self, chain: Chain) -> Chain:
         """The inode that a chain is, or is a block table of."""
@@ -285,7 +289,7 @@ class Judge:
 
     def standing(self, cluster: Cluster, chain: Chain) -> bool:
         """Whether a member counts by the world's facts: no error, and soft, or at the tid of an error-free majority."""
-        pfs_type = self.model.types[self.model.node_of(chain).number]
+        pfs_type = self.type_in(cluster, self.model.node_of(chain).number)
         if chain.error or pfs_type in SOFT_AND_SUPROOT:
             return not chain.error
         masters = self.deciding(cluster, PfsType.MASTER)
@@ -350,9 +354,9 @@ class Judge:
             self.demand(not could, "Nobody is given up who would only have been late")
         else:
             self.obeys(rules.without_an_error_there_is_a_focus_without_error, cluster)
-            slot, chosen, types = cluster.slot_of(cluster.focus), verdict.focus, self.model.types
+            slot, chosen = cluster.slot_of(cluster.focus), verdict.focus
             assert chosen is not None  # noqa: S101 - without an error there is a focus
-            if follows is not None and types[follows] == types[chosen]:
+            if follows is not None and self.type_in(cluster, follows) == self.type_in(cluster, chosen):
                 candidate = cluster.array[follows].chain
                 fit = candidate is not None and candidate.error == 0 and self.standing(cluster, candidate)
                 if fit and self.had_answered(cluster, follows):
@@ -373,9 +377,14 @@ class Judge:
         self.obeys(rules.without_an_error_there_is_a_focus_without_error, cluster)
         self.obeys(rules.an_error_grants_no_access, cluster)
 
-    def judge_new(self, cluster: Cluster, like: Cluster, refs: int = 1) -> None:
-        """A cluster made from another one is for the same PFS and has a slot for each of its members."""
-        self.demand(cluster.pmp is like.pmp, "A cluster belongs to the PFS of the one that it is made from")
+    def judge_new(self, cluster: Cluster, like: Cluster, refs: int = 1, *, is_above: bool = False) -> None:
+        """A cluster made from another one is for the same PFS and has a slot for each of its members.
+
+        is_above: it may be that of a super-root instead, which is above the PFS.
+        """
+        above = is_above and any(self.is_out_of_the_pfs(chain) for _, chain in cluster.members())
+        rule = "A cluster belongs to the PFS of the one that it is made from, or to none above it"
+        self.demand(cluster.pmp is (None if above else like.pmp), rule)
         self.demand(cluster.nchains == like.nchains, "A cluster has the slots of the one that it is made from")
         self.demand(
             cluster.refs == refs, "A new cluster has one reference, others those that were taken", f"{cluster.refs}"

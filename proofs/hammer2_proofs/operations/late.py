@@ -24,6 +24,8 @@ from hammer2_spec.vocabulary import PfsType
 ME = "client"
 ONE_BY_ONE = "snapshot"
 """The operation that goes from node to node, and waits for each: it waits until a node that hangs is disconnected."""
+CLIMBING = "parent"
+"""The one that may come to super-roots, which decide alone."""
 
 
 def last(events: Sequence[Event]) -> Event:
@@ -34,6 +36,7 @@ def last(events: Sequence[Event]) -> Event:
 class LateClient(Client):
     """A client of a cluster in which one node is late in every operation."""
 
+    slot_by_slot = False  # but in the order in which everybody's questions came (hammer2_cluster.node)
     unread_leave = True
 
     def __init__(
@@ -93,6 +96,8 @@ class LateClient(Client):
         if self.doing == ONE_BY_ONE or self.bad_answers() or not SOFT_AND_SUPROOT.isdisjoint(self.model.types):
             return False
         for cluster in self._given:
+            if self.doing == CLIMBING and any(self.is_out_of_the_pfs(c.parent) for _, c in cluster.members()):
+                return False
             prompt = [(nodes[i].spec, chain) for i, chain in cluster.members() if i not in stalled]
             if is_locked(cluster):
                 prompt = [(spec, chain) for spec, chain in prompt if chain.data is not None]

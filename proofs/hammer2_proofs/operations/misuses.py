@@ -35,7 +35,7 @@ class Misused(NamedTuple):
     sentence: str
     act: Act
     outcome: str
-    """How it ends, or what is printed."""
+    """How it ends, or what is printed; empty if nothing comes of it."""
 
     def is_well(self) -> bool:
         """It ends, or is reported, as the original does."""
@@ -47,7 +47,7 @@ class Misused(NamedTuple):
             self.act(client, top)
         except Fatal as fatal:
             return str(fatal) == self.outcome
-        return any(note[0] == self.outcome for note in client.model.notes)
+        return not self.outcome or any(note[0] == self.outcome for note in client.model.notes)
 
 
 def _without_a_reference(operation: Callable[..., Any], refs: int = 0) -> Act:
@@ -94,7 +94,7 @@ def _copy_a_block_table(block: int) -> Act:
     def act(client: Client, top: Cluster) -> None:
         client.modify(top)
         for _, chain in top.members():
-            chain.bref.type = block
+            chain.bref.type, chain.parent = block, None
         call(client, modifying.modsync, client.on, top)
 
     return act
@@ -117,6 +117,15 @@ def _without_a_focus(operation: Callable[..., Any]) -> Act:
 
 def _edited_without_data(client: Client, top: Cluster) -> None:
     client.modify(top)
+    assert top.focus is not None  # noqa: S101 - it is locked
+    top.focus.data = None
+    call(client, modifying.modsync, client.on, top)
+
+
+def _of_no_bytes(client: Client, top: Cluster) -> None:
+    client.modify(top)
+    for _, chain in top.members():
+        chain.bref.type, chain.bytes = BrefType.DATA, 0
     assert top.focus is not None  # noqa: S101 - it is locked
     top.focus.data = None
     call(client, modifying.modsync, client.on, top)
@@ -163,6 +172,7 @@ MISUSES = [
         for block in (BrefType.EMPTY, BrefType.INDIRECT, BrefType.UNUSED04)
     ),
     Misused("a modsync of what has no data", _edited_without_data, "fault"),
+    Misused("a modsync of what has no bytes either", _of_no_bytes, ""),
     Misused("a rename without a parent", _given_no_parent, "fault"),
     *(
         Misused(f"{operation.__name__} of NULL", _with_null(operation, None, runner=False), "fault")

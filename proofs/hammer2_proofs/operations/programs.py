@@ -203,7 +203,7 @@ def edit_root(client: Client) -> None:
 
 
 def _write(client: Client, parent: Cluster, key: int, write: str) -> None:
-    found, _ = client.lookup(parent, key, key)
+    found, _ = client.lookup(parent, key, key, Lookup.ALWAYS if write == "edit" else 0)
     if not found:
         return
     if found.error:
@@ -267,7 +267,7 @@ def with_an_older_parent(write: str) -> Program:
 
     def program(client: Client) -> None:
         top, older = client.top(), client.top(max(1, len(client.model.nodes) - 1))
-        flags = Lookup.NOLOCK if write == "next without locks" else Lookup.SHARED
+        flags = Lookup.NOLOCK if write == "next without locks" else 0
         found, other, after, found_key = None, None, 0, 0
         if parent := client.open(top):
             found, after = client.lookup(parent, 1, KEY_MAX, flags)
@@ -336,11 +336,11 @@ def with_more_references(client: Client) -> None:
     if parent := client.open(top):
         client.ref(parent)
         client.ref(parent)
-        found, after = client.lookup(parent, 1, KEY_MAX, Lookup.SHARED)
+        found, after = client.lookup(parent, 1, KEY_MAX)
         if found:
             client.ref(found)
             client.ref(found)
-            following, _ = client.next(parent, found, KEY_MAX, after, Lookup.SHARED)
+            following, _ = client.next(parent, found, KEY_MAX, after)
             if following:
                 client.unlock(following)
             client.drop(found)
@@ -398,6 +398,18 @@ def climb(client: Client) -> None:
     client.drop(top)
 
 
+def climb_out(client: Client) -> None:
+    """From the root of a PFS to what is above it."""
+    top = client.top()
+    if client.lock(top):
+        above = client.parent(top)
+        if not above.error:
+            client.look(above)
+        client.unlock(above)
+        client.unlock(top)
+    client.drop(top)
+
+
 def use_the_parent(client: Client) -> None:
     """From a child to its parent, which is used as it is found."""
     top = client.top()
@@ -425,16 +437,18 @@ def use_the_parent(client: Client) -> None:
     client.drop(top)
 
 
-def freeze(client: Client) -> None:
-    """Make a snapshot of the root."""
-    top = client.top()
-    if client.lock(top):
-        client.snapshot(top)
-        client.unlock(top)
-    if client.lock(top, Resolve.NEVER):
-        client.snapshot(top)
-        client.unlock(top)
-    client.drop(top)
+def freeze(how: int) -> Program:
+    """A snapshot of the root."""
+
+    def program(client: Client) -> None:
+        top = client.top()
+        if client.lock(top, how):
+            client.snapshot(top)
+            client.unlock(top)
+        client.drop(top)
+
+    program.__doc__ = "Make a snapshot of the root, " + ("whose data is there." if how == Resolve.ALWAYS else "unread.")
+    return program
 
 
 def create_and_go_on(client: Client) -> None:
@@ -450,6 +464,19 @@ def create_and_go_on(client: Client) -> None:
             if found:
                 client.unlock(found)
         client.close(parent)
+    client.drop(top)
+
+
+def overwrite(client: Client) -> None:
+    """Modify what is going to be written as a whole, and was locked without its data."""
+    top = client.top()
+    if client.lock(top, Resolve.NEVER):
+        if client.modify(top, Modify.OPTDATA):
+            client.look(top)
+        client.unlock(top)
+    if client.lock(top):
+        client.look(top)
+        client.unlock(top)
     client.drop(top)
 
 
@@ -497,11 +524,14 @@ PROGRAMS: dict[str, Program] = {
     "move": writes("move"),
     "create": create,
     "create during a scan": create_and_go_on,
+    "overwrite": overwrite,
     "edit while another locks": edit_while_another_locks,
     "delete without a parent": delete_without_a_parent,
     "climb": climb,
     "use the parent": use_the_parent,
-    "snapshot": freeze,
+    "climb out of the PFS": climb_out,
+    "snapshot": freeze(Resolve.ALWAYS),
+    "snapshot of what was not read": freeze(Resolve.NEVER),
     "never written": never_written,
     "look into": look_into,
     "delete under another parent": writes("delete under another parent"),

@@ -156,7 +156,7 @@ class Reader(Judge):
         is_agreed, expected = agreed
         self._judge_who_left(parent, found, before, follows, asked)
         if found is not None:
-            self.demand(parent.flags & CLUSTER_RDOK, "Nothing is found under a parent that cannot be read")
+            self.demand(rules.can_be_read(parent), "Nothing is found under a parent that cannot be read")
             self.obeys(rules.has_members, found)
             self.obeys(rules.members_agree_on_what_they_found, found)
             chains = rules.chains_of(found)
@@ -354,9 +354,11 @@ class Reader(Judge):
         """The parent of a locked child."""
         follows, before = cluster.slot_of(cluster.focus), dict(cluster.members())
         above: Cluster = self.perform(lookups.parent, cluster)
-        self.demand(not self.noted("locked above a child"), "The parent is locked before the child")
+        open_to_others = {child for waits in self.noted("waits") for child in waits if self.slot_by_slot}
+        rule = "Who waits on the way up holds no child whose parent others may have"
+        self.demand(open_to_others.isdisjoint(before.values()), rule)
         self.demand(rules.is_locked(above) and rules.is_locked(cluster), "Parent and child are locked")
-        self.judge_new(above, cluster)
+        self.judge_new(above, cluster, is_above=True)
         for i, chain in cluster.members():
             held = above.array[i].chain
             left = held is None and chain.parent is not None
@@ -376,7 +378,7 @@ class Reader(Judge):
         """Members of a parent are one directory, a quorum's or the focus's own; False if none agree, and it says so."""
         there = {i: inode_above(chain) for i, chain in before.items()}
         said = {
-            i: lookups.element(inode)
+            i: None if inode is self.model.nodes[i].root else lookups.element(inode)  # a node's own name for the PFS
             for i, inode in there.items()
             if inode is not None and not deref(before[i].parent).error and self.had_answered(above, i)
         }
