@@ -244,7 +244,7 @@ def test_every_obligation_has_a_solver_that_must_prove_it() -> None:
         Obligation("nothing", (), X > 0, solvers=())
 
 
-def test_ctrl_c_says_what_was_found_by_then() -> None:
+def test_ctrl_c_says_what_was_found_by_then_and_in_a_pipe_there_is_no_progress() -> None:
     process = subprocess.Popen(
         [PROGRAM, "prove", "equivalence"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -259,10 +259,7 @@ def test_ctrl_c_says_what_was_found_by_then() -> None:
     assert output.splitlines()[-1].startswith(f"Reproduce with: {program()} prove")
 
 
-def test_progress_is_shown_on_a_terminal_only() -> None:
-    command = [str(PROGRAM), "prove", "equivalence: votes_for, 0"]
-    shown, _ = shown_on_a_terminal(command)
+def test_progress_is_shown_on_a_terminal() -> None:
+    shown, _ = shown_on_a_terminal([str(PROGRAM), "prove", "equivalence: votes_for, 0"])
     assert "lifting the sources" in shown
     assert "2/2" in shown
-    silent = subprocess.run(command, capture_output=True, check=True)
-    assert silent.stderr == b""
