@@ -111,30 +111,27 @@ async def snapshot(on: Runner, ocluster: Cluster | None, name: str) -> int:
 
     Assumes that the filesystem was synced and that the original's inode is locked exclusively. The seed works on the
     focus's device only; when repaired, on every node that may be written, each with its own block table, and where it
-    fails nothing is left of it. Raises
-    KernelAssert L1192 unless the cluster has one member; NullDereference without a focus, a device or data.
+    fails nothing is left of it. Raises KernelAssert L1192 unless the cluster has one member; NullDereference without a
+    focus, a device or data.
     """
     on.chains.kprintf_snapshot(name)
     on.chains.dirhash(name)
     cluster = deref(ocluster)
     granted = write_access(cluster)
     above = await parent(on, cluster) if on.semantics.locked_superroot else None  # it is locked before what is below
-    snapshot_of = _snapshot_of_all if on.semantics.whole_snapshot else _snapshot_of_focus
-    error = await snapshot_of(on, cluster, name, granted, above)
+    error = await _snapshot_under(on, above, cluster, name, granted)
     if above is not None:
         await unlock(on, above)
     return error
 
 
-async def _snapshot_of_focus(on: Runner, cluster: Cluster, name: str, _granted: int, _above: Cluster | None) -> int:
-    error, made = await _snapshot_at(on, cluster, rdata(cluster), name)
-    if made is not None:
-        await _release(on, made)
-    return error
-
-
-async def _snapshot_of_all(on: Runner, cluster: Cluster, name: str, granted: int, above: Cluster | None) -> int:
-    """The snapshot at every node that may be written, and whose super-root, which is locked, can be."""
+async def _snapshot_under(on: Runner, above: Cluster | None, cluster: Cluster, name: str, granted: int) -> int:
+    """The snapshot, in the seed at the focus's node; else at all that may be written, and whose super-root can be."""
+    if not on.semantics.whole_snapshot:
+        error, made = await _snapshot_at(on, cluster, rdata(cluster), name)
+        if made is not None:
+            await _release(on, made)
+        return error
     ids: Ids | None = None
     everywhere: list[tuple[int, int, Made | None]] = []
     leaving = [] if above is None else [*above.late(), *cluster.late()]  # all have answered: they could not be read
