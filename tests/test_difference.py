@@ -12,10 +12,11 @@ from hammer2_cluster.store import lookup
 from hammer2_cluster.store.blockref import Entry
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import at_once
-from hammer2_spec.vocabulary import BrefFlag, BrefType, Lookup
+from hammer2_spec.vocabulary import INODE_BYTES, BrefFlag, BrefType, Lookup
 
 BIG = b"0123456789" * 9000
 NOWHERE = 1 << 62
+INODE_RADIX = INODE_BYTES.bit_length() - 1
 
 
 class Pair:
@@ -76,6 +77,13 @@ def test_what_is_copied_is_as_it_is_at_the_source_and_is_declared_to_be_so_only_
     assert new.bref.methods == pair.missing.methods
 
 
+def test_a_copy_is_checked_and_compressed_as_its_source_is() -> None:
+    pair = Pair()
+    other = pair.missing._replace(methods=pair.missing.methods ^ 1)
+    at_once(difference.replace(pair.target, (), other, pair.content(pair.missing), None))
+    assert pair.chain_at((), pair.missing.key).bref.methods == other.methods
+
+
 def test_a_copy_that_is_changed_again_is_no_longer_what_it_was_declared_to_be() -> None:
     pair = Pair()
     pair.copy((), pair.missing)
@@ -132,6 +140,28 @@ def test_what_does_not_fit_is_not_copied() -> None:
     with pytest.raises(FullError, match="no room for what is to be copied"):
         pair.copy((), pair.missing)
     assert pair.is_missing(pair.missing)
+
+
+def test_what_is_there_and_has_no_room_to_change_stays_as_it_is() -> None:
+    pair = Pair()
+    volume = pair.target.volume
+    while volume.freemap.allocate(INODE_RADIX) is not None:
+        pass
+    other = next(entry for entry in pair.below(pair.source.entry()) if entry.key != pair.missing.key)
+    with pytest.raises(WriteError, match="what is to be copied cannot be written"):
+        pair.copy((), other)
+    assert isinstance(volume.failed, FullError)
+    assert pair.target.locks == 0
+    assert not [chain for chain in pair.target.children.all() if chain.locks]
+
+
+def test_nothing_is_copied_below_a_directory_that_cannot_be_read() -> None:
+    pair = Pair()
+    where = pair.target.entry().offset
+    pair.cluster.devices[2].faults.append(Fault(Kind.READ_ERROR, range(where, where + 1)))
+    with pytest.raises(ReadError, match="what is above it cannot be read"):
+        at_once(difference.replace(pair.target, (), pair.missing, pair.content(pair.missing), None))
+    assert pair.target.locks == 0
 
 
 def test_a_block_that_cannot_be_read_is_not_written_over_in_place_but_made_anew() -> None:

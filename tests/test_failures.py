@@ -13,8 +13,9 @@ from hammer2_cluster import difference
 from hammer2_cluster.device.device import Device, DeviceError
 from hammer2_cluster.device.faults import Fault, Kind
 from hammer2_cluster.device.memory import MemoryDevice
-from hammer2_cluster.failures import ROOT, Cause
+from hammer2_cluster.failures import ROOT, Cause, point_above
 from hammer2_cluster.node import Suspended, suspended
+from hammer2_cluster.objects import Blockref, Chain
 from hammer2_cluster.resync import Interrupted, Progress
 from hammer2_cluster.sessions import Unwritten
 from hammer2_cluster.store.blockref import Entry
@@ -27,7 +28,7 @@ from hammer2_cluster.store.making import format_volume
 from hammer2_cluster.store.pfs import create_pfs
 from hammer2_cluster.store.volume import entries_in
 from hammer2_cluster.store.volume_header import BadVolumeError, generations
-from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, BrefType, PfsType
+from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK, BrefFlag, BrefType, PfsType
 
 BIG = b"0123456789" * 9000
 
@@ -266,6 +267,18 @@ def test_what_cannot_be_read_costs_a_node_that_element_and_its_file_is_queued() 
     assert cluster.sim.run(0, cluster.get(0, b"d")) == BIG
     cluster.sim.settle()
     assert cluster.failures.queue == cluster.failures.unreadable == {1: ROOT}, "the point above both files"
+
+
+@pytest.mark.claims("C91")
+def test_the_point_above_an_element_is_found_whatever_else_is_flagged_on_the_way() -> None:
+    above = Chain(0, Blockref(BrefType.INODE, key=1))  # the super-root, which is no place to resynchronize
+    root = Chain(1, Blockref(BrefType.INODE, key=2, flags=BrefFlag.PFSROOT | BrefFlag.ZERO), parent=above)
+    directory = Chain(2, Blockref(BrefType.INODE, key=3, flags=BrefFlag.ZERO), parent=root)
+    table = Chain(3, Blockref(BrefType.INDIRECT, key=4, flags=BrefFlag.ZERO), parent=directory)
+    inode = Chain(4, Blockref(BrefType.INODE, key=5, flags=BrefFlag.ZERO), parent=table)
+    block = Chain(5, Blockref(BrefType.DATA, key=6, flags=BrefFlag.ZERO), parent=inode)
+    points = [point_above(chain) for chain in (root, directory, table, inode, block)]
+    assert points == [ROOT, ROOT, (3,), (3,), (3, 5)]
 
 
 @pytest.mark.claims("C91", "C92")

@@ -1,6 +1,7 @@
 """A new medium in the place of an old one: recorded without it, filled, and only then a voter (P10, P11)."""
 
 import json
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,15 +12,19 @@ from tests.store_command_kit import good, refused, run
 from tests.store_kit import problems, reopen, tree_of
 
 from hammer2_cluster import difference
+from hammer2_cluster.device.device import Device
+from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
 from hammer2_cluster.device.memory import MemoryDevice
 from hammer2_cluster.failures import Cause
 from hammer2_cluster.outcomes import deref
+from hammer2_cluster.replacements import OLD_MEDIUM, Successors, recorded
 from hammer2_cluster.service import Service
 from hammer2_cluster.store import lookup
 from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.directory import UnavailableError
 from hammer2_cluster.store.inode_data import InodeData
 from hammer2_cluster.store.pfs import roots_of
+from hammer2_cluster.store.volume_header import generations
 from hammer2_cluster.straight import Straight
 from hammer2_oracle.store_replace import put_new_image
 from hammer2_spec.semantics import REPAIRED
@@ -117,6 +122,8 @@ def test_what_a_new_medium_is_called_is_written_where_no_name_belongs_and_is_its
             cluster.sim.settle()
         medium = deref(cluster.chains.volumes[2]).header.volume_id
         assert [called(cluster, n, 2) for n in range(3)] == [medium.hex().encode()] * 3
+        listed = at_once(difference.elements_at(cluster.failures.root(0), ())) or {}
+        assert {*range(3)} & listed.keys() == {2}, "whose medium is the first one has no record"
     identities = set()
     for volume in cluster.chains.volumes:
         assert volume is not None
@@ -130,6 +137,116 @@ def test_what_a_new_medium_is_called_is_written_where_no_name_belongs_and_is_its
         return [listed.name async for listed in cluster.filesystems[0].names()]
 
     assert sorted(cluster.sim.run(0, names())) == sorted({*FILES, b"c"})
+
+
+def with_a_successor(*, recorded: bool = True) -> tuple[Cluster, MemoryDevice]:
+    """Node 1 has a new medium, and the old one still exists."""
+    cluster = Cluster(watched=True)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    old = memories(cluster)[1]
+    cluster.replace_medium(1)
+    cluster.sim.settle()
+    if recorded:
+        cluster.sim.run(0, cluster.put(0, b"d", b"next"))
+        cluster.sim.settle()
+    return cluster, old
+
+
+def put_back(cluster: Cluster, old: MemoryDevice) -> None:
+    cluster.failures.disconnected(1)
+    cluster.devices[1] = FaultyDevice(old, cluster.sim.nodes[1])
+    cluster.failures.returned(1)
+    cluster.sim.settle()
+
+
+@pytest.mark.claims("C97")
+def test_a_medium_that_has_been_replaced_is_refused_when_it_is_put_back_and_stays_as_it_is() -> None:
+    cluster, old = with_a_successor()
+    before = bytes(old.content)
+    put_back(cluster, old)
+    assert not cluster.failures.is_mounted(1)
+    assert cluster.watchers[1].trouble == f"node 1: {OLD_MEDIUM}"
+    assert bytes(old.content) == before
+    cluster.sim.run(0, cluster.put(0, b"e", BIG))
+    assert cluster.sim.run(0, cluster.get(0, b"d")) == b"next"
+    cluster.replace_medium(1)
+    for _ in range(2):
+        cluster.sim.settle()
+        cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.sim.settle()
+    assert equal_nodes(cluster, (0, 1, 2))
+
+
+@pytest.mark.claims("C97")
+def test_a_medium_that_is_put_back_before_its_successor_is_recorded_is_recorded_as_another_new_one() -> None:
+    cluster, old = with_a_successor(recorded=False)
+    tid = at_once(generations(old)).newest.mirror_tid
+    put_back(cluster, old)
+    assert at_once(generations(old)).newest.mirror_tid == tid, "it loses nothing by it"
+    assert cluster.control.state.nodes[1].blank, "never as the member that it was"
+    cluster.sim.run(0, cluster.put(0, b"d", b"next"))
+    cluster.sim.settle()
+    assert cluster.control.taken["BeginReplacement"] == 1
+    assert called(cluster, 0, 1) == at_once(generations(old)).newest.volume_id.hex().encode()
+    assert equal_nodes(cluster, (0, 1, 2))
+
+
+@pytest.mark.claims("C97")
+def test_an_old_medium_that_is_there_before_anybody_who_knows_of_its_successor_is_left_out_when_he_comes() -> None:
+    cluster, old = with_a_successor()
+    media: list[Device] = [*memories(cluster)]
+    media[1] = old
+    absent = [[Fault(Kind.READ_ERROR)], [], [Fault(Kind.READ_ERROR)]]
+    service = Service(media, grace=20, faults=absent)
+    try:
+        assert service.failures.is_mounted(1), "it cannot know"
+        deref(service.devices[0]).faults.clear()
+        service.failures.returned(0)
+        with pytest.raises(UnavailableError):
+            service.write(0, nothing)
+        assert service.failures.is_mounted(0)
+        assert not service.failures.is_mounted(1)
+        assert service.control.state.nodes[0].eligible is False, "they make no quorum"
+        deref(service.devices[2]).faults.clear()
+        service.failures.returned(2)
+        for _ in range(40):
+            with suppress(UnavailableError):
+                service.write(0, nothing)
+            if service.wait_for_nodes(0.2) == [1] and service.watchers[1].trouble:
+                break
+        assert OLD_MEDIUM in service.watchers[1].trouble
+        assert service.run(0, partial(read_all, service.clients[0].filesystem, b"d")) == b"next"
+    finally:
+        service.close()
+
+
+def test_the_newest_root_says_which_medium_a_node_has() -> None:
+    cluster = Cluster()
+    volume, other = deref(cluster.chains.volumes[1]), b"some other medium"
+    successors = Successors()
+    assert not successors.has_replaced(volume)
+    successors.learn(5, {1: other})
+    assert successors.has_replaced(volume)
+    assert not successors.has_replaced(deref(cluster.chains.volumes[0]))
+    successors.learn(4, {1: volume.header.volume_id})
+    assert successors.has_replaced(volume)
+    successors.learn(6, {1: volume.header.volume_id})
+    assert not successors.has_replaced(volume)
+
+
+def test_a_record_that_cannot_be_read_says_nothing() -> None:
+    cluster, _ = with_a_successor()
+    root = cluster.failures.root(0)
+    medium = deref(cluster.chains.volumes[1]).header.volume_id
+    assert at_once(recorded(root)) == {1: medium}
+    cluster.failures.disconnected(0)
+    cluster.mount_again(0)
+    root = cluster.failures.root(0)
+    assert at_once(difference.elements_at(root, ()))
+    cluster.devices[0].faults.append(Fault(Kind.READ_ERROR))
+    assert at_once(recorded(root)) == {}
+    assert cluster.locked() == []
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -207,6 +324,25 @@ def test_a_replacement_that_was_interrupted_is_taken_up_by_resync(store: Path) -
     assert run("resync", store).exit_code == 0
     assert is_sound(store)
     assert good("get", store, "g") == b"meanwhile"
+
+
+@pytest.mark.claims("C97")
+def test_an_image_that_has_been_replaced_does_not_vote_when_it_is_put_back(store: Path) -> None:
+    old = (store / "1.img").read_bytes()
+    good("replace", store, "1")
+    good("fail", store, "0", "--how", "disconnect")
+    assert run("put", store, "-", "g", stdin=b"acknowledged").exit_code == 0
+    good("reconnect", store, "0")
+    (store / "1.img").write_bytes(old)
+    there = (store / "2.img").rename(store / "away")
+    assert "too few masters" in refused("resync", store)
+    there.rename(store / "2.img")
+    result = run("resync", store)
+    assert (result.exit_code, f"node 1: not in step: {OLD_MEDIUM}" in result.stdout) == (1, True)
+    assert (store / "1.img").read_bytes() == old
+    assert run("get", store, "g").stdout_bytes == b"acknowledged"
+    good("replace", store, "1")
+    assert is_sound(store)
 
 
 def test_what_the_others_need_cannot_be_replaced_and_stays(store: Path) -> None:

@@ -8,6 +8,8 @@ from tests.sim_kit import by_seed
 from tests.store_kit import problems, tree_of
 
 from hammer2_cluster.device.faults import Fault, Kind
+from hammer2_cluster.difference import elements_at
+from hammer2_cluster.failures import Cause
 from hammer2_cluster.resync import Interrupted, Progress, is_out_of_step, sessions_by_epoch
 from hammer2_cluster.sessions import RECOVERIES
 from hammer2_cluster.store.chains import at_once
@@ -18,17 +20,17 @@ from hammer2_spec.vocabulary import PfsType
 BIG = b"0123456789" * 9000
 
 
-def fallen_behind(*, clients: int = 1, files: int = 3) -> Cluster:
-    """A cluster whose node 2 has missed some writes."""
+def fallen_behind(*, clients: int = 1, files: int = 3, target: int = 2) -> Cluster:
+    """A cluster whose node 2, or another one, has missed some writes."""
     cluster = Cluster(clients=clients, tasks=3)
     cluster.sim.run(0, cluster.put(0, b"before", BIG))
     cluster.sim.settle()
-    cluster.failures.disconnected(2)
+    cluster.failures.disconnected(target)
     for n in range(files):
         cluster.sim.run(0, cluster.put(0, b"%d" % n, BIG))
     cluster.sim.run(0, cluster.sessions[0].write(lambda: cluster.filesystems[0].remove(b"a")))
     cluster.sim.settle()
-    cluster.mount_again(2)
+    cluster.mount_again(target)
     return cluster
 
 
@@ -109,6 +111,16 @@ def test_a_file_that_shrinks_into_its_inode_during_a_pass_takes_its_blocks_along
     assert cluster.sim.result("task 2").passes > 1
     assert all_equal(cluster)
     assert not problems(cluster.devices)
+
+
+@pytest.mark.claims("C93")
+def test_a_node_that_has_never_been_brought_into_step_has_no_more_attempts_than_another() -> None:
+    cluster = fallen_behind()
+    cluster.devices[2].faults.append(Fault(Kind.WRITE_ERROR))
+    watcher = cluster.watch(2)
+    cluster.sim.settle()
+    assert watcher.has_given_up
+    assert cluster.control.taken["SyncBegin"] == ATTEMPTS
 
 
 @pytest.mark.claims("C93")
@@ -230,16 +242,43 @@ def test_a_pass_whose_source_or_target_is_lost_can_be_begun_again(lost: int) -> 
         assert all_equal(cluster)
 
 
-def test_a_source_that_does_not_answer_in_time_is_given_up_and_what_it_does_later_harms_nobody() -> None:
-    cluster = fallen_behind()
-    cluster.sim.stalled.add(0)
-    with pytest.raises(Interrupted, match="node 0 does not answer"):
-        cluster.sim.run("task 2", cluster.resync(2).run())
+@pytest.mark.parametrize(("source", "target"), [(0, 2), (1, 0)])
+def test_a_source_that_does_not_answer_in_time_is_given_up_and_what_it_does_later_harms_nobody(
+    source: int, target: int
+) -> None:
+    cluster = fallen_behind(target=target)
+    cluster.sim.stalled.add(source)
+    with pytest.raises(Interrupted, match=f"node {source} does not answer"):
+        cluster.sim.run(f"task {target}", cluster.resync(target).run())
     assert cluster.sim.now == RECOVERIES * GRACE
+    assert cluster.failures.is_mounted(source), "for this pass alone"
     cluster.sim.stalled.clear()
     cluster.sim.settle()
     assert cluster.control.taken["SyncBegin"] == 0, "the pass that it was for is over"
     assert not any(volume.pins for volume in cluster.chains.volumes if volume is not None)
+    cluster.sim.run(f"task {target}", cluster.resync(target).run())
+    assert all_equal(cluster)
+
+
+def test_a_target_that_does_not_answer_in_time_is_given_up_and_does_nothing_of_the_pass_later() -> None:
+    cluster = fallen_behind()
+    task = cluster.resync(2)
+    cluster.sim.start("task 2", task.run())
+    while not task.progress.copied:
+        cluster.sim.happen()
+    cluster.sim.stalled.add(2)
+    root = cluster.failures.root(2)
+    while not cluster.sim.has_ended("task 2"):
+        cluster.sim.happen()
+    with pytest.raises(Interrupted, match="node 2 does not answer"):
+        cluster.sim.result("task 2")
+    assert cluster.failures.causes == {2: Cause.STALL}
+    assert not cluster.failures.is_mounted(2)
+    before, writes = at_once(elements_at(root, ())), cluster.devices[2].count.writes
+    cluster.sim.stalled.clear()
+    cluster.sim.settle()
+    assert (at_once(elements_at(root, ())), cluster.devices[2].count.writes) == (before, writes)
+    cluster.mount_again(2)
     cluster.sim.run("task 2", cluster.resync(2).run())
     assert all_equal(cluster)
 

@@ -263,10 +263,20 @@ def test_a_session_that_does_not_finish_its_write_is_waited_for_so_long_and_no_l
 @pytest.mark.claims("C90")
 def test_a_slave_holds_up_no_write() -> None:
     cluster = Cluster(slaves=1, watched=True)
+
+    async def not_on_the_slave() -> None:
+        await cluster.filesystems[0].put(b"b", [BIG], len(BIG))
+        assert cluster.control.taken["Begin"] == 2
+        assert not cluster.control.state.nodes[3].eligible, "what this write changes is brought to it afterwards"
+
     cluster.sim.run(0, cluster.put(0, b"b", BIG))
     assert cluster.failures.causes == {}, "it had nothing to fall behind with"
     cluster.sim.settle()
     assert cluster.control.state.nodes[3].eligible
+    writes = cluster.devices[3].count.writes
+    cluster.sim.run(0, cluster.sessions[0].write(not_on_the_slave))
+    assert cluster.devices[3].count.writes == writes
+    cluster.sim.settle()
     cluster.sim.stalled.add(3)
     for name in (b"c", b"d", b"e"):
         cluster.sim.run(0, cluster.put(0, name, BIG))
@@ -296,6 +306,87 @@ def test_what_is_dirty_is_thrown_away_only_where_enough_nodes_remain_to_complete
     cluster.sim.settle()
     assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
     assert equal_nodes(cluster, (0, 1, 2))
+
+
+@pytest.mark.claims("C87")
+def test_a_write_changes_a_node_only_while_its_own_session_lasts_and_the_node_has_not_promised_on() -> None:
+    cluster = Cluster(clients=2)
+    session, journal = cluster.sessions[0], cluster.journals[0]
+    cluster.sim.stalled.add(2)  # so it has promised nothing
+    cluster.sim.run(0, session.open())
+    epoch = session.client.epoch
+    assert all(journal.may_change(n, epoch) for n in range(3))
+    assert not any(journal.may_change(n, other) for n in range(3) for other in (epoch - 1, epoch + 1))
+    cluster.control.take("Preempt", 1)
+    cluster.control.take("Promise", 1, 0)
+    assert [journal.may_change(n, epoch) for n in range(3)] == [False, True, True]
+    session.end()
+    assert not any(journal.may_change(n, epoch) for n in range(3))
+    assert not journal.may_change(2, session.client.epoch), "there is none without a session"
+
+
+@pytest.mark.claims("C87")
+def test_what_goes_on_changing_after_its_session_has_ended_is_fenced_off() -> None:
+    cluster = Cluster()
+
+    async def change() -> None:
+        cluster.sessions[0].end()
+        await cluster.filesystems[0].put(b"c", [BIG], len(BIG))
+
+    with pytest.raises(UnavailableError, match="another session has begun"):
+        cluster.sim.run(0, cluster.sessions[0].write(change))
+    cluster.sim.settle()
+    assert not any(cluster.failures.root(n).flags & CHAIN_FLUSH_MASK for n in range(3))
+    assert cluster.failures.queue == {}
+
+
+def test_without_a_quorum_no_session_is_asked_for_and_nobody_is_given_up() -> None:
+    cluster = Cluster()
+    for n in (0, 1):
+        cluster.failures.disconnected(n)
+    cluster.sim.settle()
+    cluster.sim.stalled.add(2)
+    with pytest.raises(UnavailableError, match="too few masters are connected"):
+        cluster.sim.run(0, cluster.sessions[0].open())
+    assert cluster.sim.now == GRACE, "so long it has waited for them"
+    assert cluster.failures.causes == {0: Cause.DISCONNECT, 1: Cause.DISCONNECT}
+
+
+@pytest.mark.claims("C97")
+def test_a_write_that_meets_a_new_medium_when_it_would_begin_is_not_begun_and_the_next_one_records_it_first() -> None:
+    cluster = Cluster(5)
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.sim.stalled.add(4)
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.start(0, cluster.put(0, b"d", BIG))
+    while cluster.sim.who_waits() != "client 0 waits for the last write to reach all nodes":
+        cluster.sim.happen()
+    cluster.control.take("LoseMedia", 1)
+    while not cluster.sim.has_ended(0):
+        cluster.sim.happen()
+    with pytest.raises(UnavailableError, match="too few masters are in step"):
+        cluster.sim.result(0)
+    assert cluster.sessions[0].client.phase is Phase.READY
+    with pytest.raises(NotFoundError):
+        cluster.sim.run(0, cluster.get(0, b"d"))
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    assert cluster.control.taken["BeginReplacement"] == 1
+    assert cluster.sim.run(0, cluster.get(0, b"d")) == BIG
+
+
+@pytest.mark.claims("C83")
+def test_a_node_that_is_left_out_of_writes_is_not_held_by_any_of_them() -> None:
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.sessions[0].write(nothing))
+    cluster.failures.disconnected(1)
+    cluster.mount_again(1)
+    root = cluster.failures.root(1)
+    mounted = root.refs
+    for _ in range(3):
+        cluster.sim.run(0, cluster.sessions[0].write(nothing))
+        cluster.sim.settle()
+    assert root.refs == mounted
+    assert not cluster.control.state.nodes[1].eligible
 
 
 @pytest.mark.claims("C91")

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from errno import ENOSPC
 from typing import NamedTuple
 
 from hammer2_cluster.device.device import FullError, ReadError, WriteError
@@ -71,7 +70,7 @@ async def inode_at(root: StoredChain, path: Path) -> AsyncIterator[ClusterItem]:
     await volume.lock(root, Resolve.ALWAYS)
     try:
         for key in path:
-            below, _ = await lookup.lookup(item, 0, key, key, Lookup.ALWAYS)
+            below = await _below(item, key, Lookup.ALWAYS)
             if below is None:
                 raise ReadError(f"{volume.name}: nothing at {key:#x}")
             volume.unlock(lookup.stored(item))
@@ -79,6 +78,12 @@ async def inode_at(root: StoredChain, path: Path) -> AsyncIterator[ClusterItem]:
         yield item
     finally:
         volume.unlock(lookup.stored(item))
+
+
+async def _below(item: ClusterItem, key: int, flags: int = Lookup.NODATA) -> StoredChain | None:
+    """The element at a key right below an inode, locked; with its content only if the flags say so."""
+    chain, _ = await lookup.lookup(item, 0, key, key, flags)
+    return chain
 
 
 async def elements_at(root: StoredChain, path: Path) -> dict[int, Found] | None:
@@ -97,7 +102,7 @@ async def elements_at(root: StoredChain, path: Path) -> dict[int, Found] | None:
 async def is_readable(root: StoredChain, path: Path, key: int) -> bool:
     """Whether the element at a key below the inode at a path can be believed. Raises ReadError."""
     async with inode_at(root, path) as item:
-        chain, _ = await lookup.lookup(item, 0, key, key, Lookup.ALWAYS)
+        chain = await _below(item, key, Lookup.ALWAYS)
         if chain is None:
             return False
         root.volume.unlock(chain)
@@ -111,7 +116,7 @@ async def remove(root: StoredChain, path: Path, key: int) -> None:
 
 
 async def _remove_at(item: ClusterItem, key: int) -> None:
-    chain, _ = await lookup.lookup(item, 0, key, key, Lookup.NODATA)
+    chain = await _below(item, key)
     if chain is None:
         return
     await delete(deref(parent_of(chain)), chain, Delete.PERMANENT)
@@ -128,7 +133,7 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
     async with inode_at(root, path) as item:
         if before is not None and before.what != element_of(entry):
             await _remove_at(item, entry.key)
-        chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.ALWAYS)
+        chain = await _below(item, entry.key, Lookup.ALWAYS)
         if chain is not None and (chain.error or _loses_its_blocks(chain, entry, content)):
             root.volume.unlock(chain)
             await _remove_at(item, entry.key)
@@ -137,14 +142,14 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
             chain = await _new_element(root, item, entry)
         else:
             await modify(chain, 0)
-        failed = chain.error
-        if not failed:
+        try:
+            if chain.error:
+                raise WriteError(f"{root.volume.name}: what is to be copied cannot be written")
             copy_edited(REPAIRED, Edited(entry.type, entry.length, bytearray(content)), deref(chain.data))
             chain.bref.methods = entry.methods
             chain.stamp = None
-        root.volume.unlock(chain)
-        if failed:
-            raise WriteError(f"{root.volume.name}: what is to be copied cannot be written")
+        finally:
+            root.volume.unlock(chain)
 
 
 def _loses_its_blocks(chain: StoredChain, entry: Entry, content: bytes) -> bool:
@@ -155,18 +160,18 @@ def _loses_its_blocks(chain: StoredChain, entry: Entry, content: bytes) -> bool:
 
 async def _new_element(root: StoredChain, item: ClusterItem, entry: Entry) -> StoredChain:
     bref = Blockref(entry.type, key=entry.key, keybits=entry.keybits)
-    error, chain = await create(item, None, root.pmp, bref, entry.length)
-    if error == ENOSPC:
-        raise FullError(f"{root.volume.name}: no room for what is to be copied")
-    if chain is None:
+    if lookup.stored(item).error:
         raise ReadError(f"{root.volume.name}: what is above it cannot be read")
+    _, chain = await create(item, None, root.pmp, bref, entry.length)
+    if chain is None:
+        raise FullError(f"{root.volume.name}: no room for what is to be copied")
     return chain
 
 
 async def declare(root: StoredChain, path: Path, entry: Entry) -> None:
     """An element and all below it are as they are at the source: it gets the source's mirror_tid. Raises ReadError."""
     async with inode_at(root, path) as item:
-        chain, _ = await lookup.lookup(item, 0, entry.key, entry.key, Lookup.NODATA)
+        chain = await _below(item, entry.key)
         if chain is None:
             raise ReadError(f"{root.volume.name}: nothing at {entry.key:#x}")
         chain.stamp = entry.mirror_tid

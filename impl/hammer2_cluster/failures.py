@@ -11,12 +11,14 @@ from dataclasses import replace
 from enum import Enum
 from typing import Final
 
+from hammer2_cluster import replacements
 from hammer2_cluster.control import Control
 from hammer2_cluster.device.device import Device, FullError, WriteError
 from hammer2_cluster.nodes import Nodes
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.promises import read_promise
+from hammer2_cluster.replacements import OLD_MEDIUM, Successors
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains, own
 from hammer2_cluster.store.directory import UnavailableError, shown
@@ -79,6 +81,7 @@ class Failures:
         inode: InodeData,
         spoil: Callable[[Hashable, int], None],
         devices: Sequence[Device | None],
+        successors: Successors | None = None,
     ) -> None:
         """What failures act on.
 
@@ -90,6 +93,7 @@ class Failures:
             inode: the root as one of the nodes has it.
             spoil: what a client has written at a node is not complete.
             devices: of each node, if it has one.
+            successors: what is known of media that are not the first of their nodes.
         """
         self._control: Final = control
         self._shared: Final = shared
@@ -98,6 +102,7 @@ class Failures:
         self._label: Final = inode.name
         self._spoil: Final = spoil
         self._devices: Final = devices
+        self.successors: Final = Successors() if successors is None else successors
         self._roots: Final = dict(root.members())
         self._inode: Final = inode
         self.queue: Final[dict[int, Point]] = {}
@@ -134,8 +139,7 @@ class Failures:
             self._disable(n, cause)
 
     def _why_not_written(self, n: int) -> Cause:
-        volume = self._chains.volumes[n]
-        return Cause.FULL if volume is not None and isinstance(volume.failed, FullError) else Cause.WRITE
+        return Cause.FULL if isinstance(deref(self._chains.volumes[n]).failed, FullError) else Cause.WRITE
 
     def left_behind(self, c: int, n: int) -> None:
         """A slave is never written: what a client writes is brought to it by resynchronization alone."""
@@ -180,23 +184,26 @@ class Failures:
             await node.ticks(1)
         control = self._control
         is_known, tids = control.knows(n), [control.media_tid(it.durable_tid) for it in control.state.nodes]
+        is_certain = is_known and not control.state.nodes[n].blank  # else the medium may be another one again
         volume = await open_volume(
             device,
             n,
             waiting=node,
-            confirmed_tid=tids[n] if is_known else max(tids),
-            latest_tid=tids[n] if is_known else ANY_TID,
+            confirmed_tid=tids[n] if is_certain else max(tids),
+            latest_tid=tids[n] if is_certain else ANY_TID,
         )
         straight = Straight(self._chains, REPAIRED)
         root = await find_root(straight, self._chains, volume, self._label)
-        is_new = root is None and not await roots_of(straight, self._chains, volume)
-        if is_new:
-            root = await self._new_root(straight, n, volume)
+        is_new = root is None
         if root is None:
-            raise UnavailableError(f"node {n} has no {shown(self._label)}")
+            root = await self._new_root(straight, n, volume)
         chain = await root_chain(self._chains, volume, root, self._pmp)
+        self.successors.learn(root.mirror_tid, await replacements.recorded(chain))
+        if not is_new and self.successors.has_replaced(volume):
+            raise UnavailableError(f"node {n}: {OLD_MEDIUM}")
+        self._leave_old_media_out()
         if not is_known:
-            control.learn(n, chain.bref.mirror_tid, 0 if is_new else await read_promise(device))
+            control.learn(n, chain.bref.mirror_tid, await read_promise(device))
         if is_new:
             chain.pmp = self._pmp  # what the super-root has made belongs to no PFS before it is loaded again
         self._chains.volumes[n] = volume
@@ -206,11 +213,22 @@ class Failures:
         control.attempt("Reconnect", n)
         self._shared.reconnect(n)
 
-    async def _new_root(self, on: Straight, n: int, volume: Volume) -> Root | None:
-        """That of an empty PFS, in the memory of a node; its identity is its own (L1425-1447)."""
+    def _leave_old_media_out(self) -> None:
+        """What has been mounted while nobody was there who knows of its successor does not stay."""
+        for n, volume in enumerate(self._chains.volumes):
+            if volume is not None and self.is_mounted(n) and self.successors.has_replaced(volume):
+                self.disconnected(n, Cause.BEHIND)
+
+    async def _new_root(self, on: Straight, n: int, volume: Volume) -> Root:
+        """That of an empty PFS, in the memory of a node; its identity is its own (L1425-1447).
+
+        Raises UnavailableError if the medium is not new, for it has other PFSs.
+        """
+        if await roots_of(on, self._chains, volume):
+            raise UnavailableError(f"node {n} has no {shown(self._label)}")
         mine = replace(self._inode, pfs_type=self._pmp.pfs_types[n], pfs_fsid=volume.header.volume_id)
         await make_root(on, self._chains, volume, mine)
-        return await find_root(on, self._chains, volume, self._label)
+        return deref(await find_root(on, self._chains, volume, self._label))
 
     def _lose_media(self, n: int) -> None:
         """A master whose medium is new does not vote before the replacement is recorded (P11); a slave never does."""
@@ -235,8 +253,6 @@ class Failures:
         self._shared.reconnect(n)
 
     def _disable(self, n: int, cause: Cause) -> None:
-        volume = self._chains.volumes[n]
-        if volume is not None:
-            volume.fail(WriteError(cause.value))
+        deref(self._chains.volumes[n]).fail(WriteError(cause.value))
         self._enqueue(n, cause, ROOT)
         self._shared.disconnect(n)

@@ -2,23 +2,60 @@
 
 It commits without that master. So whoever has not heard of it, and would fill the new medium with what the old one had
 acknowledged something else than, is refused by a majority. What it writes is an inode where no name belongs: for each
-node one that is called as the node's medium.
+node one that is called as the node's medium. An older medium of that node, put back, is told by it, and takes no part.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
+from hammer2_cluster import difference
 from hammer2_cluster.control import Control
 from hammer2_cluster.locking import unlock
 from hammer2_cluster.lookups import lookup, lookup_done
 from hammer2_cluster.objects import Cluster
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.runner import Runner
+from hammer2_cluster.store import lookup as store_lookup
+from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.directory import check, create_inode, lock_again
 from hammer2_cluster.store.inode_data import REGULAR_FILE, InodeData
+from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.topology import delete
 from hammer2_spec.protocol.state import replacement
 from hammer2_spec.protocol.writing import replacement_pending, replacements_unrecorded
-from hammer2_spec.vocabulary import Lookup, OpFlag
+from hammer2_spec.vocabulary import MAXCLUSTER, Lookup, OpFlag
+
+OLD_MEDIUM: Final = "its medium is an old one, another one has replaced it; it needs a new one"
+
+
+class Successors:
+    """The media that took the places of others, as the newest root says that has been read."""
+
+    def __init__(self) -> None:
+        """None is known."""
+        self._known: Final[dict[int, tuple[int, bytes]]] = {}
+
+    def learn(self, tid: int, media: Mapping[int, bytes]) -> None:
+        """What a root of this tid says: for nodes the ids of their media."""
+        for n, medium in media.items():
+            self._known[n] = max(self._known.get(n, (0, b"")), (tid, medium))
+
+    def has_replaced(self, volume: Volume) -> bool:
+        """Whether another medium has taken the place of this one."""
+        medium = volume.header.volume_id
+        return self._known.get(volume.hmp, (0, medium))[1] != medium
+
+
+async def recorded(root: StoredChain) -> dict[int, bytes]:
+    """What can be read of the records below a PFS's root, at one node."""
+    found: dict[int, bytes] = {}
+    async with difference.inode_at(root, ()) as item:
+        chain, _ = await store_lookup.lookup(item, 0, 0, MAXCLUSTER - 1, Lookup.ALWAYS)
+        while chain is not None:
+            if not chain.error:
+                found[chain.bref.key] = bytes.fromhex(InodeData.read(deref(chain.data)).name.decode())
+            chain, _ = await store_lookup.next_entry(item, chain, 0, MAXCLUSTER - 1, Lookup.ALWAYS)
+    return found
 
 
 def is_pending(control: Control, c: int) -> bool:

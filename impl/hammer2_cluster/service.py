@@ -16,6 +16,7 @@ from hammer2_cluster.journal import Journal
 from hammer2_cluster.objects import Cluster, Pfs
 from hammer2_cluster.patience import Patience
 from hammer2_cluster.promises import read_promise
+from hammer2_cluster.replacements import OLD_MEDIUM, Successors, recorded
 from hammer2_cluster.resync import Resync, is_out_of_step
 from hammer2_cluster.sessions import RECOVERIES, Session
 from hammer2_cluster.store.chains import StoredChains
@@ -92,6 +93,7 @@ class Service:
         self.trouble: Final = ["not there" if device is None else "" for device in devices]
         """For each node: why it could not be opened, or nothing."""
         self.chains: Final = StoredChains([None] * len(devices))
+        self._successors: Final = Successors()
         self._label: Final = label
         try:
             self._begin(clients)
@@ -111,7 +113,9 @@ class Service:
         shared = self.threads.shared
         shared.promises = lambda: tuple(node.promised for node in self.control.state.nodes)
         self._journals = [Journal(cast("ChainLayer", self.chains)) for _ in range(clients)]
-        self.failures = Failures(self.control, shared, self.chains, root, inode, self._spoil, self.devices)
+        self.failures = Failures(
+            self.control, shared, self.chains, root, inode, self._spoil, self.devices, self._successors
+        )
         for n, why in enumerate(self.trouble):
             if why:
                 self.failures.away.add(n)
@@ -144,10 +148,17 @@ class Service:
         root = self.chains.kmalloc()
         root.pmp, root.refs, root.nchains = pmp, 1, len(self.devices)
 
-        async def take(n: int) -> None:
-            root.array[n].chain = await root_chain(self.chains, opened[n].volume, roots[n], pmp)
+        async def take(n: int) -> dict[int, bytes]:
+            root.array[n].chain = chain = await root_chain(self.chains, opened[n].volume, roots[n], pmp)
+            return await recorded(chain)
 
-        await self._at_nodes(on, roots, take)
+        for n, media in (await self._at_nodes(on, roots, take)).items():
+            self._successors.learn(roots[n].mirror_tid, media)
+        for n in roots:
+            if self._successors.has_replaced(opened[n].volume):
+                self.trouble[n] = OLD_MEDIUM
+                self.threads.disconnect(n)
+                self.chains.volumes[n] = root.array[n].chain = None
         return root, inode, [opened[n].promised if n in opened else 0 for n in range(len(self.devices))]
 
     def _pfs(self, roots: dict[int, Root], nmasters: int) -> Pfs:

@@ -193,6 +193,7 @@ class Session:
                 await self._written(partial(replacements.record, self._on, self._root, media), "BeginReplacement")
             except Unwritten as error:
                 raise UnavailableError(f"that a medium is new could not be recorded: {error}") from None
+            self._failures.successors.learn(self._control.media_tid(self.client.tid), media)
 
     async def _written(self, change: Callable[[], Awaitable[Result]], *begins: str) -> Result:
         await self._begin(begins)
@@ -247,9 +248,9 @@ class Session:
             self.end()
             await self.open()
         if self._control.take_first(*((begin, self._c) for begin in begins)) is None:
-            self.end()
             raise UnavailableError("too few masters are in step")
-        self._leave_slaves_behind()
+        for i in range(self._control.setup.masters, self._root.nchains):
+            self._failures.left_behind(self._c, i)
         prior, epoch = self.client.prior_tid, self.client.epoch
 
         async def begin(i: int) -> None:
@@ -263,17 +264,12 @@ class Session:
 
     async def _wait_for_the_last_write(self, begins: Sequence[str]) -> None:
         """Let all nodes that are in step take it. One that does not within its grace is done without."""
-        self._leave_slaves_behind()
         with self._on.at_most(self._grace):
             await self._on.wait(partial(self._may_begin, begins), "the last write to reach all nodes")
         if not self._may_begin(begins):
             for i in self._root.late():
                 if self._node(i).eligible and self._node(i).volatile_tid != self.client.tid:
                     self._failures.disconnected(i, Cause.STALL)
-
-    def _leave_slaves_behind(self) -> None:
-        for i in range(self._control.setup.masters, self._root.nchains):
-            self._failures.left_behind(self._c, i)
 
     def _may_begin(self, begins: Sequence[str]) -> bool:
         return self._control.may(begins[-1], self._c)  # Begin asks for more: a write that is told apart
