@@ -223,15 +223,16 @@ def test_an_old_medium_that_is_there_before_anybody_who_knows_of_its_successor_i
 
 def test_the_newest_root_says_which_medium_a_node_has() -> None:
     cluster = Cluster()
-    volume, other = deref(cluster.chains.volumes[1]), b"some other medium"
+    volume = deref(cluster.chains.volumes[1])
     successors = Successors()
     assert not successors.has_replaced(volume)
-    successors.learn(5, {1: other})
-    assert successors.has_replaced(volume)
+    for tid, other in enumerate((b"\0" * 16, b"\xff" * 16)):
+        successors.learn(tid, {1: other})
+        assert successors.has_replaced(volume)
     assert not successors.has_replaced(deref(cluster.chains.volumes[0]))
-    successors.learn(4, {1: volume.header.volume_id})
+    successors.learn(0, {1: volume.header.volume_id})
     assert successors.has_replaced(volume)
-    successors.learn(6, {1: volume.header.volume_id})
+    successors.learn(2, {1: volume.header.volume_id})
     assert not successors.has_replaced(volume)
 
 

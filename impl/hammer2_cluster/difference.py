@@ -70,17 +70,17 @@ async def inode_at(root: StoredChain, path: Path) -> AsyncIterator[ClusterItem]:
     await volume.lock(root, Resolve.ALWAYS)
     try:
         for key in path:
-            below = await _below(item, key, Lookup.ALWAYS)
-            if below is None:
+            inode = await below(item, key, Lookup.ALWAYS)
+            if inode is None:
                 raise ReadError(f"{volume.name}: nothing at {key:#x}")
             volume.unlock(lookup.stored(item))
-            item.chain = below
+            item.chain = inode
         yield item
     finally:
         volume.unlock(lookup.stored(item))
 
 
-async def _below(item: ClusterItem, key: int, flags: int = Lookup.NODATA) -> StoredChain | None:
+async def below(item: ClusterItem, key: int, flags: int = Lookup.NODATA) -> StoredChain | None:
     """The element at a key right below an inode, locked; with its content only if the flags say so."""
     chain, _ = await lookup.lookup(item, 0, key, key, flags)
     return chain
@@ -102,7 +102,7 @@ async def elements_at(root: StoredChain, path: Path) -> dict[int, Found] | None:
 async def is_readable(root: StoredChain, path: Path, key: int) -> bool:
     """Whether the element at a key below the inode at a path can be believed. Raises ReadError."""
     async with inode_at(root, path) as item:
-        chain = await _below(item, key, Lookup.ALWAYS)
+        chain = await below(item, key, Lookup.ALWAYS)
         if chain is None:
             return False
         root.volume.unlock(chain)
@@ -116,7 +116,7 @@ async def remove(root: StoredChain, path: Path, key: int) -> None:
 
 
 async def _remove_at(item: ClusterItem, key: int) -> None:
-    chain = await _below(item, key)
+    chain = await below(item, key)
     if chain is None:
         return
     await delete(deref(parent_of(chain)), chain, Delete.PERMANENT)
@@ -133,7 +133,7 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
     async with inode_at(root, path) as item:
         if before is not None and before.what != element_of(entry):
             await _remove_at(item, entry.key)
-        chain = await _below(item, entry.key, Lookup.ALWAYS)
+        chain = await below(item, entry.key, Lookup.ALWAYS)
         if chain is not None and (chain.error or _loses_its_blocks(chain, entry, content)):
             root.volume.unlock(chain)
             await _remove_at(item, entry.key)
@@ -171,7 +171,7 @@ async def _new_element(root: StoredChain, item: ClusterItem, entry: Entry) -> St
 async def declare(root: StoredChain, path: Path, entry: Entry) -> None:
     """An element and all below it are as they are at the source: it gets the source's mirror_tid. Raises ReadError."""
     async with inode_at(root, path) as item:
-        chain = await _below(item, entry.key)
+        chain = await below(item, entry.key)
         if chain is None:
             raise ReadError(f"{root.volume.name}: nothing at {entry.key:#x}")
         chain.stamp = entry.mirror_tid

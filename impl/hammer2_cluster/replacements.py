@@ -6,7 +6,7 @@ node one that is called as the node's medium. An older medium of that node, put 
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from hammer2_cluster import difference
 from hammer2_cluster.control import Control
@@ -15,7 +15,6 @@ from hammer2_cluster.lookups import lookup, lookup_done
 from hammer2_cluster.objects import Cluster
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.runner import Runner
-from hammer2_cluster.store import lookup as store_lookup
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.directory import check, create_inode, lock_again
 from hammer2_cluster.store.inode_data import REGULAR_FILE, InodeData
@@ -28,33 +27,44 @@ from hammer2_spec.vocabulary import MAXCLUSTER, Lookup, OpFlag
 OLD_MEDIUM: Final = "its medium is an old one, another one has replaced it; it needs a new one"
 
 
+class _Record(NamedTuple):
+    """Of the medium that a node has."""
+
+    tid: int
+    """Of the root that says so."""
+    medium: bytes
+
+
 class Successors:
     """The media that took the places of others, as the newest root says that has been read."""
 
     def __init__(self) -> None:
         """None is known."""
-        self._known: Final[dict[int, tuple[int, bytes]]] = {}
+        self._known: Final[dict[int, _Record]] = {}
 
     def learn(self, tid: int, media: Mapping[int, bytes]) -> None:
         """What a root of this tid says: for nodes the ids of their media."""
         for n, medium in media.items():
-            self._known[n] = max(self._known.get(n, (0, b"")), (tid, medium))
+            record = _Record(tid, medium)
+            self._known[n] = max(record, self._known.get(n, record))
 
     def has_replaced(self, volume: Volume) -> bool:
         """Whether another medium has taken the place of this one."""
-        medium = volume.header.volume_id
-        return self._known.get(volume.hmp, (0, medium))[1] != medium
+        known = self._known.get(volume.hmp)
+        return known is not None and known.medium != volume.header.volume_id
 
 
 async def recorded(root: StoredChain) -> dict[int, bytes]:
     """What can be read of the records below a PFS's root, at one node."""
     found: dict[int, bytes] = {}
     async with difference.inode_at(root, ()) as item:
-        chain, _ = await store_lookup.lookup(item, 0, 0, MAXCLUSTER - 1, Lookup.ALWAYS)
-        while chain is not None:
+        for n in range(MAXCLUSTER):
+            chain = await difference.below(item, n, Lookup.ALWAYS)
+            if chain is None:
+                continue
             if not chain.error:
-                found[chain.bref.key] = bytes.fromhex(InodeData.read(deref(chain.data)).name.decode())
-            chain, _ = await store_lookup.next_entry(item, chain, 0, MAXCLUSTER - 1, Lookup.ALWAYS)
+                found[n] = bytes.fromhex(InodeData.read(deref(chain.data)).name.decode())
+            root.volume.unlock(chain)
     return found
 
 
