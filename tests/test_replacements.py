@@ -207,6 +207,7 @@ def test_an_old_medium_that_is_there_before_anybody_who_knows_of_its_successor_i
             service.write(0, nothing)
         assert service.failures.is_mounted(0)
         assert not service.failures.is_mounted(1)
+        assert service.failures.causes[1] is Cause.BEHIND
         assert service.control.state.nodes[0].eligible is False, "they make no quorum"
         deref(service.devices[2]).faults.clear()
         service.failures.returned(2)

@@ -141,7 +141,7 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
         if chain is None:
             chain = await _new_element(root, item, entry)
         else:
-            await modify(chain, 0)
+            await modify(chain)
         try:
             if chain.error:
                 raise WriteError(f"{root.volume.name}: what is to be copied cannot be written")

@@ -307,7 +307,7 @@ class Resync:
                 raise _Overtaken("a write came in between")
             tid = control.media_tid(node.snapshot_tid)
             async with to_be_flushed(root):
-                await modify(root, 0)
+                await modify(root)
                 await flush.flush(root, tid)
             await flush.sync(root.volume, tid)
             if root.volume.failed is not None:

@@ -311,7 +311,7 @@ class Session:
     async def _flush(self, i: int, chain: StoredChain) -> int:
         """What is in memory goes to the medium, where it does not count yet. Returns its tid."""
         tid = self._control.media_tid(self._node(i).volatile_tid)
-        await modify(chain, 0)
+        await modify(chain)
         await flush.flush(chain, tid)
         return tid
 

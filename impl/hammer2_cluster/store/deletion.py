@@ -11,7 +11,7 @@ async def delete(parent: StoredChain, chain: StoredChain, flags: int) -> None:
     if chain.flags & ChainFlag.DELETED:
         return
     if chain.flags & ChainFlag.BMAPPED:
-        await modify(parent, 0)
+        await modify(parent)
         if parent.error:
             return  # the volume has failed: nothing of this will be written
         index = parent.table().find(chain.bref.key)

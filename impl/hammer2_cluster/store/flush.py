@@ -134,7 +134,7 @@ async def _update_parent(chain: StoredChain) -> None:
     volume.ref(chain)
     parent = await _lock_parent(chain)
     if parent is not None:
-        await modify(parent, 0)
+        await modify(parent)
         if parent.error:
             raise volume.failed or ReadError(f"{parent.name} cannot be modified")
         table = parent.table()

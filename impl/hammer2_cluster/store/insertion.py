@@ -93,7 +93,7 @@ async def insert_indirect(item: ClusterItem, new: Range) -> None:
     span = range_to_move(live_ranges(parent), new, capacity, _capacity(parent), limit)
     if not volume.has_room((1 << radix) + volume.cost_of_path(parent)):
         raise FullError(f"{volume.name}: no room for an indirect block")
-    await modify(parent, 0)
+    await modify(parent)
     if parent.error:
         raise FullError(f"{parent.name} cannot be modified")
     bref = Blockref(BrefType.INDIRECT, parent.bref.methods, keybits=span.keybits, key=span.key)

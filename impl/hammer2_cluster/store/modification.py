@@ -38,7 +38,7 @@ def clear(chain: StoredChain, flag: ChainFlag) -> None:
         chain.volume.drop(chain)
 
 
-async def modify(chain: StoredChain, flags: int, nradix: int | None = None) -> None:
+async def modify(chain: StoredChain, flags: int = 0, nradix: int | None = None) -> None:
     """As ChainLayer.modify; with nradix also as resize. Every copy goes to new storage, whatever the flags say.
 
     What is on the medium with a wrong check code is not copied: that would give it a right one.
