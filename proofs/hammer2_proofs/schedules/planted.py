@@ -89,7 +89,7 @@ PLANTS: Final[dict[str, Plant]] = {
         "a session helps itself to a state of its own making",
         Session,
         "_begin",
-        (("self._leave_slaves_behind()", "self._control._state = self._control.state._replace(begun=1)"),),
+        (("prior, epoch =", "self._control._state = self._control.state._replace(begun=1); prior, epoch ="),),
         TWO_WRITES,
     ),
 }
