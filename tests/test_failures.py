@@ -318,6 +318,7 @@ def test_a_write_leaves_a_disabled_node_out_though_it_is_mounted_and_has_the_las
     cluster.sim.settle()
     cluster.failures.disconnected(1)
     cluster.mount_again(1)
+    cluster.sim.settle()  # the client has heard of both
     node = cluster.control.state.nodes[1]
     assert (node.eligible, node.volatile_tid) == (False, cluster.sessions[0].client.tid)
     writes = cluster.devices[1].count.writes

@@ -124,6 +124,7 @@ def test_what_a_new_medium_is_called_is_written_where_no_name_belongs_and_is_its
         assert [called(cluster, n, 2) for n in range(3)] == [medium.hex().encode()] * 3
         listed = at_once(difference.elements_at(cluster.failures.root(0), ())) or {}
         assert {*range(3)} & listed.keys() == {2}, "whose medium is the first one has no record"
+        assert at_once(recorded(cluster.failures.root(0))) == {2: medium}
     identities = set()
     for volume in cluster.chains.volumes:
         assert volume is not None
@@ -245,8 +246,11 @@ def test_a_record_that_cannot_be_read_says_nothing() -> None:
     cluster.failures.disconnected(0)
     cluster.mount_again(0)
     root = cluster.failures.root(0)
-    assert at_once(difference.elements_at(root, ()))
-    cluster.devices[0].faults.append(Fault(Kind.READ_ERROR))
+    content = at_once(difference.content_of(root.volume, root.entry()))
+    [where] = [
+        it.offset for it in at_once(difference.entries_below(root.volume, root.bref.type, content)) if it.key == 1
+    ]
+    cluster.devices[0].faults.append(Fault(Kind.READ_ERROR, range(where, where + 1)))
     assert at_once(recorded(root)) == {}
     assert cluster.locked() == []
 

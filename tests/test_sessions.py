@@ -110,7 +110,27 @@ def test_a_node_that_is_silent_and_has_to_be_resynchronized_anyway_is_not_given_
     cluster.sim.run(1, cluster.put(1, b"e", BIG))
     assert cluster.control.state.nodes[2].eligible
     assert is_out_of_step(cluster.control, 2), "it has not what the second session began with"
-    assert cluster.failures.causes == {}
+    cluster.sim.stalled.clear()
+    cluster.sim.settle()
+    cluster.sim.run(1, cluster.put(1, b"f", BIG))
+    cluster.sim.settle()
+    assert cluster.control.state.nodes[2].eligible
+    assert cluster.failures.causes == {}, "it is left out"
+
+
+def test_where_too_few_are_in_step_but_have_the_last_version_a_new_session_goes_on_with_it() -> None:
+    cluster = Cluster()
+    cluster.sim.run(0, cluster.put(0, b"c", BIG))
+    cluster.sim.settle()
+    for n in (1, 2):
+        cluster.failures.disconnected(n)
+        cluster.mount_again(n)
+    epoch = cluster.sessions[0].client.epoch
+    cluster.sim.run(0, cluster.put(0, b"d", BIG))
+    assert cluster.sessions[0].client.epoch > epoch
+    assert all(node.eligible for node in cluster.control.state.nodes)
+    assert cluster.sim.run(0, cluster.get(0, b"c")) == BIG
+    assert equal_nodes(cluster, (0, 1, 2))
 
 
 def test_a_write_that_is_cancelled_before_it_has_begun_costs_nobody_his_session() -> None:
