@@ -84,8 +84,8 @@ def straight_end_of(program: Program, count: int) -> object:
         (lock_and_modify, 2, True, 4),
         (lock_and_modify, 3, True, 120),
         (scan, 2, False, 48),
-        (scan, 2, True, 24),
-        (climb, 2, True, 72),
+        (scan, 2, True, 8),
+        (climb, 2, True, 8),
     ],
 )
 def test_every_schedule_ends_as_the_straight_runner_does(

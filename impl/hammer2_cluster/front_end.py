@@ -373,6 +373,18 @@ class FrontEnd:
                 question.answered.append(mail.slot)
                 question.arrived.append((mail.slot, mail.answer))
 
+    def ignores(self, errand: Errand) -> bool:
+        """Whether the moment at which a step ends makes no difference here, nor to anybody but its node.
+
+        Nobody waits for it, and the slots that owe its end owe more, or nobody looks at them any more. Steps on what is
+        kept between operations are another matter: sessions send them, and they see what the clients share.
+        """
+        awaited = errand.question is not None and errand.question is self._question
+        return not awaited and all(
+            cluster not in self._kept and (cluster.refs == 0 or cluster.array[errand.slot].owes > 1)
+            for cluster in errand.uncertain
+        )
+
     def has_news_of(self, n: int) -> bool:
         """Whether a node was disconnected, and this client has not taken note of it yet: it would not listen now."""
         return self._times_lost[n] != self._nodes.nodes[n].times_lost

@@ -210,12 +210,11 @@ class Node:
 
     def can_carry_on(self) -> bool:
         """Whether there is a step that can go on."""
-        return any(begun.waits.ready() for begun in self._waiting) or self._first_in_queue() is not None
+        return self.next_errand() is not None
 
-    def is_next_silent(self) -> bool:
-        """Whether what it would carry on with is seen at this node only, so that its order among nodes is no matter."""
-        ready = next((begun.errand for begun in self._waiting if begun.waits.ready()), None) or self._first_in_queue()
-        return ready is not None and ready.is_silent
+    def next_errand(self) -> Errand | None:
+        """What it would carry on with."""
+        return next((begun.errand for begun in self._waiting if begun.waits.ready()), None) or self._first_in_queue()
 
     def _first_in_queue(self) -> Errand | None:
         """The first step of a client that does not wait here already."""

@@ -133,8 +133,8 @@ class Simulation:
 
     def events(self) -> list[Event]:
         """What can happen next. Time passes only if nothing else can happen."""
-        nodes = [(n, node) for n, node in enumerate(self.nodes) if n not in self.stalled and node.can_carry_on()]
-        events = [Event("step", n, None, node.is_next_silent()) for n, node in nodes]
+        nodes = [n for n, node in enumerate(self.nodes) if n not in self.stalled and node.can_carry_on()]
+        events = [Event("step", n, None, self.is_next_silent(n)) for n in nodes]
         for me, client in self._clients.items():
             events += [Event("answer", n, me) for n, mail in enumerate(client.mail) if mail]
             if client.operation is not None and client.waits is not None and self._is_ready(client.waits):
@@ -142,6 +142,11 @@ class Simulation:
         if not events and self._next_tick() is not None:
             events.append(Event("tick"))
         return events
+
+    def is_next_silent(self, n: int) -> bool:
+        """Whether what a node would carry on with is seen there only, so that its order among nodes is no matter."""
+        errand = self.nodes[n].next_errand()
+        return errand is not None and self._clients[errand.client].on.ignores(errand)
 
     def _next_tick(self) -> int | None:
         """When the first of those wakes up who sleep."""
@@ -205,6 +210,10 @@ class Simulation:
     def died(self) -> Iterator[tuple[Hashable, BaseException]]:
         """Clients whose operations have raised, and what."""
         return ((me, client.raised) for me, client in self._clients.items() if client.raised is not None)
+
+    def waits_of_clients(self) -> tuple[Suspended | None, ...]:
+        """What each client waits for: another one when it has gone on meanwhile."""
+        return tuple(client.waits for client in self._clients.values())
 
     def who_waits(self) -> str:
         """Who waits for what, in words."""

@@ -66,9 +66,11 @@ def trial(*, deep: bool) -> Iterator[str]:
     caught = Counter[str]()
     schedules = 0
     scenarios = (*soundness.SMALL, *(soundness.LARGER if deep else ()))
-    for scenario in scenarios:
+    reduced = (*soundness.REDUCED, *(soundness.REDUCED_LARGER if deep else ()))
+    for scenario in reduced:
         if not soundness.reduction_agrees(scenario):
-            yield f"{scenario.name}: it ends otherwise if silent steps are taken in any order"
+            yield f"{scenario.name}: something else is met if silent steps are taken in any order"
+    for scenario in scenarios:
         unpruned, everything = soundness.met(scenario, None)
         schedules += unpruned.schedules
         comparison = soundness.against(unpruned, everything, scenario)
@@ -82,6 +84,7 @@ def trial(*, deep: bool) -> Iterator[str]:
     print(
         f"the machine: a planted mistake is found; on {len(scenarios)} scenarios, {schedules:,} schedules, "
         f"pruning loses nothing, and {len(caught)} fingerprints that leave something out are caught; "
+        f"on {len(reduced)} nothing is lost by taking silent steps at once; "
         f"{time.process_time() - began:.1f} CPU-s"
     )
 

@@ -285,7 +285,10 @@ def form_of(world: World, canon: Canon | None = None) -> dict[str, Form]:
     """All of a world, by parts."""
     canon = Canon() if canon is None else canon
     sim, failures, control, judge = world.sim, world.failures, world.control, world.judge
-    volumes = [canon(volume) for volume in world.chains.volumes]
+    # What a node that is gone had in memory is nobody's any more: when it comes back it is mounted anew.
+    there = [node.connected for node in sim.nodes]
+    volumes = [canon(volume) for volume, is_there in zip(world.chains.volumes, there, strict=True) if is_there]
+    roots = [canon(chain) for n, chain in failures._roots.items() if there[n]]
     nodes = [
         (node.connected, node.times_lost, canon(node._queue), canon(node._waiting), canon(medium))
         for node, medium in zip(sim.nodes, world.media, strict=True)
@@ -295,9 +298,7 @@ def form_of(world: World, canon: Canon | None = None) -> dict[str, Form]:
          [canon(known) for known in client.on._known.values() if known.refs or known.late()])
         for me, client in sim._clients.items()
     ]  # fmt: skip
-    failed = [
-        canon(it) for it in (failures.queue, failures.causes, failures.unreadable, failures.away, failures._roots)
-    ]
+    failed = [roots, *(canon(it) for it in (failures.queue, failures.causes, failures.unreadable, failures.away))]
     own = [(canon(client.journal), canon(client.session)) for client in world.clients]
     watchers = [(canon(it), canon(it._resync), failures.returns, *_news(control)) for it in world.watchers]
     said = canon(control.state), canon(control._epochs), canon(control._media)

@@ -5,14 +5,17 @@ from typing import Final
 from hammer2_proofs.schedules.world import Scenario
 
 W: Final = ("write",)
+R: Final = ("read",)
+WL: Final = ("write", "lock")
+RL: Final = ("read", "lock")
 WW: Final = ("write", "write")
 WR: Final = ("write", "read")
 RW: Final = ("read", "write")
 
 STANDARD: Final = (
-    Scenario("one-write", (W,)),
+    Scenario("one-write", (W,), faults=1),
     Scenario("two-clients-on-two-nodes", (W, W), faults=1, masters=2),
-    Scenario("write-and-read-on-two-nodes", (W, ("read",)), faults=1, masters=2),
+    Scenario("write-and-read-on-two-nodes", (W, R), faults=1, masters=2),
     Scenario("two-operations-and-resynchronization", (WW,), faults=1, watched=True, delays=0),
     Scenario("a-full-node", (W,), faults=1, kinds=("full", "no-room"), watched=True, delays=0),
     Scenario("a-copy-finds-no-room", (W,), faults=2, kinds=("no-room",), watched=True, delays=0),
@@ -21,17 +24,16 @@ STANDARD: Final = (
 """For every day."""
 
 DEEP: Final = (
-    Scenario("one-write-one-fault", (W,), faults=1),
+    Scenario("two-clients-two-operations", (WL, RL), faults=1),
+    Scenario("two-operations-one-resynchronization", (WL,), faults=1, watched=True),
     Scenario("two-writes", (WW,)),
     Scenario("two-clients", (W, W)),
-    Scenario("write-and-read", (W, ("read",))),
-    Scenario("two-by-two-on-two-nodes", (WW, WR), faults=1, masters=2),
+    Scenario("write-and-read", (W, R)),
     Scenario("two-by-two", (WR, RW)),
+    Scenario("two-by-two-on-two-nodes", (WW, WR), faults=1, masters=2),
     Scenario("answers-in-flight-on-two-nodes", (W, W), faults=1, masters=2, in_flight=True),
-    Scenario("one-write-and-resynchronization-1", (W,), faults=1, watched=True, delays=1),
-    Scenario("two-clients-two-operations", (WW, WR), faults=1, delays=0),
-    Scenario("two-clients-two-operations-1", (WW, WR), faults=1, delays=1),
-    Scenario("two-operations-and-resynchronization-1", (WW,), faults=1, watched=True, delays=1),
+    Scenario("two-by-two-1", (WW, WR), faults=1, delays=1),
+    Scenario("two-writes-and-resynchronization-1", (WW,), faults=1, watched=True, delays=1),
     Scenario("two-clients-and-resynchronization", (WW, WR), faults=1, watched=True, delays=0),
 )
 """Beside those, for the night; each ends undecided when its time is over."""

@@ -247,7 +247,8 @@ class _Search:
         """What to do in a state: nothing, if it was seen before or is an end. Raises Violation."""
         found = self.found
         left = self._path[-1].delays if self._path else found.scenario.delays
-        if self._prune is not None:
+        moves = world.moves()
+        if self._prune is not None and len(moves) != 1:  # where there is one way on, the state that it leads to counts
             mark = self._prune(world)
             if self._seen.get(mark, -1) >= (left or 0):
                 return []
@@ -255,7 +256,6 @@ class _Search:
             self._seen[mark] = left or 0
         found.abstract.add(world.judge.state)
         self._note(world)
-        moves = world.moves()
         if not moves:
             world.end()
             found.ends[tuple(world.judge.outcomes)] += 1

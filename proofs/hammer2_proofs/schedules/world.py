@@ -1,6 +1,6 @@
 """A small world of the real code: stored nodes, clients with sessions, and every step and fault that can come next."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, cast
@@ -267,7 +267,7 @@ class World:
             if event.what == "answer" and not self.scenario.in_flight:
                 return [Move("answer", event.node, event.client)]  # news of a node
             if event.is_silent and self.scenario.reduced:
-                return [Move("step", event.node)]
+                return [Move("step", event.node), *self._strikes(("no-room",), [event])]
         moves = [Move(event.what, event.node, event.client) for event in events]
         moves += [Move("back", n) for n in sorted(self.failures.away) if self.watchers]
         if not self._has_ended(moves):
@@ -287,12 +287,15 @@ class World:
                 moves.append(Move("late", late))
         if "gone" in kinds:
             moves += [Move("gone", n) for n, node in enumerate(self.sim.nodes) if node.connected]
-        for kind in STRIKES:
-            if kind in kinds:
-                moves += [Move(kind, event.node) for event in events if event.what == "step"]
+        moves += self._strikes(STRIKES, events)
         if "cancel" in kinds:
             moves += [Move("cancel", client=c) for c in range(len(self.clients)) if not self.sim.has_ended(c)]
         return moves
+
+    def _strikes(self, of: Sequence[str], events: Sequence[Event]) -> list[Move]:
+        """Faults that could strike in these steps."""
+        kinds = [kind for kind in of if self.left_faults and kind in self.scenario.kinds]
+        return [Move(kind, event.node) for kind in kinds for event in events if event.what == "step"]
 
     def make(self, move: Move, *, judged: bool = True) -> None:
         """Let it happen. Raises Violation, or Void.
@@ -338,8 +341,18 @@ class World:
                 if fault.times:
                     raise Void(move)
                 self.devices[move.node].faults.clear()
+            case "step" if self.sim.is_next_silent(move.node):
+                before = self._seen_beyond_nodes()
+                self.sim.take(Event("step", move.node))
+                if self._seen_beyond_nodes() != before:
+                    raise Violation("a step that may be taken before all others is seen beyond its node")
             case _:
                 self.sim.take(Event(move.what, move.node, move.client))
+
+    def _seen_beyond_nodes(self) -> Hashable:
+        """What no step may change that is taken at once: the control state, the media, and where the clients are."""
+        counts = [(device.count.writes, device.count.syncs) for device in self.devices]
+        return len(self.control.actions), tuple(counts), self.sim.waits_of_clients()
 
     def _without_room(self, move: Move) -> None:
         volume = self.chains.volumes[move.node]
