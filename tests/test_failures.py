@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from tests.cluster_kit import FAST, Cluster, nothing
+from tests.cluster_kit import FAST, Cluster, equal_nodes, nothing
 from tests.sim_kit import FILES, by_seed
 from tests.store_kit import Ids, make, memory, problems, tree_of
 
@@ -405,6 +405,27 @@ def test_a_node_whose_root_cannot_be_read_is_not_resynchronized() -> None:
     cluster.devices[2].faults.clear()
     cluster.sim.run("task 2", cluster.resync(2).run())
     assert cluster.control.state.nodes[2].eligible
+
+
+@pytest.mark.claims("C97")
+def test_a_node_whose_last_version_is_gone_from_its_medium_is_not_taken_for_one_that_has_it() -> None:
+    cluster = Cluster()
+    for name in (b"c", b"d"):
+        cluster.sim.run(0, cluster.put(0, name, BIG))
+        cluster.sim.settle()
+    for n in (1, 2):
+        cluster.failures.disconnected(n)
+    device = cluster.devices[1].below
+    assert isinstance(device, MemoryDevice)
+    for offset in at_once(generations(device)).newest.offsets():
+        device.content[offset] ^= 1
+    with pytest.raises(UnavailableError, match="the last version that it had is not on its medium any more"):
+        cluster.mount_again(1)
+    cluster.mount_again(2)
+    cluster.sim.run(0, cluster.put(0, b"e", BIG))
+    cluster.sim.settle()
+    assert [node.eligible for node in cluster.control.state.nodes] == [True, False, True]
+    assert equal_nodes(cluster, (0, 2))
 
 
 def test_a_node_that_has_no_such_filesystem_is_not_mounted() -> None:

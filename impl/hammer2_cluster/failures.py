@@ -201,6 +201,8 @@ class Failures:
         self.successors.learn(root.mirror_tid, await replacements.recorded(chain))
         if not is_new and self.successors.has_replaced(volume):
             raise UnavailableError(f"node {n}: {OLD_MEDIUM}")
+        if not is_new and is_certain and root.mirror_tid < tids[n]:  # the control state would answer for more
+            raise UnavailableError(f"node {n}: the last version that it had is not on its medium any more")
         self._leave_old_media_out()
         if not is_known:
             control.learn(n, chain.bref.mirror_tid, await read_promise(device))
