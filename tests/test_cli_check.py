@@ -4,6 +4,7 @@ import json
 import lzma
 import random
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -275,9 +276,18 @@ def test_what_came_from_standard_input_and_cannot_be_shown_again_is_to_be_kept(t
     assert said.startswith("What came from standard input is gone; to keep it: ... | tee records.jsonl | ")
     assert said.endswith(" check --semantics seed --records 2 -")
     assert judged(*options, stdin=stdin)["reproduce"] is None
-    keeps = said.partition("... | ")[2]
-    subprocess.run(["/bin/bash", "-c", keeps], input=stdin, text=True, capture_output=True, check=False, cwd=tmp_path)
-    assert (tmp_path / "records.jsonl").read_text() == stdin
+    kept = tmp_path / "records.jsonl"
+    keeps = said.partition("... | ")[2].replace("records.jsonl", shlex.quote(str(kept)))
+    again = subprocess.run(
+        ["/bin/bash", "-c", keeps],
+        input=stdin,
+        text=True,
+        capture_output=True,
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
+    assert again.returncode == Status.BAD_INPUT
+    assert kept.read_text() == stdin
 
 
 def test_an_outcome_ends_where_it_ends(tmp_path: Path) -> None:
