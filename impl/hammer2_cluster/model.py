@@ -259,9 +259,12 @@ class Model:
         self._touch(chain)
         self.require(chain.locks > 0, "a chain is looked into or modified only while it is locked", chain)
 
-    def _written(self, chain: Chain) -> None:
+    def _held_exclusively(self, chain: Chain) -> None:
         self._held(chain)
         self.require(chain not in self.shared, "a chain is modified only while it is locked exclusively", chain)
+
+    def _written(self, chain: Chain) -> None:
+        self._held_exclusively(chain)
         self.require(chain.error == 0, "a member with an error is not written", chain)
         self.require(self.may_be_written(chain), "only members that may be written are written", chain)
 
@@ -535,8 +538,7 @@ class Model:
         self.notes.append(("delete", flags))
         self.require(parent is not None, "an element is deleted only under a parent that is there", chain)
         self.require(chain.parent is parent, "a chain is deleted under its own parent", chain)
-        self._held(chain)
-        self.require(chain not in self.shared, "a chain is modified only while it is locked exclusively", chain)
+        self._held_exclusively(chain)
         if parent is not None:
             self._written(parent)
         answer = self.choose("delete")

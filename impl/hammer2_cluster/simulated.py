@@ -133,8 +133,8 @@ class Simulation:
 
     def events(self) -> list[Event]:
         """What can happen next. Time passes only if nothing else can happen."""
-        nodes = [n for n, node in enumerate(self.nodes) if n not in self.stalled and node.can_carry_on()]
-        events = [Event("step", n, None, self.is_next_silent(n)) for n in nodes]
+        steps = [(n, node.next_errand()) for n, node in enumerate(self.nodes) if n not in self.stalled]
+        events = [Event("step", n, None, self._is_silent(errand)) for n, errand in steps if errand is not None]
         for me, client in self._clients.items():
             events += [Event("answer", n, me) for n, mail in enumerate(client.mail) if mail]
             if client.operation is not None and client.waits is not None and self._is_ready(client.waits):
@@ -146,7 +146,10 @@ class Simulation:
     def is_next_silent(self, n: int) -> bool:
         """Whether what a node would carry on with is seen there only, so that its order among nodes is no matter."""
         errand = self.nodes[n].next_errand()
-        return errand is not None and self._clients[errand.client].on.ignores(errand)
+        return errand is not None and self._is_silent(errand)
+
+    def _is_silent(self, errand: Errand) -> bool:
+        return self._clients[errand.client].on.ignores(errand)
 
     def _next_tick(self) -> int | None:
         """When the first of those wakes up who sleep."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hammer2_cluster import accessors, data, life_cycle, locking, lookups, modifying, topology
 from hammer2_cluster.model import NodeSpec
 from hammer2_cluster.objects import Cluster, Pfs
-from hammer2_cluster.outcomes import Fatal
+from hammer2_cluster.outcomes import Fatal, deref
 from hammer2_cluster.snapshot import snapshot
 from hammer2_proofs.operations.client import Client
 from hammer2_proofs.operations.search import Script
@@ -117,8 +117,7 @@ def _without_a_focus(operation: Callable[..., Any]) -> Act:
 
 def _edited_without_data(client: Client, top: Cluster) -> None:
     client.modify(top)
-    assert top.focus is not None  # noqa: S101 - it is locked
-    top.focus.data = None
+    deref(top.focus).data = None
     call(client, modifying.modsync, client.on, top)
 
 
@@ -126,8 +125,7 @@ def _of_no_bytes(client: Client, top: Cluster) -> None:
     client.modify(top)
     for _, chain in top.members():
         chain.bref.type, chain.bytes = BrefType.DATA, 0
-    assert top.focus is not None  # noqa: S101 - it is locked
-    top.focus.data = None
+    deref(top.focus).data = None
     call(client, modifying.modsync, client.on, top)
 
 
