@@ -32,8 +32,10 @@ from hammer2_spec.protocol.model import (
     IN_PARTS,
     INVARIANTS,
     PARTITION,
+    SOFT_MASTER,
     STEP_INVARIANTS,
     STEPS_IN_PARTS,
+    STEPS_OF_SOFT_MASTERS,
     TWO_CLIENTS,
 )
 from hammer2_spec.semantics import REPAIRED
@@ -147,12 +149,14 @@ def test_every_sentence_of_the_protocol_is_there_and_every_exploration_that_judg
 
 def test_every_action_of_the_protocol_is_judged_by_its_proofs() -> None:
     every = {action.name for action in protocol_induction.ACTIONS}
-    assert {action.name for action in (*ACTIONS, *PARTITION, ELECT_FREELY, BEGIN_AGAIN)} - every == {"BeginReplacement"}
-    assert len(every) == 26
+    judged = (*ACTIONS, *PARTITION, ELECT_FREELY, BEGIN_AGAIN, *SOFT_MASTER)
+    assert {action.name for action in judged} - every == {"BeginReplacement"}
+    assert len(every) == 28
     assert [step.holds.__name__ for step in protocol_induction.STEPS] == [
         "the_tid_on_media_never_falls",
         "no_promise_is_taken_back",
         "a_node_that_is_away_stays_as_it_is",
+        "what_a_soft_master_wrote_is_changed_by_nobody_else",
         "the_media_of_a_write_disabled_node_stays",
         "what_is_known_is_never_forgotten",
         "what_is_acknowledged_is_known",
@@ -171,7 +175,7 @@ def test_every_exploration_is_there_and_verify_checks_every_sentence() -> None:
         *INVARIANTS,
         *TWO_CLIENTS,
         *IN_PARTS,
-        *(step.holds for step in (*STEP_INVARIANTS, *STEPS_IN_PARTS)),
+        *(step.holds for step in (*STEP_INVARIANTS, *STEPS_IN_PARTS, *STEPS_OF_SOFT_MASTERS)),
     }
 
 

@@ -3,7 +3,7 @@
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -23,8 +23,9 @@ from hammer2_spec.protocol import model as protocol_model
 from hammer2_spec.protocol import tree_model
 from hammer2_spec.protocol.invariants import may_write
 from hammer2_spec.protocol.model import WHY, protocol
-from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS, UNLIMITED, Setup, State
-from hammer2_spec.transition_system import Action, Model
+from hammer2_spec.protocol.resynchronization import target_tid
+from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS, UNLIMITED, Phase, Setup, State
+from hammer2_spec.transition_system import Action, Model, replaced
 
 MEDIA = "every majority of intact media yields what was acknowledged"
 READ = "a hard read returns everything acknowledged"
@@ -189,6 +190,36 @@ def test_a_soft_master_is_no_part_of_the_protocol() -> None:
     assert len(beside) > len(plain)
 
 
+def follow_over_its_own_writes(_m: Setup, s: State, c: int, k: int) -> State | None:
+    """As in the protocol, but for the question whether the soft master was written."""
+    client, soft = s.clients[c], s.soft[k]
+    if client.phase not in (Phase.READY, Phase.WRITE) or soft.tid == target_tid(client):
+        return None
+    return s._replace(soft=replaced(s.soft, k, soft._replace(tid=target_tid(client))))
+
+
+def forget_that_it_was_written(_m: Setup, s: State, c: int, k: int) -> State | None:
+    """A session takes its mark from a soft master."""
+    client, soft = s.clients[c], s.soft[k]
+    if client.phase not in (Phase.READY, Phase.WRITE) or not soft.written:
+        return None
+    return s._replace(soft=replaced(s.soft, k, soft._replace(written=False)))
+
+
+@pytest.mark.parametrize(("planted", "steps"), [(follow_over_its_own_writes, 8), (forget_that_it_was_written, 2)])
+def test_a_soft_master_that_follows_over_its_own_writes_is_noticed(
+    planted: Callable[..., State | None], steps: int
+) -> None:
+    model = protocol(setup(writes=1, elections=1, faults=1, losses=0), soft_masters=1)
+    model = replace(
+        model, actions=tuple(replace(it, step=planted) if it.name == "SoftFollow" else it for it in model.actions)
+    )
+    broken = traces(search(model, symmetry=True))
+    assert {name: len(trace.steps) for name, trace in broken.items()} == {
+        "what a soft master wrote is changed by nobody else": steps
+    }
+
+
 @pytest.mark.parametrize("symmetry", [False, True])
 @pytest.mark.parametrize("rank_tids", [False, True])
 def test_compiled_and_plain_protocol_agree(symmetry: bool, rank_tids: bool) -> None:
@@ -220,11 +251,32 @@ def test_without_a_rule_of_precedence_endless_writes_starve_a_node(rule: str) ->
     assert [failure.what.partition(" fair cycles")[1] for failure in failures] == [" fair cycles"]
 
 
+@pytest.mark.parametrize("fair", [True, False])
+def test_a_master_with_new_media_comes_back_because_its_client_has_to_record_it_and_would_not_if_it_were_a_choice(
+    fair: bool,
+) -> None:
+    model = build("protocol", {"writes": 1, "elections": UNLIMITED, "fault_epochs": 2}, frozenset())
+    model = replace(
+        model, actions=tuple(replace(it, fair=fair) if it.name == "BeginReplacement" else it for it in model.actions)
+    )
+    stuck = check(search(model))
+    what = "nothing has to happen any more short of: all nodes are synchronized"
+    assert [(it.what, it.states) for it in stuck] == ([] if fair else [(what, 27)])
+    for it in stuck:
+        state = it.trace.steps[-1].state
+        assert any(node.blank for node in state.nodes)
+        assert {action.name for action in model.actions if not action.fault and successors(model, action, state)} == {
+            "BeginReplacement"
+        }
+
+
 def test_only_eligible_nodes_as_evidence_is_safe_but_no_way_leads_back_from_a_common_outage() -> None:
     bounds = setup(writes=1, faults=2, disabled_is_evidence=False)
     found = search(protocol(bounds), symmetry=True)
     assert not found.broken
-    assert [failure.what.partition(":")[0] for failure in check(found)] == ["no way leads to"]
+    stuck = {failure.what.partition(":")[0]: failure.states for failure in check(found)}
+    assert {*stuck} == {"no way leads to", "nothing has to happen any more short of"}
+    assert stuck["nothing has to happen any more short of"] <= stuck["no way leads to"]
 
 
 def test_a_partition_is_a_switch_of_the_command_line() -> None:
@@ -232,20 +284,29 @@ def test_a_partition_is_a_switch_of_the_command_line() -> None:
     assert model.setup.views == (0b011, 0b110)
 
 
-def actions_in(module: ModuleType) -> Iterator[str]:
+def actions_in(module: ModuleType) -> Iterator[Action[Any, Any]]:
     for value in vars(module).values():
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, Action):
-                yield one.name
+                yield one
 
 
 def test_the_page_says_which_actions_the_usual_steps_are_and_forgets_none() -> None:
     page = Path(__file__).parent.parent.joinpath("docs", "explanation", "protocol.md").read_text(encoding="utf-8")
     section = page.partition("## Steps by their usual names")[2].partition("\n## ")[0]
     table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
-    assert {*re.findall(r"`(\w+)`", table)} == {*actions_in(protocol_model), *actions_in(tree_model)}
+    assert {*re.findall(r"`(\w+)`", table)} == {
+        action.name for action in (*actions_in(protocol_model), *actions_in(tree_model))
+    }
     for step in ("lock", "unlock", "resolve", "modsync", "stalls", "acknowledge", "abort", "free space", "interrupt"):
         assert step in table
+
+
+def test_the_page_gives_a_reason_for_each_action_that_need_not_happen() -> None:
+    page = Path(__file__).parent.parent.joinpath("docs", "explanation", "protocol.md").read_text(encoding="utf-8")
+    table = page.partition("| action | need not happen because |")[2].partition("\n\n")[0]
+    every = {*actions_in(protocol_model), *actions_in(tree_model)}
+    assert {*re.findall(r"`(\w+)`", table)} == {action.name for action in every if not action.fair}
 
 
 A_WRITE = [("Begin", [0]), ("Deliver", [0, 0]), ("Deliver", [0, 1]), ("Flush", [0]), ("Flush", [1])]
@@ -290,6 +351,7 @@ def test_no_invariant_knows_what_is_taken_away_but_what_a_read_answers_and_how_m
         *protocol_model.IN_PARTS,
         *protocol_model.ALONE,
         *(step.holds for step in (*protocol_model.STEP_INVARIANTS, *protocol_model.STEPS_IN_PARTS)),
+        *(step.holds for step in protocol_model.STEPS_OF_SOFT_MASTERS),
     )
     asked = {function.__name__: asked_by(function, set()) & {*INGREDIENTS, *ALTERNATIVES} for function in judged}
     assert {name: fields for name, fields in asked.items() if fields} == {

@@ -1,12 +1,18 @@
 """The sentences that every action keeps: true in every reachable state, proved, and refuted when they should be."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from hammer2_proofs.explorer.search import indices
 from hammer2_proofs.obligations import Obligation, Status, discharge
-from hammer2_proofs.protocol_induction import ONLY_EXPLORED, SETUP, STEPS, obligations
+from hammer2_proofs.protocol_induction import ACTIONS, ONLY_EXPLORED, SETUP, STEPS, Induction, obligations
 from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
 from hammer2_spec.protocol.model import protocol
+from hammer2_spec.protocol.soft import soft_follow
+from hammer2_spec.protocol.state import Phase, Setup, State
+from hammer2_spec.transition_system import replaced
 
 SMALL = SETUP._replace(masters=2, views=(0b11, 0b11), writes=1, elections=2, faults=1, free_epochs=False, endless=False)
 
@@ -75,6 +81,27 @@ def test_without_an_ingredient_a_sentence_is_refuted_by_a_step_that_plain_python
     result = discharge(asked)
     assert result.status is Status.REFUTED
     assert result.detail.startswith(text.partition(" ")[0].rstrip(":"))
+
+
+def follow_over_its_own_writes(_m: Setup, s: State, c: int, k: int) -> State | None:
+    client, soft = s.clients[c], s.soft[k]
+    if client.phase not in (Phase.READY, Phase.WRITE):
+        return None
+    return s._replace(soft=replaced(s.soft, k, soft._replace(tid=client.tid)))
+
+
+@pytest.mark.parametrize(
+    ("step", "status"), [(soft_follow, Status.PROVED), (follow_over_its_own_writes, Status.REFUTED)]
+)
+def test_that_nobody_changes_what_a_soft_master_wrote_rests_on_what_it_asks_before_it_follows(
+    step: Callable[..., State | None], status: Status
+) -> None:
+    [action] = [replace(action, step=step) for action in ACTIONS if action.name == "SoftFollow"]
+    name = "SoftFollow: what a soft master wrote is changed by nobody else"
+    asked = {it.name: it for it in Induction(SETUP).of_action(action, name.__eq__)}
+    result = discharge(asked[name])
+    assert result.status is status
+    assert ("written=True" in result.detail) == (status is Status.REFUTED)
 
 
 def test_no_obligation_has_the_name_of_another() -> None:

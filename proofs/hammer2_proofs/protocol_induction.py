@@ -1,7 +1,7 @@
 """The protocol's sentences that need no bounds: every action keeps them, proved of the text that the explorer runs.
 
-Two clients, three masters, arbitrary partitions, tids, promises and choices of epochs; no media is lost. The sentences
-of ``INDUCTIVE`` hold at the start, each action keeps them together, and ``CONSEQUENCES`` follow from them.
+Two clients, three masters, a soft master, arbitrary partitions, tids, promises and choices of epochs; no media is lost.
+The sentences of ``INDUCTIVE`` hold at the start, each action keeps them together, ``CONSEQUENCES`` follow from them.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from hammer2_proofs.obligations import NotReproduced, Obligation, Read, Wanted
 from hammer2_proofs.values import Bits, Optional, Truth, conjunction, disjunction, negation
 from hammer2_spec.protocol import invariants, model
 from hammer2_spec.protocol.inductive import CONSEQUENCES, INDUCTIVE
-from hammer2_spec.protocol.state import UNLIMITED, Client, Node, Phase, Setup, State, Sync
+from hammer2_spec.protocol.state import UNLIMITED, Client, Node, Phase, Setup, Soft, State, Sync
 from hammer2_spec.transition_system import Action, StepInvariant, sentence
 
 MASTERS: Final = 3
@@ -42,11 +42,12 @@ SETUP: Final = Setup(
 )
 ACTIONS: Final = tuple(
     action
-    for action in (*model.ACTIONS, *model.PARTITION, model.ELECT_FREELY, model.BEGIN_AGAIN)
+    for action in (*model.ACTIONS, *model.PARTITION, model.ELECT_FREELY, model.BEGIN_AGAIN, *model.SOFT_MASTER)
     if action.name != "BeginReplacement"  # nothing is lost, so nothing is replaced
 )
 STEPS: Final = (
     *model.STRENGTHENING_STEPS,
+    *model.STEPS_OF_SOFT_MASTERS,
     StepInvariant(invariants.the_media_of_a_write_disabled_node_stays, exempt=("SyncFinish",)),
     StepInvariant(invariants.what_is_known_is_never_forgotten),
     StepInvariant(invariants.what_is_acknowledged_is_known, only=("Acknowledge",)),
@@ -56,7 +57,7 @@ CHECKED: Final[tuple[Callable[..., bool], ...]] = (
     *model.INVARIANTS,
     *model.TWO_CLIENTS,
     *model.IN_PARTS,
-    *(s.holds for s in (*model.STEP_INVARIANTS, *model.STEPS_IN_PARTS)),
+    *(s.holds for s in (*model.STEP_INVARIANTS, *model.STEPS_IN_PARTS, *model.STEPS_OF_SOFT_MASTERS)),
 )
 ONLY_EXPLORED: Final = (
     *(sentence(judged) for judged in CHECKED if judged not in PROVED),
@@ -102,7 +103,8 @@ def any_state() -> State:
     """A state about which nothing is known."""
     nodes, clients = tuple(_node(i) for i in range(NODES)), tuple(_client(c) for c in range(CLIENTS))
     known, begun = _bits("known", CONTENT_BITS), _bits("begun", WRITES.bit_length())
-    return State(nodes, clients, known, begun)  # type: ignore[arg-type]  # symbolic
+    soft = Soft(tid=_any("soft", "tid", int), written=_any("soft", "written", bool))
+    return State(nodes, clients, known, begun, soft=(soft,))  # type: ignore[arg-type]  # symbolic
 
 
 def in_range(state: Any) -> Truth:  # noqa: ANN401  # symbolic
@@ -114,6 +116,7 @@ def in_range(state: Any) -> Truth:  # noqa: ANN401  # symbolic
 def indices(action: Action[Setup, State]) -> Iterator[tuple[Any, ...]]:
     """All indices of an action; an epoch is any number."""
     sizes = {model.CLIENTS: range(CLIENTS), model.NODES: range(NODES), model.MASTERS: range(MASTERS)}
+    sizes[model.SOFT] = range(1)
     return product(*(sizes.get(domain, [z3.Int("epoch")]) for domain in action.over))
 
 
@@ -140,8 +143,9 @@ def lifted(setup: Setup, action: Action[Setup, State], state: State, index: tupl
 
 def _plain(value: Any) -> State:  # noqa: ANN401  # plain tuples
     """A state of the specification from the plain tuples that a counterexample gives."""
-    nodes, clients, *rest = value
-    return State(tuple(Node(*node) for node in nodes), tuple(Client(*client) for client in clients), *rest)
+    nodes, clients, *rest, soft = value
+    state = State(tuple(Node(*node) for node in nodes), tuple(Client(*client) for client in clients), *rest)
+    return state._replace(soft=tuple(Soft(*each) for each in soft))
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,16 @@ def reaching(begins: ints, sources: links, goals: marks, states: int, queue: lin
 
 
 @entry
+def resting(starts: ints, labels: marks, goals: marks, states: int, rests: marks):
+    """Mark which states off the goals no edge with a label leaves: nothing there ever has to happen."""
+    for state in range(states):
+        rests[state] = goals[state] == 0
+        for edge in range(starts[state], starts[state + 1]):
+            if labels[edge] < 64:
+                rests[state] = 0
+
+
+@entry
 def components(starts: ints, targets: links, goals: marks, states: int, number: links, low: links, component: links,
                waiting: links, path: links, at: ints) -> int:
     """Tarjan's algorithm off the goals: the component of each state (0: a goal), numbered from 1; how many."""
@@ -143,6 +153,12 @@ class Graph:
         good, queue = np.zeros(self.states, dtype=np.uint8), np.empty(self.states, dtype=np.uint32)
         self._machine.reaching(begins, sources, self.goals, self.states, queue, good)
         return good
+
+    def resting(self, labels: Array) -> Array:
+        """The states off the goals in which nothing has to happen: no edge that leaves them has a label below 64."""
+        rests = np.zeros(self.states, dtype=np.uint8)
+        self._machine.resting(self.starts, labels, self.goals, self.states, rests)
+        return np.flatnonzero(rests)
 
     def components(self) -> tuple[Array, int]:
         """The strongly connected component of each state off the goals, numbered from 1 (0: a goal); how many."""

@@ -1,8 +1,9 @@
 """Progress: once faults stop, the goal can be reached from every state, and no fair behaviour avoids it for ever.
 
-A behaviour is fair if an action that stays possible is taken at last, for each index of its fair domain by itself.
-It is enough to look at whole components: if an action is possible all along a part of one and never taken there, it
-need not be so in the whole; the whole is the cycle that gives every action its best chance.
+A behaviour is fair if a fair action that stays possible is taken at last, for each index of its fair domain by itself.
+Any other, such as the choice to begin a write, may be left undone for ever: a state that only such actions leave is an
+end. Of cycles it is enough to look at whole components: if an action is possible all along a part of one and never
+taken there, it need not be so in the whole; the whole is the cycle that gives every action its best chance.
 """
 
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ class Stuck:
 def check(found: Found) -> list[Stuck]:
     """Check progress towards the model's goal in what a complete search has found.
 
-    With symmetry fairness cannot be told node by node; then only reachability is checked.
+    With symmetry fairness cannot be told node by node; then cycles are not checked.
 
     Raises:
         ValueError: the search is not complete, left successors out, used two workers, or the model has no goal.
@@ -93,9 +94,9 @@ def failures(found: Found) -> Iterator[Failure]:
             first = int(members[0])
             cycle = tuple(graph.fair_cycle(labels, component, first))
             yield Failure(f"{len(bad)} fair cycles avoid for ever: {goal}", len(members), first, cycle)
-        ends = np.flatnonzero((np.diff(starts) == 0) & (goals == 0))
-        if len(ends):
-            yield Failure(f"nothing can happen short of: {goal}", len(ends), int(ends[0]))
+    ends = graph.resting(labels)
+    if len(ends):
+        yield Failure(f"nothing has to happen any more short of: {goal}", len(ends), int(ends[0]))
 
 
 def edges(found: Found) -> tuple[Any, Any, Any, Any]:

@@ -34,6 +34,9 @@ def in_step(m: Setup, s: State, c: int) -> bool:
 def all_nodes_are_synchronized(m: Setup, s: State) -> bool:
     """The goal: some session serves, and every node in its view is synchronized (C97).
 
+    It cannot ask for more: nobody brings a node into step whom no session sees. Where no client sees all nodes, a node
+    outside the view of the session that serves waits for a session that sees it, and for that one to end a client must
+    fail, or another must pre-empt it: both are faults.
     Where clients write for ever, "flushed" is never the case of all at once: there the goal is to be in step.
     """
     if m.endless:

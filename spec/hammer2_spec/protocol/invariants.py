@@ -272,3 +272,12 @@ def what_is_acknowledged_is_known(_m: Setup, before: State, after: State) -> boo
 def what_a_read_in_parts_returned_is_known(m: Setup, before: State, after: State) -> bool:
     """And so does what a read returned."""
     return before.read_content & ~mixture(m) & ~after.known == 0
+
+
+def what_a_soft_master_wrote_is_changed_by_nobody_else(_m: Setup, before: State, after: State) -> bool:
+    """A soft master with writes of its own stays as it is, whatever the quorum does (L433-436)."""
+    for k, was in enumerate(before.soft):
+        now = after.soft[k]
+        if was.written and (now.tid != was.tid or not now.written):
+            return False
+    return True

@@ -52,7 +52,7 @@ ACTIONS: tuple[Action[Setup, State], ...] = (
     Action("GiveUp", sessions.give_up, (CLIENTS,)),
     Action("CrashClient", sessions.crash_client, (CLIENTS,), fault=True),
     Action("Begin", writing.begin, (CLIENTS,), fair=False),
-    Action("BeginReplacement", writing.begin_replacement, (CLIENTS,), fair=False),
+    Action("BeginReplacement", writing.begin_replacement, (CLIENTS,)),
     Action("Deliver", writing.deliver, (CLIENTS, NODES), fair_over=NODES),
     Action("WriteFail", writing.write_fail, (CLIENTS, NODES), fault=True),
     Action("Flush", writing.flush, (NODES,), fair_over=NODES),
@@ -96,7 +96,7 @@ WHY = {
     "promise": "a majority of masters promises an epoch, durably, before a session's first write",
     "restamp": "a session stamps what it recovered with its own epoch before it serves it",
     "refuse_lower_epochs": "resynchronization too is refused by a node that promised a higher epoch",
-    "never_lower": "a resynchronization never lowers the tid on a node's media",
+    "never_lower": "a resynchronization that would lower the tid on a node's media neither begins nor ends",
     "flush_before_ack": "acknowledged means flushed on a majority of masters",
     "read_flushed": "a hard read counts what is flushed, not what is in memory",
     "unique_tids": "a tid is never used again; an aborted write keeps its own",
@@ -157,6 +157,9 @@ STEP_INVARIANTS: tuple[StepInvariant[Setup, State], ...] = (
 )
 STEPS_IN_PARTS: tuple[StepInvariant[Setup, State], ...] = (
     StepInvariant(invariants.what_a_read_in_parts_returned_is_known, only=("ReadEnd",)),
+)
+STEPS_OF_SOFT_MASTERS: tuple[StepInvariant[Setup, State], ...] = (
+    StepInvariant(invariants.what_a_soft_master_wrote_is_changed_by_nobody_else, exempt=("SoftWrite",)),
 )
 STRENGTHENING_STEPS: tuple[StepInvariant[Setup, State], ...] = (
     StepInvariant(inductive.the_tid_on_media_never_falls, exempt=("LoseMedia",)),
@@ -320,6 +323,7 @@ def protocol(
         step_invariants=(
             *STEP_INVARIANTS,
             *(STEPS_IN_PARTS if setup.reader else ()),
+            *(STEPS_OF_SOFT_MASTERS if soft_masters else ()),
             *(STRENGTHENING_STEPS if strengthened else ()),
         ),
         witnesses=expected(setup, soft_masters),
