@@ -66,7 +66,7 @@ STEPS: tuple[Step, ...] = (
     Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting", "sizes", "completeness"), 105),
     Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 110),
     Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 110),
-    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 160),
+    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 185),
     Step("contracts", ("python", "tools/contracts.py"), 50),
     Step("calibration", ("python", "-m", "hammer2_proofs.explorer.verification", "calibration"), 10),
     Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 195),

@@ -211,7 +211,7 @@ async def _settle(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) 
 def _refuse(cluster: Cluster) -> None:
     """No quorum agrees what it is, or what is in it."""
     cluster.error = Error.INCOMPLETE
-    cluster.flags &= ~(CLUSTER_RDOK | CLUSTER_WROK)
+    cluster.flags &= ~CLUSTER_RDOK & ~CLUSTER_WROK
 
 
 async def _strike_out(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) -> bool:

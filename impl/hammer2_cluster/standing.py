@@ -147,7 +147,7 @@ def decide_anew(on: Runner, cluster: Cluster) -> None:
 
 def follow(on: Runner, cluster: Cluster, i: int | None) -> None:
     """Let the focus be member i, if that one is as good as the member that resolve chose."""
-    if not on.semantics.followed_focus or i is None or i not in believed(on, cluster):
+    if not on.semantics.followed_focus or i not in believed(on, cluster):
         return
     if type_of(cluster, i) == type_of(cluster, deref(cluster.slot_of(cluster.focus))):
         cluster.focus = cluster.array[i].chain

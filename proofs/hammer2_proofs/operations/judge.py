@@ -39,8 +39,11 @@ class Observer(Protocol):
     def begins(self, operation: str, args: dict[str, object]) -> None:
         """An operation begins."""
 
-    def ends(self) -> None:
-        """It has ended, well or not."""
+    def ends(self, result: object) -> None:
+        """It has returned this."""
+
+    def fails(self, end: Exception) -> None:
+        """It has come to no good end."""
 
 
 class Nobody:
@@ -49,7 +52,10 @@ class Nobody:
     def begins(self, operation: str, args: dict[str, object]) -> None:
         """Nothing."""
 
-    def ends(self) -> None:
+    def ends(self, result: object) -> None:
+        """Nothing."""
+
+    def fails(self, end: Exception) -> None:
         """Nothing."""
 
 
@@ -141,20 +147,21 @@ class Judge:
             result = operation(*args)
             if isinstance(result, Coroutine):
                 result = self.run(result)
-        except Fatal as fatal:
-            self._broken = True
-            raise Violation("No operation faults, asserts or panics", self.doing, str(fatal)) from fatal
-        except Misuse as misuse:
-            self._broken = True
-            raise Violation("The layer below is used as it allows", self.doing, str(misuse)) from misuse
-        except ViolationError as violation:
-            self._broken = True
-            raise Violation("Every contract is kept", self.doing, str(violation).splitlines()[0]) from violation
-        finally:
-            self.observer.ends()
+        except Fatal as end:
+            raise self._failed("No operation faults, asserts or panics", end) from end
+        except Misuse as end:
+            raise self._failed("The layer below is used as it allows", end) from end
+        except ViolationError as end:
+            raise self._failed("Every contract is kept", end) from end
+        self.observer.ends(result)
         if self.model.misuses:
             raise Violation("The layer below is used as it allows", self.doing, self.model.misuses[0])
         return result
+
+    def _failed(self, rule: str, end: Exception) -> Violation:
+        self._broken = True
+        self.observer.fails(end)
+        return Violation(rule, self.doing, str(end).splitlines()[0])
 
     def behind(self) -> AbstractContextManager[None]:
         """While this lasts, who is late stays late from operation to operation; afterwards all are judged."""

@@ -48,7 +48,7 @@ WORLDS: dict[str, World] = {
     "three masters, the first is broken": World((NodeSpec(root_error=1), M, M), 3),
     "three masters, indirect blocks on two": World((NodeSpec(indirect=True), M, NodeSpec(indirect=True)), 3),
     "three masters of which none agree": World((NodeSpec(keys=(1,)), NodeSpec(keys=(2,)), NodeSpec(keys=(3,))), 3),
-    "a master and a slave with other elements": World((M, NodeSpec(type=PfsType.SLAVE, keys=(0, 2))), 1),
+    "a master and a slave with other elements": World((M, NodeSpec(type=PfsType.SLAVE, keys=(0, 2), keybits=1)), 1),
 }
 
 
