@@ -120,7 +120,7 @@ class RecordedAsItHappens:
         for theirs, ours in zip(self._model.chains, self._world.chains, strict=True):
             if theirs.data is not None and ours.data is not None:
                 theirs.data[:] = ours.data
-        self._recording.ends()
+        self._recording.look()
         return [self._theirs(arg) for arg in args]
 
     def _theirs(self, thing: object) -> object:

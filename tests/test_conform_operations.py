@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import jsonschema
 import msgspec
@@ -14,26 +15,29 @@ from hypothesis import settings
 
 from hammer2_cluster import locking, modifying, topology
 from hammer2_cluster.resolve import resolve
+from hammer2_oracle.changes import cluster_record, look
 from hammer2_oracle.conform import examination, junit
 from hammer2_oracle.conform.campaigns import smoke
 from hammer2_oracle.conform.divergence import AnyDivergence, OperationDivergence, read, save
 from hammer2_oracle.conform.examination import Examination
-from hammer2_oracle.conform.hypotheses import said_by
+from hammer2_oracle.conform.hypotheses import as_said, said_by
 from hammer2_oracle.conform.judging import Standing
 from hammer2_oracle.conform.messages import (
+    ASKED,
     Answered,
     Done,
     Effects,
     RunOperation,
 )
 from hammer2_oracle.conform.operation_inference import Heard, decision, infer, questions
-from hammer2_oracle.conform.operation_questions import every_case, good_days, of_case
+from hammer2_oracle.conform.operation_questions import LARGEST_ANSWER, MOST_ANSWERS, every_case, good_days, of_case
 from hammer2_oracle.conform.operation_rules import rules
 from hammer2_oracle.conform.operations import (
     OperationJudgement,
     Performance,
     judge_performance,
     performances,
+    spoken,
     world_of,
 )
 from hammer2_oracle.conform.page import page, picture
@@ -41,9 +45,8 @@ from hammer2_oracle.conform.replaying import Fate, replay
 from hammer2_oracle.conform.report import Report, drawn, lines, records
 from hammer2_oracle.conform.run import Plan, examine
 from hammer2_oracle.recorded import RecordedWorld
-from hammer2_oracle.run_record import chain_record, cluster_record
 from hammer2_oracle.status import Status
-from hammer2_oracle.trace_record import STEPS
+from hammer2_oracle.trace_record import STEPS, IoGetblk
 from hammer2_oracle.traces import decode
 from hammer2_proofs.mutants import Mutant, mutate
 from hammer2_proofs.operations.teeth import cases_for, coverage_of, fate_of
@@ -216,7 +219,7 @@ def test_every_operation_is_asked_on_the_world_that_a_replay_has_before_it() -> 
         for step in trace.steps:
             if type(step).__struct_config__.tag != "env":
                 given = world_of(next(asked).question.world)
-                assert [chain_record(it) for it in given.chains] == [chain_record(it) for it in world.chains]
+                assert look(given.chains).records() == look(world.chains).records()
                 assert {n: cluster_record(it) for n, it in given.clusters.items()} == {
                     n: cluster_record(it) for n, it in world.clusters.items()
                 }
@@ -343,3 +346,16 @@ def test_the_rules_of_an_operation_are_the_claims_of_its_lines(op: str, claims: 
 
 def test_every_operation_but_the_plain_sleep_has_a_rule() -> None:
     assert {op for op in STEPS if not rules(op)} == {"env", "wait"}
+
+
+@pytest.mark.parametrize("semantics", [SEED, REPAIRED], ids=["seed", "repaired"])
+def test_whatever_happens_below_what_is_expected_is_what_a_right_implementation_says(semantics: Semantics) -> None:
+    random, reads = Random(11), 0
+    loads = [case for case in every_case() if case.program_name == "load"]
+    for case in [*random.sample(every_case(), 60), *random.sample(loads, 30)]:
+        picks = [random.randint(0, LARGEST_ANSWER) for _ in range(MOST_ANSWERS)]
+        for performance in of_case(case, picks, semantics):
+            calls = [msgspec.convert(spoken(call), ASKED[type(call)]) for call in performance.calls]
+            assert said_by(semantics, performance) == as_said(calls, performance.expected)
+            reads += any(isinstance(call, IoGetblk) for call in performance.calls)
+    assert reads > 5

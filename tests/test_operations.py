@@ -196,7 +196,10 @@ class Counting:
     def begins(self, operation: str, args: dict[str, object]) -> None:  # noqa: ARG002 - an Observer's
         PERFORMED[operation] += 1
 
-    def ends(self) -> None:
+    def ends(self, result: object) -> None:
+        """Nothing."""
+
+    def fails(self, end: Exception) -> None:
         """Nothing."""
 
 

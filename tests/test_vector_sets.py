@@ -23,7 +23,8 @@ from hammer2_oracle.conform.operation_questions import every_case
 from hammer2_oracle.manifest import Executed, Receipt, differences
 from hammer2_oracle.protocol import scenarios
 from hammer2_oracle.record_kinds import kind_named
-from hammer2_oracle.replay import CONTRACT, check_trace
+from hammer2_oracle.replay import check_trace
+from hammer2_oracle.results import CONTRACT
 from hammer2_oracle.schemas import text_of
 from hammer2_oracle.status import Status
 from hammer2_oracle.telling_traces import telling_performances

@@ -1,22 +1,25 @@
-"""Writes down a client's run on the model as an operation trace, which then is replayed and judged as any other."""
+"""Writes down a client's run on the model as an operation trace, which can be replayed and judged as any other."""
 
 import inspect
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any, Final, TypeAlias, cast
 
 from msgspec import UNSET, structs
 
 from hammer2_cluster.chain_layer import ChainLayer
-from hammer2_cluster.objects import Chain, Cluster, ClusterItem, Inode, Pfs
+from hammer2_cluster.model import Misuse
+from hammer2_cluster.objects import Chain, Cluster, ClusterItem, Inode, Iocb, Pfs
 from hammer2_cluster.straight import Straight
 from hammer2_oracle import trace_record as records
-from hammer2_oracle.recorded import VDIR, RecordedWorld, blockref_record, fields_of_bref, number, pack, unpack
-from hammer2_oracle.replay import Replay
+from hammer2_oracle.changes import Watch, cluster_record, look, written
+from hammer2_oracle.recorded import VDIR, blockref_record, number
+from hammer2_oracle.results import loaded, outcome_of, result_record
 from hammer2_proofs.operations.client import Client, Violation
 from hammer2_proofs.operations.search import Case, Script
 from hammer2_spec.semantics import Semantics
-from hammer2_spec.vocabulary import INODE_BYTES, Lookup, Resolve
+from hammer2_spec.vocabulary import Lookup, Resolve
 
 Any_: TypeAlias = Any
 """Whatever a call is given or returns."""
@@ -83,36 +86,6 @@ CALLS: Final[dict[str, Callable[..., records.AnyCall]]] = {
 """What is written for each call on the model."""
 
 
-def chain_record(chain: Chain) -> records.ChainRecord:
-    """A chain as it stands."""
-    fields: list[Any] = [
-        *fields_of_bref(chain.bref),
-        chain.bytes,
-        chain.flags,
-        chain.error,
-        number(chain.parent),
-        chain.hmp,
-        number(chain.pmp),
-        chain.refs,
-        chain.locks,
-        None if chain.data is None else _packed(bytes(chain.data[: max(INODE_BYTES, chain.bytes)])),
-    ]
-    return records.ChainRecord(*fields)
-
-
-@lru_cache(256)
-def _packed(data: bytes) -> records.Runs:
-    return pack(data)
-
-
-def cluster_record(k: Cluster) -> records.ClusterRecord:
-    """A cluster as it stands."""
-    slots, cache = [number(item.chain) for item in k.array], [item.cache_index for item in k.array]
-    return records.ClusterRecord(
-        number(k.pmp), k.refs, k.flags, k.nchains, number(k.focus), k.error, 1 if k.ddflag else 0, slots, cache
-    )
-
-
 def bookkeeping(name: str, args: tuple[Any, ...], result: Any_) -> dict[int, tuple[int, int]]:
     """What a replay does by itself to the refs and locks of chains when it makes a call (FORMAT.md 2.4)."""
     counts: dict[int, tuple[int, int]] = {}
@@ -141,7 +114,11 @@ BEFORE_EFFECTS: Final = frozenset({"ref", "drop", "lock", "unlock"})
 
 
 class Recording:
-    """The layer between a client and its model that writes down what passes; ``trace`` tells it all."""
+    """The layer between a client and its model that writes down what passes; ``trace`` tells it all.
+
+    A trace ends before an operation that none can tell: one whose read fails at once (io_getblk has no effects), and
+    one on a cluster that is gone.
+    """
 
     def __init__(self, client: Client) -> None:
         self._model: Final[Any] = client.model
@@ -150,12 +127,39 @@ class Recording:
         for n, pfs in enumerate(self._pfss()):
             pfs.id = n
         self._world: records.World | None = None
-        self._seen: list[records.ChainRecord] = []
-        self._steps: list[tuple[str, dict[str, Any], list[Any]]] = []
+        self._steps: list[Any] = []
+        self._doing: tuple[str, dict[str, Any]] = "", {}
         self._calls: list[Any] = []
+        self.whole = True
+        """The trace tells all operations."""
+        self.inodes = [Inode(inode.id, inode.vp, inode.flags) for inode in self._model.inodes]
+        """As the trace has them: what a caller does to their flags no step tells."""
+        self._flags: list[int] = []
+        self._watch = Watch(self)
+        self._seen = self._watch.chains
 
     def _pfss(self) -> list[Pfs]:
         return [pfs for pfs in (self._model.pfs, self._model.spmp) if pfs is not None]
+
+    # ---- the world, to be looked at
+
+    @property
+    def chains(self) -> Sequence[Chain]:
+        """By number."""
+        chains: Sequence[Chain] = self._model.chains
+        return chains
+
+    @property
+    def clusters(self) -> Mapping[int, Cluster]:
+        """Those that live."""
+        clusters: Mapping[int, Cluster] = self._model.clusters
+        return clusters
+
+    @property
+    def freed(self) -> Sequence[int]:
+        """All clusters that are gone."""
+        freed: Sequence[int] = self._model.freed
+        return freed
 
     # ---- the layer
 
@@ -167,17 +171,28 @@ class Recording:
 
         async def waiting(*args: Any) -> Any_:  # noqa: ANN401 - passes them on
             at, slots = self._begin(name, args)
-            result = await inner(*args)
+            try:
+                result = await inner(*args)
+            except Misuse as misuse:  # nothing happens, and the operation goes on
+                self._model.misuses.append(str(misuse))
+                result = 0 if name == "create" else None
             self._end(name, at, slots, args, result)
             return result
 
         def plain(*args: Any) -> Any_:  # noqa: ANN401 - passes them on
             at, slots = self._begin(name, args)
             result = inner(*args)
+            self.whole &= name != "io_getblk" or not self._has_failed(args[0])
             self._end(name, at, slots, args, result)
             return result
 
-        return waiting if inspect.iscoroutinefunction(inner) else plain
+        call = waiting if inspect.iscoroutinefunction(inner) else plain
+        self.__dict__[name] = call  # the next time it is found at once
+        return call
+
+    def _has_failed(self, iocb: Iocb) -> bool:
+        """Whether a read has failed already."""
+        return bool(iocb.error) and all(it is not iocb for it in self._model.pending)
 
     def _begin(self, name: str, args: tuple[Any, ...]) -> tuple[int, list[Chain | None]]:
         self._calls.append(CALLS[name](*args) if name != "kmalloc" else records.Kmalloc(self._model.made))
@@ -209,79 +224,102 @@ class Recording:
 
     def _changes(self, counts: dict[int, tuple[int, int]], *, before: bool) -> dict[str, Any]:
         """What happened to chains since last seen, beyond the bookkeeping that a replay does by itself."""
-        now = [chain_record(chain) for chain in self._model.chains]
+        was, now = self._seen, look(self.chains, self._seen)
         new, assignments, data = [], [], []
-        for n, record in enumerate(now):
+        for n in sorted({*now.differing(was), *counts}):
             refs, locks = counts.get(n, (0, 0))
-            if n >= len(self._seen):
+            if n >= len(was.fields):
+                record = now.record(n)
                 new.append(structs.replace(record, refs=record.refs - refs, locks=record.locks - locks))
                 continue
-            was = self._seen[n]
-            if record == was and n not in counts:
-                continue
-            for name in record.__struct_fields__:
-                value, old = getattr(record, name), getattr(was, name)
-                by_itself = {"refs": refs, "locks": locks}.get(name, 0)
-                if value == (old + by_itself if by_itself else old):
-                    continue
-                if name == "data":
-                    data.append((n, value))
-                else:
-                    assignments.append((n, name, value if before or not by_itself else value - by_itself))
+            by_itself = {"refs": refs, "locks": locks}
+            for name, value, old in zip(records.CHAIN_FIELDS, now.fields[n], was.fields[n], strict=False):
+                booked = by_itself.get(name, 0)
+                if value != (old + booked if booked else old):
+                    assignments.append((n, name, written(name, value if before or not booked else value - booked)))
+            if now.data[n] is not was.data[n]:
+                data.append((n, now.data_record(n)))
         self._seen = now
         changes = {"new": new, "set": assignments, "data": data}
         return {name: value for name, value in changes.items() if value}
 
+    def look(self) -> None:
+        """What has happened to chains until now is no call's doing."""
+        self._seen = look(self.chains, self._seen)
+
     # ---- the client
 
     def begins(self, operation: str, args: dict[str, object]) -> None:
-        """Write down what the client did by itself, then the operation."""
+        """Write down what the client did by itself, and keep the operation."""
         if self._world is None:
-            self._seen = [chain_record(chain) for chain in self._model.chains]
-            pmps = [records.PfsRecord(list(pfs.pfs_types), pfs.pfs_nmasters) for pfs in self._pfss()]
-            inodes = [records.InodeRecord(inode.vp, inode.flags) for inode in self._model.inodes]
-            clusters = [cluster_record(cluster) for cluster in self._model.clusters.values()]
-            self._world = records.World(pmps, inodes, self._seen, clusters)
+            self._world = self._as_it_stands()
+            self._watch = Watch(self)
+            self._seen = self._watch.chains
         else:
             self._note_edits()
         self._calls = []
-        self._steps.append((operation, _arguments(operation, args), self._calls))
+        self._doing = operation, args
+        self._flags = [inode.flags for inode in self._model.inodes]
+        gone = [arg for arg in args.values() if isinstance(arg, Cluster) and arg.id not in self.clusters]
+        self.whole &= not gone
 
-    def ends(self) -> None:
-        """Chains are as the operation left them."""
-        self._seen = [chain_record(chain) for chain in self._model.chains]
+    def ends(self, result: object) -> None:
+        """Write down an operation that has returned."""
+        operation, args = self._doing
+        written = self._loaded(**args) if operation == "load_async" else result_record(operation, result)
+        self._write("ok", written)
+
+    def _loaded(self, cluster: Cluster, callback: Callable[[Iocb], None], ptr: object, **_: object) -> object:
+        """The result of load_async; that data was read at once is no doing of its."""
+        result = loaded(cluster, callback, ptr)
+        reads = any(isinstance(call, records.IoGetblk) for call in self._calls)
+        return structs.replace(result, error=0, dio_null=True) if reads else result
+
+    def fails(self, end: Exception) -> None:
+        """Write down an operation that has come to no good end."""
+        self._write(outcome_of(end), UNSET)
+
+    def _write(self, outcome: str, result: object) -> None:
+        for told, inode, flags in zip(self.inodes, self._model.inodes, self._flags, strict=True):
+            told.flags = (told.flags | inode.flags & ~flags) & ~(flags & ~inode.flags)
+        operation, args = self._doing
+        fields = {} if result is UNSET else {"result": result}
+        self._step(operation, _arguments(operation, args), outcome, self._calls, **fields)
+        self._seen = self._watch.chains
+        self._calls = []  # what is called from now on, such as by a read that ends later, is no call of the operation
+
+    def _step(self, op: str, args: dict[str, Any], outcome: str, calls: list[Any], **result: object) -> None:
+        cls, state = records.STEPS[op], self._watch.changes()
+        if self.whole:
+            self._steps.append(
+                cls(args=_type_of_args(cls)(**args), outcome=outcome, calls=calls, state=state, **result)
+            )
+
+    def _as_it_stands(self) -> records.World:
+        pmps = [records.PfsRecord(list(pfs.pfs_types), pfs.pfs_nmasters) for pfs in self._pfss()]
+        inodes = [records.InodeRecord(inode.vp, inode.flags) for inode in self._model.inodes]
+        chains = look(self.chains).records()
+        return records.World(pmps, inodes, chains, [cluster_record(cluster) for cluster in self.clusters.values()])
 
     def _note_edits(self) -> None:
         """What the caller wrote into data, and the references that it took: an env step."""
-        old = [unpack(record.data) for record in self._seen]
+        was = self._seen
         changes = self._changes({}, before=True)
         poke = [
             (n, at, 1, byte)
-            for n, (chain, was) in enumerate(zip(self._model.chains, old, strict=False))
-            if was is not None and chain.data is not None and chain.data != was[: len(chain.data)]
-            for at, byte in enumerate(chain.data)
-            if was[at] != byte
+            for n, (new, old) in enumerate(zip(self._seen.data, was.data, strict=False))
+            if new is not old and new is not None and old is not None
+            for at, byte in enumerate(new)
+            if old[at] != byte
         ]
         env = {"set": changes.get("set", UNSET), "poke": _runs(poke) or UNSET}
         if any(value is not UNSET for value in env.values()):
-            self._steps.append(("env", env, []))
+            self._step("env", env, "ok", [])
 
-    def trace(self, name: str, semantics: Semantics) -> records.Trace:
-        """What was written down, with outcomes, results and states as a replay has them."""
+    def trace(self, name: str) -> records.Trace:
+        """What was written down."""
         assert self._world is not None  # noqa: S101 - a program performs something
-        steps: list[Any] = []
-        trace = records.Trace(name, "multi", self._world, steps)
-        replay = Replay(RecordedWorld(trace.world), semantics)
-        for op, args, calls in self._steps:
-            cls = records.STEPS[op]
-            passed = _type_of_args(cls)(**args)
-            outcome, result = replay.perform(op, passed, calls)
-            fields = {} if result is UNSET else {"result": result}
-            step = cls(args=passed, outcome=outcome, calls=calls, state=replay.changes(), **fields)
-            steps.append(step)
-            if outcome != "ok":
-                break
-        return trace
+        return records.Trace(name, "multi", self._world, self._steps)
 
 
 @cache
@@ -316,16 +354,11 @@ def _arguments(operation: str, args: dict[str, object]) -> dict[str, Any]:
     return plain
 
 
-def record_case(
-    case: Case, picks: Sequence[int], semantics: Semantics, name: str
-) -> tuple[records.Trace, Violation | None]:
-    """Run a case by a script and write it down; with it, what was wrong."""
+def record_case(case: Case, picks: Sequence[int], semantics: Semantics, name: str) -> tuple[records.Trace, bool]:
+    """Run a case by a script, until something is wrong, and write it down; with it, whether all that can be told."""
     client = Client(case.world.specs, case.world.nmasters, semantics, Script(picks))
     client.model.lenient = True
     recording = Recording(client)
-    violation = None
-    try:
+    with suppress(Violation):
         case.program(client)
-    except Violation as found:
-        violation = found
-    return recording.trace(name, semantics), violation
+    return recording.trace(name), recording.whole

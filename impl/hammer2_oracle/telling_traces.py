@@ -15,7 +15,8 @@ from hammer2_oracle.conform.messages import OperationQuestion
 from hammer2_oracle.conform.operation_questions import every_case
 from hammer2_oracle.conform.operations import Performance, performances
 from hammer2_oracle.recorded import Diverged, RecordedWorld
-from hammer2_oracle.replay import CONTRACT, Replay, check_trace
+from hammer2_oracle.replay import Replay, check_trace
+from hammer2_oracle.results import CONTRACT
 from hammer2_oracle.run_record import record_case
 from hammer2_oracle.trace_record import Trace
 from hammer2_oracle.traces import decode
@@ -63,9 +64,8 @@ def telling_runs(kept: Sequence[Trace], semantics: Semantics, most_bad: int) -> 
         (every[n], picks, f"{every[n].program_name} on {every[n].world_name}, {list(picks)}")
         for n, picks in apart(work)
     )
-    made = (record_case(case, list(picks), semantics, name)[0] for case, picks, name in names)
-    # A trace cannot tell that io_getblk failed: such a run is none that can be replayed.
-    return [trace for trace in made if check_trace(trace, semantics) is None]
+    made = (record_case(case, list(picks), semantics, name) for case, picks, name in names)
+    return [trace for trace, whole in made if whole]
 
 
 def telling_records(kept: Sequence[Trace], semantics: Semantics) -> list[Trace]:

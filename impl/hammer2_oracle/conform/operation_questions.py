@@ -25,7 +25,7 @@ def every_case() -> list[Case]:
 
 def of_case(case: Case, picks: list[int], semantics: Semantics) -> Iterator[Performance]:
     """The operations of one run, each on its own."""
-    trace, _ = record_case(case, picks, semantics, f"{case.program_name} on {case.world_name}")
+    trace, _ = record_case(case, picks, semantics, "")
     return performances(trace)
 
 
@@ -34,7 +34,7 @@ def good_days(semantics: Semantics, most: int) -> Iterator[Performance]:
     seen = set()
     for case in every_case()[:most]:
         for performance in of_case(case, [], semantics):
-            digest = sha256(msgspec.json.encode([performance.question, performance.calls])).digest()
+            digest = sha256(msgspec.msgpack.encode([performance.question, performance.calls])).digest()
             if digest not in seen:
                 seen.add(digest)
                 yield performance

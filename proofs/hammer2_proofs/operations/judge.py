@@ -74,6 +74,15 @@ ALONE: Final = (PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.SUPROOT)
 """Whose word holds alone (C37-C39), the first one before the others."""
 
 
+ALWAYS: Final = (
+    rules.is_referenced,
+    rules.the_focus_is_none_or_a_member,
+    rules.slots_beyond_nchains_are_empty,
+    rules.no_slot_holds_a_released_chain,
+)
+"""What every cluster obeys at any time."""
+
+
 class Write(NamedTuple):
     """A write that is about to be made."""
 
@@ -202,20 +211,19 @@ class Judge:
 
     def judge(self) -> None:
         """Every reference and lock belongs to exactly one cluster; every cluster is sound."""
-        refs: Counter[Chain] = Counter()
-        locks: Counter[Chain] = Counter()
+        refs: dict[Chain, int] = {}
+        locks: dict[Chain, int] = {}
         for cluster in self.model.clusters.values():
+            locked = rules.is_locked(cluster)
             for chain in self.model.members_of(cluster):
-                refs[chain] += cluster.refs
-                locks[chain] += rules.is_locked(cluster)
-            self.obeys(rules.is_referenced, cluster)
-            self.obeys(rules.the_focus_is_none_or_a_member, cluster)
-            self.obeys(rules.slots_beyond_nchains_are_empty, cluster)
-            self.obeys(rules.no_slot_holds_a_released_chain, cluster)
+                refs[chain] = refs.get(chain, 0) + cluster.refs
+                locks[chain] = locks.get(chain, 0) + locked
+            for rule in ALWAYS:
+                self.obeys(rule, cluster)
         for chain in self.model.chains:
-            if (chain.refs, chain.locks) != (refs[chain], locks[chain]):
+            if chain.refs != refs.get(chain, 0) or chain.locks != locks.get(chain, 0):
                 where = f"chain {chain.id} of node {chain.hmp}: {chain.refs} refs, {chain.locks} locks"
-                self.demand(chain.refs == refs[chain], "Every reference taken is released exactly once", where)
+                self.demand(chain.refs == refs.get(chain, 0), "Every reference taken is released exactly once", where)
                 self.demand(False, "Every lock taken is released exactly once", where)
 
     def is_gone(self, cluster: Cluster, last: bool) -> None:
