@@ -23,9 +23,8 @@ from hammer2_proofs.explorer.itf import export
 from hammer2_proofs.explorer.layout import FieldOverflow, Layout
 from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import check
-from hammer2_proofs.explorer.report import rows, traces
+from hammer2_proofs.explorer.report import traces
 from hammer2_proofs.explorer.search import Found, Progress, search
-from hammer2_spec.protocol import notation
 from hammer2_spec.transition_system import Action, Model, StepInvariant, replaced
 
 SIX_STEPS = ["Lock", "Begin", "ModifyNode(0)", "Commit", "Unlock", "Disconnect(0)"]
@@ -542,25 +541,6 @@ def test_ctrl_c_ends_the_command_undecided_with_what_was_found() -> None:
         printed, _ = process.communicate()
     assert process.returncode == 3
     assert "undecided: interrupted; all states within" in printed
-
-
-def test_a_counterexample_shows_only_what_changes_with_tids_and_writes_as_people_write_them() -> None:
-    model = build("protocol", {"masters": 3}, frozenset({"without-flush_before_ack"}))
-    trace = traces(search(model))["every majority of intact media yields what was acknowledged"]
-    heads, lines = rows(model, trace)
-    assert heads[:3] == ["", "action", "nodes[0]"]
-    assert [line[1].partition("(")[0] for line in lines] == ["at first", "Begin", "Deliver", "Deliver", "Acknowledge"]
-    begin = dict(zip(heads, lines[1], strict=True))
-    assert begin["clients[0]"].splitlines() == ["phase write", "tid 0.1", "content a"]
-    assert begin["nodes[0]"] == begin["nodes[1]"] == begin["nodes[2]"] == ""
-    assert lines[-1][-1] == "known a"
-
-
-def test_sets_of_writes_and_clients_have_a_notation() -> None:
-    bounds = build("protocol", {"writes": 2, "clients": 2}, frozenset()).setup
-    assert [notation.writes(bounds, content) for content in (0, 3, 4, 13)] == ["-", "ab", "+", "a+!"]
-    assert [notation.clients(bounds, mask) for mask in (0, 2, 3)] == ["-", "1", "0,1"]
-    assert notation.tid(bounds, 35) == "2.3"
 
 
 def test_a_refuted_model_prints_how_to_reproduce_it() -> None:

@@ -148,20 +148,27 @@ def drawn(row: Row) -> Iterator[str]:
     model = protocol_findings.model_of(row)
     yield from _changed(model, row["steps"], protocol_findings.states(row))
     if row.get("cycle"):
-        yield "From there this can recur for ever; of tids only their order is told:"
+        yield "From there this can recur for ever; of tids only their order counts, so that they are renumbered:"
         yield from _changed(model, row["cycle"], protocol_findings.recurring(row))
 
 
 def _changed(model: Model[Any, Any], steps: Sequence[tuple[str, Sequence[int]]], along: list[Any]) -> Iterator[str]:
-    from hammer2_proofs.explorer.trace import changes, shown
+    from hammer2_proofs.explorer.table import RENUMBERED
+    from hammer2_proofs.explorer.trace import changes, shown, titled
 
-    for number, ((name, index), before, after) in enumerate(zip(steps, along, along[1:], strict=False), start=1):
-        title = f"{name}({', '.join(map(str, index))})" if index else name
+    def told(title: str, before: Any, after: Any) -> list[str]:  # noqa: ANN401 - states of any model
         what = ", ".join(
             f"{path} {shown(model, path, old)} -> {shown(model, path, new)}"
             for path, (old, new) in changes(before, after).items()
         )
-        yield from textwrap.wrap(f"{number:>2}. {title}: {what}", WIDTH, subsequent_indent="      ")
+        return textwrap.wrap(f"{title}: {what}", WIDTH, subsequent_indent="      ")
+
+    actions = {action.name: action for action in model.actions}
+    for number, ((name, index), before, after) in enumerate(zip(steps, along, along[1:], strict=False), start=1):
+        made = actions[name].step(model.setup, before, *index)
+        yield from told(f"{number:>2}. {titled(name, [*zip(actions[name].over, index, strict=True)])}", before, made)
+        if made != after:
+            yield from told(f"    ({RENUMBERED})", made, after)
 
 
 def command(row: Row) -> list[str]:

@@ -78,6 +78,8 @@ class Model(Generic[Setup, State]):
         symmetric: the tuple of the state whose members may change places.
         goal: what must be reached once faults stop.
         shown: how ints are written for people, as "field" or "tuple.field"; the others are written as they are.
+        bounds: the bounds by the names that they are given with, and
+        switches: the switches that are on, where the model was built from such.
     """
 
     name: str
@@ -94,3 +96,5 @@ class Model(Generic[Setup, State]):
     symmetric: str = ""
     goal: Callable[[Setup, State], bool] | None = None
     shown: Mapping[str, Callable[[Setup, int], str]] = field(default_factory=dict)
+    bounds: Mapping[str, int] = field(default_factory=dict)
+    switches: tuple[str, ...] = ()

@@ -9,35 +9,44 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hammer2_cluster.program import pasted
+from hammer2_oracle import exploration_report
 from hammer2_oracle.options import complain
 from hammer2_oracle.status import Status
-from hammer2_spec.transition_system import Model, sentence
+from hammer2_spec.transition_system import Model
 
 if TYPE_CHECKING:
     from hammer2_proofs.explorer.progress import Stuck
     from hammer2_proofs.explorer.search import Found, Progress
     from hammer2_proofs.explorer.trace import Trace
 
-BOUNDS = {
-    "masters": "How many masters.",
-    "slaves": "How many slaves.",
-    "clients": "How many front ends.",
-    "tids": "The highest transaction id (calibration, tree).",
-    "writes": "How many writes.",
-    "elections": "How many elections.",
-    "faults": "How many faults.",
-    "losses": "How many times a master's media is lost.",
-    "soft_masters": "How many soft masters.",
-    "fault_epochs": "How many epochs faults may bring about.",
-}
+BOUNDS = (
+    *("masters", "slaves", "clients", "tids", "writes", "elections", "faults", "losses"),
+    *("soft_masters", "fault_epochs"),
+)
 MEBIBYTE = 2**20
 DEFAULT_MEMORY_MIB = 8192
 
 
+class Bounded(click.Option):
+    """A bound. What it bounds, and in which range, the models know: they are asked when help is wanted."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of the help."""
+        from hammer2_proofs.explorer.models import MODELS
+
+        told: dict[str, list[str]] = {}
+        for model, entry in MODELS.items():
+            if self.name in entry.bounds:
+                bound = entry.bounds[self.name]
+                told.setdefault(f"{bound.meaning}: {bound.values}", []).append(model)
+        self.help = "; ".join(f"{text} ({', '.join(models)})" for text, models in told.items())
+        return super().get_help_record(ctx)
+
+
 def bounds(command: Callable[..., None]) -> Callable[..., None]:
     """The options that bound a model; each model says which of them it takes, and in which range."""
-    for name, text in reversed(BOUNDS.items()):
-        command = click.option(f"--{name.replace('_', '-')}", name, type=int, default=None, help=text)(command)
+    for name in reversed(BOUNDS):
+        command = click.option(f"--{name.replace('_', '-')}", name, cls=Bounded, type=int, default=None)(command)
     return command
 
 
@@ -54,7 +63,12 @@ def bounds(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--workers", type=click.IntRange(1, 2), default=1, show_default=True, help="Cores.")
 @click.option("--depth", type=click.IntRange(0), default=None, help="Stop at this depth.")
 @click.option(
-    "--memory", type=click.IntRange(1), default=DEFAULT_MEMORY_MIB, show_default=True, help="Stop at so many MiB."
+    "--memory",
+    type=click.IntRange(1),
+    default=DEFAULT_MEMORY_MIB,
+    show_default=True,
+    help="Stop when the states and their table fill so many MiB; the interpreter, some 100 MiB, comes on top, and so "
+    "does the graph of --progress-property.",
 )
 @click.option("--keep-going", is_flag=True, help="Look for every broken sentence, not only those of the first level.")
 @click.option("--progress-property", "live", is_flag=True, help="Check progress as well: it is slower.")
@@ -67,7 +81,7 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
     Exit status 0: everything holds. 1: something is broken. 2: bad usage. 3: undecided, a limit was reached.
     """
     if options["listing"]:
-        _list()
+        exploration_report.listing()
         return
     from hammer2_proofs.explorer.models import build, switches_of
     from hammer2_proofs.explorer.report import as_object, traces
@@ -84,11 +98,14 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
             _progress_can_be_checked(built, options)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    symmetry = options["symmetry"] and any(len(group) > 1 for group in built.alike)
+    if options["symmetry"] and not symmetry:
+        complain(f"no two nodes of this {model} are alike: --symmetry changes nothing")
     with _display(as_json=options["as_json"]) as show:
         try:
             found = search(
                 built,
-                symmetry=options["symmetry"],
+                symmetry=symmetry,
                 workers=options["workers"],
                 memory=options["memory"] * MEBIBYTE,
                 depth=options["depth"],
@@ -116,7 +133,7 @@ def explore(model: str, **options: Any) -> None:  # noqa: ANN401  # click's own 
     if options["as_json"]:
         click.echo(json.dumps(result))
     else:
-        _print(found, broken, result, stuck if options["live"] and not unjudged else None)
+        exploration_report.printed(found, broken, result, stuck if options["live"] and not unjudged else None)
         if unjudged:
             click.echo(f"undecided: {unjudged}")
         if broken or result["never"] or result["progress"]:
@@ -215,97 +232,6 @@ class _Line:
 
 def _display(*, as_json: bool) -> _Silent | _Line:
     return _Line() if sys.stderr.isatty() and not as_json else _Silent()
-
-
-def _list() -> None:
-    from hammer2_proofs.explorer.models import MODELS
-
-    for name, entry in MODELS.items():
-        click.echo(f"{name}: {entry.about}")
-        for key, bound in entry.bounds.items():
-            click.echo(
-                f"  --{key.replace('_', '-')} {bound.low}..{bound.high}, default {bound.default}: {bound.meaning}"
-            )
-        for switch, text in entry.switches.items():
-            option = (
-                f"--without {switch.removeprefix('without-')}" if switch.startswith("without-") else f"--with {switch}"
-            )
-            click.echo(f"  {option}: {text}")
-
-
-def _setup(found: "Found") -> str:
-    """The bounds, and what is switched otherwise than usual."""
-    from hammer2_proofs.explorer.models import build
-
-    usual = build(found.model.name, {}, frozenset()).setup
-    numbers, switched = [], []
-    for name, value, before in zip(usual._fields, found.model.setup, usual, strict=True):
-        if not isinstance(value, bool):
-            numbers.append(f"{name} {value}")
-        elif value != before:
-            switched.append(f"{'with' if value else 'without'} {name}")
-    return ", ".join(numbers + switched)
-
-
-def _print(found: "Found", broken: dict[str, "Trace"], result: dict[str, Any], stuck: "list[Stuck] | None") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, soft_wrap=False)
-    console.print(f"{found.model.name}: {_setup(found)}", markup=False)
-    console.print(
-        f"{found.states:,} states{' up to symmetry' if found.symmetry else ''}, {found.transitions:,} transitions, "
-        f"depth {found.depth}, hash {result['hash']}, {found.seconds:.1f} s"
-    )
-    if found.outside:
-        console.print(f"{found.outside:,} successors beyond the bounds were left out")
-    table = Table("action", "taken", box=None)
-    for name, count in found.actions.items():
-        table.add_row(name, f"{count:,}")
-    console.print(table)
-    witnesses = Table("witness", "reached after", box=None)
-    for name, steps in result["witnesses"].items():
-        witnesses.add_row(name, "never" if steps is None else f"{steps} steps")
-    console.print(witnesses)
-    for invariant in (*found.model.invariants, *(step.holds for step in found.model.step_invariants)):
-        name = invariant.__name__.replace("_", " ")
-        console.print(
-            f"{'BROKEN' if name in broken else 'holds' if found.complete else 'so far'}: {name}", markup=False
-        )
-    for failure in stuck or ():
-        console.print(f"NO PROGRESS: {failure.what} ({failure.states:,} states)", markup=False)
-    if stuck == [] and found.complete and not broken and found.model.goal is not None:
-        goal = sentence(found.model.goal)
-        console.print(f"holds: once faults stop, a way leads to: {goal}", markup=False)
-        fair = "holds: no fair cycle avoids it" if not found.symmetry else "not checked, with --symmetry: fair cycles"
-        console.print(fair, markup=False)
-    for name, trace in broken.items():
-        _print_trace(console, found, f"{name}: broken after {len(trace.steps)} steps", trace)
-    for failure in stuck or ():
-        _print_trace(console, found, f"{failure.what}: the way there", failure.trace)
-        if failure.cycle:
-            recurs = f"what can recur from there for ever: {len(failure.cycle.steps)} steps, and all is as at first"
-            _print_trace(console, found, recurs, failure.cycle)
-    for name in result["never"]:
-        console.print(f"NEVER: {name}", markup=False)
-    if found.stopped:
-        covered = f"all states within {found.depth} steps are found, the last {found.frontier:,} of them not judged"
-        console.print(f"{'stopped' if broken else 'undecided'}: {found.stopped}; {covered}", markup=False)
-
-
-def _print_trace(console: Any, found: "Found", title: str, trace: "Trace") -> None:  # noqa: ANN401  # rich's console
-    from rich.table import Table
-    from rich.text import Text
-
-    from hammer2_proofs.explorer.report import rows
-
-    heads, lines = rows(found.model, trace)
-    table = Table(title=Text(title), title_justify="left")
-    for head in heads:
-        table.add_column(head, no_wrap=head == "action", overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    console.print(table)
 
 
 if __name__ == "__main__":

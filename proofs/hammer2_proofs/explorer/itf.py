@@ -32,7 +32,13 @@ def export(model: Model[Any, Any], invariant: str, trace: Trace, cycle: Trace | 
     for number, step in enumerate(steps, start=1):
         states.append({"#meta": {"index": number}, "action": step.title, **_state(step.state)})
     return {
-        "#meta": {"format": "ITF", "description": f"{model.name}: {invariant}", "setup": value(model.setup)},
+        "#meta": {
+            "format": "ITF",
+            "description": f"{model.name}: {invariant}",
+            "bounds": dict(model.bounds),
+            "switches": list(model.switches),
+            "setup": value(model.setup),
+        },
         "params": [],
         "vars": ["action", *names],
         "states": states,

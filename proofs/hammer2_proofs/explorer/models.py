@@ -1,7 +1,7 @@
 """The models that can be explored, by the name that is typed, and the bounds that each one takes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hammer2_proofs.explorer import calibration
@@ -15,15 +15,29 @@ from hammer2_spec.protocol.tree_model import WHY as TREE_WHY
 from hammer2_spec.switches import chosen
 from hammer2_spec.transition_system import Model
 
+WITHOUT = "without-"
+"""How a switch begins that takes an ingredient away."""
+
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound of a model: its default, the values it may take, and what it bounds."""
+    """A bound of a model: its default, the values it may take, what it bounds, and whether its highest is no bound."""
 
     default: int
     low: int
     high: int
     meaning: str
+    open_ended: bool = False
+
+    @property
+    def values(self) -> str:
+        """The values it may take."""
+        top = f"{self.high} (no bound)" if self.open_ended else str(self.high)
+        return f"{self.low} to {top}, default {'no bound' if self.unbounded(self.default) else self.default}"
+
+    def unbounded(self, value: int) -> bool:
+        """Whether with this value it is no bound."""
+        return self.open_ended and value == self.high
 
 
 @dataclass(frozen=True)
@@ -120,11 +134,11 @@ MODELS: dict[str, Entry] = {
             "slaves": Bound(0, 0, 4, "slaves"),
             "clients": Bound(1, 1, 2, "front ends"),
             "writes": Bound(2, 1, 6, "writes"),
-            "elections": Bound(2, 0, UNLIMITED, f"elections; {UNLIMITED} is no bound"),
-            "faults": Bound(1, 0, UNLIMITED, f"faults; {UNLIMITED} is no bound"),
+            "elections": Bound(2, 0, UNLIMITED, "elections", open_ended=True),
+            "faults": Bound(1, 0, UNLIMITED, "faults", open_ended=True),
             "losses": Bound(1, 0, 2, "times that a master's media is lost"),
             "soft_masters": Bound(0, 0, 1, "soft masters"),
-            "fault_epochs": Bound(UNLIMITED, 1, UNLIMITED, f"epochs that faults bring about; {UNLIMITED} is no bound"),
+            "fault_epochs": Bound(UNLIMITED, 1, UNLIMITED, "epochs that faults bring about", open_ended=True),
         },
         PROTOCOL_SWITCHES,
         _protocol,
@@ -185,14 +199,32 @@ def build(name: str, given: Mapping[str, int | None], switches: frozenset[str]) 
         bounds[key] = value
     for switch in sorted(switches - set(entry.switches)):
         raise ValueError(f"{name} has {_none_such(entry, switch)}")
-    return entry.build(bounds, switches)
+    return replace(entry.build(bounds, switches), bounds=bounds, switches=tuple(sorted(switches)))
+
+
+def parameters(model: Model[Any, Any]) -> list[str]:
+    """All that a model was built with, for people: each bound, each switch that is on, each ingredient taken away."""
+    entry = MODELS[model.name]
+    told = []
+    for name, value in model.bounds.items():
+        what = name.replace("_", " ")
+        if value == 1:
+            what = what.removesuffix("es" if what == "losses" else "s")
+        told.append(f"{'any number of' if entry.bounds[name].unbounded(value) else value} {what}")
+    return told + [option(switch) for switch in sorted(model.switches, key=lambda name: name.startswith(WITHOUT))]
+
+
+def option(switch: str) -> str:
+    """A switch as an option without its dashes: with late-finish, without flush-before-ack."""
+    if switch.startswith(WITHOUT):
+        return f"without {switch.removeprefix(WITHOUT).replace('_', '-')}"
+    return f"with {switch}"
 
 
 def _none_such(entry: Entry, switch: str) -> str:
     """That a switch is none, and which there are: what may be taken away, or what may be added."""
-    without = "without-"
-    if switch.startswith(without):
-        known = [name.removeprefix(without) for name in entry.switches if name.startswith(without)]
-        return f"no ingredient {switch.removeprefix(without)!r}: expected one of {', '.join(known) or 'none'}"
-    known = [name for name in entry.switches if not name.startswith(without)]
+    if switch.startswith(WITHOUT):
+        known = [name.removeprefix(WITHOUT) for name in entry.switches if name.startswith(WITHOUT)]
+        return f"no ingredient {switch.removeprefix(WITHOUT)!r}: expected one of {', '.join(known) or 'none'}"
+    known = [name for name in entry.switches if not name.startswith(WITHOUT)]
     return f"no switch {switch!r}: expected one of {', '.join(known) or 'none'}"

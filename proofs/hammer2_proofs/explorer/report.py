@@ -1,11 +1,11 @@
-"""What a search found, for machines (one object, the same for every model) and for people (tables)."""
+"""What a search found, for machines: one object, the same for every model."""
 
 from typing import Any
 
 from hammer2_proofs.explorer.itf import value
 from hammer2_proofs.explorer.search import Found
-from hammer2_proofs.explorer.trace import Trace, changes, fields, shown, trace_of_step, trace_to
-from hammer2_spec.transition_system import Model, sentence
+from hammer2_proofs.explorer.trace import Trace, changes, trace_of_step, trace_to
+from hammer2_spec.transition_system import sentence
 
 
 def traces(found: Found) -> dict[str, Trace]:
@@ -25,6 +25,8 @@ def as_object(found: Found, broken: dict[str, Trace]) -> dict[str, Any]:
     """
     return {
         "model": found.model.name,
+        "bounds": dict(found.model.bounds),
+        "switches": list(found.model.switches),
         "setup": value(found.model.setup),
         "symmetry": found.symmetry,
         "workers": found.workers,
@@ -52,46 +54,21 @@ def violation(invariant: str, trace: Trace) -> dict[str, Any]:
 
 
 def steps_of(trace: Trace) -> list[dict[str, Any]]:
-    """The steps of a trace for JSON: the action, its indices and what it changed."""
+    """The steps of a trace for JSON: the action, its indices and what it changed.
+
+    ``renumbered`` is what changed afterwards because another state stands for the one that the action made.
+    """
     steps = []
     before = trace.initial
     for step in trace.steps:
-        steps.append(
-            {
-                "action": step.title,
-                "name": step.action,
-                "index": dict(step.index),
-                "changes": {path: [value(old), value(new)] for path, (old, new) in changes(before, step.state).items()},
-            }
-        )
+        made = step.state if step.made is None else step.made
+        told = {"action": step.title, "name": step.action, "index": dict(step.index), "changes": _changed(before, made)}
+        if step.made is not None:
+            told["renumbered"] = _changed(made, step.state)
+        steps.append(told)
         before = step.state
     return steps
 
 
-def rows(model: Model[Any, Any], trace: Trace) -> tuple[list[str], list[list[str]]]:
-    """A counterexample as a table: one column per record and one for the rest; only what changes is shown.
-
-    The first row shows all that differs from zero; ``_`` in a field's name is written as a space.
-    """
-    state_fields = fields(trace.initial)
-    columns = list(dict.fromkeys(_column(path) for path in state_fields))
-    table = [["0", "at first", *_cells(model, columns, {p: v for p, v in state_fields.items() if v})]]
-    before = trace.initial
-    for number, step in enumerate(trace.steps, start=1):
-        new = {path: after for path, (_, after) in changes(before, step.state).items()}
-        table.append([str(number), step.title, *_cells(model, columns, new)])
-        before = step.state
-    return ["", "action", *columns], table
-
-
-def _column(path: str) -> str:
-    return path.rpartition(".")[0] or "cluster"
-
-
-def _cells(model: Model[Any, Any], columns: list[str], values: dict[str, object]) -> list[str]:
-    cells = []
-    for column in columns:
-        here = {path: new for path, new in values.items() if _column(path) == column}
-        parts = [f"{p.rpartition('.')[2].replace('_', ' ')} {shown(model, p, new)}" for p, new in here.items()]
-        cells.append("\n".join(parts))
-    return cells
+def _changed(before: Any, after: Any) -> dict[str, list[object]]:  # noqa: ANN401  # states of any model
+    return {path: [value(old), value(new)] for path, (old, new) in changes(before, after).items()}

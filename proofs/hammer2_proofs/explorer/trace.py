@@ -19,16 +19,26 @@ class TwinsDisagree(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One action: its name, its indices with their domains, and the state after it."""
+    """One action: its name, its indices with their domains, and the state after it.
+
+    Where states that differ in nothing that matters count as one, ``made`` is what the action made, and ``state`` the
+    one that stands for it.
+    """
 
     action: str
     index: tuple[tuple[str, int], ...]
     state: Any
+    made: Any = None
 
     @property
     def title(self) -> str:
-        """The action as it is printed: ModifyNode(0)."""
+        """The action as formats have it: ModifyNode(0)."""
         return f"{self.action}({', '.join(str(i) for _, i in self.index)})" if self.index else self.action
+
+    @property
+    def told(self) -> str:
+        """The action as a person reads it: Deliver(client 0, node 1)."""
+        return titled(self.action, self.index)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,20 @@ class Trace:
 
     initial: Any
     steps: tuple[Step, ...]
+
+
+ONE_OF = {"masters": "node", "soft": "soft master", "masks": "set of leaves"}
+"""What a member of a domain is called, if not by the domain's name without its s. Masters are the first nodes."""
+
+
+def member(domain: str, index: int) -> str:
+    """A member of a domain, or a record of a state: node 1."""
+    return f"{ONE_OF.get(domain, domain.removesuffix('s'))} {index}"
+
+
+def titled(action: str, index: Sequence[tuple[str, int]]) -> str:
+    """An action as a person reads it."""
+    return f"{action}({', '.join(member(domain, i) for domain, i in index)})" if index else action
 
 
 def trace_to(found: Found, state: int) -> Trace:
@@ -79,7 +103,7 @@ def follow(
             raise TwinsDisagree(f"no action leads from {current} to {layout.unpack(target)}")
         # With symmetry the kept state is a permutation of this one; a person follows the nodes themselves.
         step, current = taken
-        steps.append(Step(step.action, step.index, current))
+        steps.append(Step(step.action, step.index, current, step.state if step.state != current else None))
     return tuple(steps)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from hammer2_proofs.explorer.models import MODELS, build
+from hammer2_proofs.explorer.models import MODELS, build, parameters
 from hammer2_proofs.explorer.progress import check
 from hammer2_proofs.explorer.report import as_object, traces
 from hammer2_proofs.explorer.search import MEBIBYTE, search
@@ -157,10 +157,10 @@ def explore(run: Run, memory: int, expected: Mapping[str, Any] | None) -> dict[s
 
 def printed(run: Run, result: Mapping[str, Any]) -> None:
     """Print what a run found: the verdict, the bounds, and for each action and witness a number."""
-    limits = ", ".join(f"{value if value < UNLIMITED else 'any'} {name}" for name, value in run.bounds.items())
     verdict = "; ".join(result["problems"]) or ("holds" if result["complete"] else f"undecided: {result['stopped']}")
     print(f"\n{run.name}: {verdict}")
-    _lines("bounds", [limits, *sorted(run.switches), "like nodes alike" if run.symmetry else "every node for itself"])
+    told = parameters(build(run.model, run.bounds, run.switches))
+    _lines("bounds", [*told, "like nodes alike" if run.symmetry else "every node for itself"])
     counted = [f"{result['states']:,} states", f"{result['transitions']:,} transitions", f"depth {result['depth']}"]
     _lines("found", [*counted, f"hash {result['hash']}", f"{result['cpu_seconds']} CPU-s"])
     _lines("actions", [f"{name} {count:,}" for name, count in result["actions"].items()])

@@ -18,8 +18,19 @@ def writes(m: Setup, content: int) -> str:
 
 
 def clients(m: Setup, mask: int) -> str:
-    """A set of clients, by their numbers; - if empty."""
-    return ",".join(str(c) for c in range(len(m.views)) if mask >> c & 1) or "-"
+    """A set of clients, by their numbers: client 0, clients 0 and 1, nobody."""
+    members = [str(c) for c in range(len(m.views)) if mask >> c & 1]
+    return f"client{'s' * (len(members) > 1)} {' and '.join(members)}" if members else "nobody"
+
+
+def to_clients(m: Setup, mask: int) -> str:
+    """To whom."""
+    return f"to {clients(m, mask)}"
+
+
+def from_clients(m: Setup, mask: int) -> str:
+    """From whom."""
+    return f"from {clients(m, mask)}"
 
 
 SHOWN: Mapping[str, Callable[[Setup, int], str]] = {
@@ -27,6 +38,7 @@ SHOWN: Mapping[str, Callable[[Setup, int], str]] = {
     **dict.fromkeys(("clients.tid", "clients.prior_tid", "read_tid"), tid),
     **dict.fromkeys(("nodes.durable_content", "nodes.volatile_content", "nodes.snapshot_content"), writes),
     **dict.fromkeys(("clients.content", "clients.prior_content", "known", "read_content", "read_since"), writes),
-    "nodes.replies": clients,
+    "nodes.replies": to_clients,
+    "nodes.cut": from_clients,
 }
 """For each field that holds such a number, by its path."""
