@@ -131,7 +131,7 @@ def _stuck(console: "Console", found: "Found", what: Sequence[str], trace: "Trac
         console.print(f"\n{name}: the way there")
     if found.model.goal is not None:
         console.print(f"expected, at last: {_meant(found.model.goal)}")
-    draw(console, found.model, trace, [whole(found.model, trace)])
+    draw(console, found.model, trace, () if cycle else [whole(found.model, trace)])
     if cycle:
         console.print(f"\nwhat can recur from there for ever: {len(cycle.steps)} steps, and all is as at first")
         draw(console, found.model, cycle)
@@ -177,4 +177,4 @@ def draw(console: "Console", model: Model[Any, Any], trace: "Trace", end: Sequen
     else:
         _list(console, heads, lines)
     if any(step.made is not None for step in trace.steps):
-        console.print(f"{RENUMBERED}: only their order counts, so gaps are closed; no node was set back by that")
+        console.print(f"{RENUMBERED}: only their order counts, so they are counted anew; that sets no node back")
