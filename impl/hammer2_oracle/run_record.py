@@ -232,11 +232,13 @@ class Recording:
                 record = now.record(n)
                 new.append(structs.replace(record, refs=record.refs - refs, locks=record.locks - locks))
                 continue
-            by_itself = {"refs": refs, "locks": locks}
-            for name, value, old in zip(records.CHAIN_FIELDS, now.fields[n], was.fields[n], strict=False):
-                booked = by_itself.get(name, 0)
-                if value != (old + booked if booked else old):
-                    assignments.append((n, name, written(name, value if before or not booked else value - booked)))
+            *rest, old_refs, old_locks = was.fields[n]
+            booked = (*rest, old_refs + refs, old_locks + locks)
+            if now.fields[n] != booked:
+                later = {} if before else {"refs": refs, "locks": locks}
+                for name, value, old in zip(records.CHAIN_FIELDS, now.fields[n], booked, strict=False):
+                    if value != old:
+                        assignments.append((n, name, value - later[name] if name in later else written(name, value)))
             if now.data[n] is not was.data[n]:
                 data.append((n, now.data_record(n)))
         self._seen = now
