@@ -20,10 +20,10 @@ from hammer2_proofs.obligations import Obligation, Status, discharge
 from hammer2_proofs.protocol_induction import ACTIONS, SETUP, Induction, Step, indices, lifted
 from hammer2_proofs.rebinding import Name, rebound
 from hammer2_proofs.values import Truth, conjunction, disjunction, equal, negation, same_truth
-from hammer2_spec.protocol import failures, reading, resynchronization, sessions, state, writing
+from hammer2_spec.protocol import failures, reading, resynchronization, sessions, soft, state, writing
 from hammer2_spec.transition_system import Action
 
-MODULES: Final = (sessions, writing, failures, resynchronization, reading, state)
+MODULES: Final = (sessions, writing, failures, resynchronization, reading, state, soft)
 TIMEOUT_SECONDS: Final = 20.0
 """Real time for each action."""
 

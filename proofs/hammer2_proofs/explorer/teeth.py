@@ -91,6 +91,7 @@ EXPLORATIONS: Final = (
     _safe(masters=2, slaves=1, faults=2),
     _safe("history", faults=3, losses=0),
     _safe("space"),
+    _safe(soft_masters=1, losses=0),
     _safe("late-finish", elections=2),
     _safe("partitions", clients=2, losses=0),
     _live("space", faults=2, fault_epochs=2),
