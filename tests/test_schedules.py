@@ -19,7 +19,7 @@ from hammer2_proofs.schedules.planted import PLANTS
 from hammer2_proofs.schedules.scenarios import DEEP, EVERY, STANDARD, WALKS
 from hammer2_proofs.schedules.search import search, search_all
 from hammer2_proofs.schedules.teeth import REASONS, bite, canaries, changes
-from hammer2_proofs.schedules.world import FAULTS, Move, Scenario, World
+from hammer2_proofs.schedules.world import ANY, FAULTS, NEW_MEDIUM, Move, Scenario, World
 from hammer2_spec.protocol.state import INGREDIENTS
 
 TWO_CLIENTS = Scenario("two clients on two nodes", (("write",), ("write",)), masters=2)
@@ -58,6 +58,40 @@ def test_a_counterexample_is_as_short_as_can_be_and_is_made_again_by_its_command
 
 
 BROKEN_ONCE = {
+    "what nodes had found that went away after their answers was believed, and a lookup returned a cluster of nobody": (
+        Scenario("", (("read",),), faults=2, kinds=("gone",)),
+        "0 1 2 0 1 2 2 0 gone:0 answer:0/0 1 gone:1 answer:1/0",
+    ),
+    "a client that could go on did, when a step that nobody waited for had ended": (
+        Scenario("", (("write", "record"), ("write", "read")), faults=3, watched=True),
+        """
+        0 1 0 1 gone:2 answer:2/0 answer:2/1 answer:2/sync0 answer:2/sync1 answer:2/sync2 0 0 0 1 1 late:1
+        0 1 0 1 0 1 0 0 0 0 cancel:1 0 1 1 1
+        """,
+    ),
+    "a refused write stayed in the memory of a node that had promised to a session which came to nothing": (
+        Scenario("", (("write", "record"), ("write", "read")), faults=4, kinds=(*ANY, NEW_MEDIUM), watched=True),
+        """
+        1 0 1 2 2 0 0 0 2 2 new-medium:0 answer:0/0 answer:0/1 answer:0/sync0 answer:0/0 answer:0/1 answer:0/sync0
+        answer:0/sync1 answer:0/sync1 answer:0/sync2 answer:0/sync2 1 1 gone:0 answer:0/0 answer:0/1 answer:0/sync0
+        answer:0/sync1 answer:0/sync2 1 late:2 1 2 1 cancel:0 1 1 2 2 2 2 1 2 1 1 1 2 2 2 1 2 1 2 1 late:2 2 1 late:2
+        answer:2/0 answer:2/0 answer:2/1 1 answer:2/1 answer:2/sync0 answer:2/sync0 answer:2/sync1 answer:2/sync1
+        answer:2/sync2 answer:2/sync2 1 1 1 2 2 2 2 1 2
+        """,
+    ),
+    "half of a copy passed for the old version, when the source had that after a session without the new one": (
+        Scenario(
+            "", (("write", "record"), ("write", "read")), faults=3, kinds=("write-error", NEW_MEDIUM), watched=True
+        ),
+        """
+        0 1 write-error:1 answer:1/0 answer:1/1 answer:1/sync0 answer:1/sync1 answer:1/0 answer:1/1 answer:1/sync0
+        answer:1/sync1 answer:1/sync2 answer:1/sync2 0 1 1 2 2 0 0 0 1 1 1 2 2 2 2 0 0 2 0 2 2 0 2 0 2 write-error:2
+        answer:2/0 answer:2/1 answer:2/sync0 answer:2/sync1 answer:2/sync2 answer:2/0 answer:2/1 answer:2/sync0
+        answer:2/sync1 answer:2/sync2 0 1 0 1 0 1 client:sync1 0 0 1 0 1 new-medium:0 answer:0/0 answer:0/1
+        answer:0/sync0 answer:0/0 answer:0/1 answer:0/sync0 answer:0/sync1 answer:0/sync1 answer:0/sync2
+        answer:0/sync2 2 2 2 0 2 0 1 2 2 client:sync1 2 2 1 1 1
+        """,
+    ),
     "a session flushed while its failed change still held a lock": (
         Scenario("", (("write",),), faults=2, kinds=("no-room",), watched=True),
         "0 1 0 1 2 2 0 0 0 1 1 1 0 1 0 1 no-room:1 2 2 2 2 2 2 2 no-room:2 1 2 1",

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hammer2_cluster.device.device import FullError, ReadError, WriteError
 from hammer2_cluster.lookups import Element, element
@@ -22,6 +22,10 @@ from hammer2_spec.vocabulary import KEY_MAX, BrefType, Delete, Error, Lookup, Re
 
 Path = tuple[int, ...]
 """The keys of the inodes on the way down from the PFS's root, which is ()."""
+
+
+UNDER_WAY: Final = -1
+"""The mirror_tid of an element whose copying has begun, and is not complete: no source has it."""
 
 
 class Found(NamedTuple):
@@ -147,7 +151,7 @@ async def replace(root: StoredChain, path: Path, entry: Entry, content: bytes, b
                 raise WriteError(f"{root.volume.name}: what is to be copied cannot be written")
             copy_edited(REPAIRED, Edited(entry.type, entry.length, bytearray(content)), deref(chain.data))
             chain.bref.methods = entry.methods
-            chain.stamp = None
+            chain.stamp = UNDER_WAY
         finally:
             root.volume.unlock(chain)
 

@@ -155,31 +155,36 @@ class Match:
     def key_next(self) -> int:
         """Where to go on; 0 at the end of the key space."""
         if self._on.semantics.fresh_key_next:
-            nexts = [self._key_nexts[i] for i, what in self._found.items() if what is not None]
+            nexts = [self._key_nexts[i] for i, what in self._found_there().items() if what is not None]
             return min([KEY_MAX + 1, *nexts]) & KEY_MAX
         # The original starts from what the variable held, and heeds members that found nothing (L814, L869).
         return min([self._key_next, *self._key_nexts.values()])
 
     def outvoted(self) -> Sequence[int] | None:
         """The members that found something else than what holds; they are struck out. None if nothing holds."""
-        found = self._found
+        found = self._found_there()
         winners = _what_holds(self._cparent, found, self.focus_slot)
         if not winners:
             return None
         winner = winners.pop()
         outvoted = [i for i, what in found.items() if what != winner]
         for i in outvoted:
-            found[i] = None
+            self._found[i] = None
         return outvoted + self._unread
+
+    def _found_there(self) -> dict[int, Element | None]:
+        """What those found that are still there: a node that went away after its answer has no vote."""
+        return {i: what for i, what in self._found.items() if self._cparent.array[i].chain is not None}
 
     def decided(self, _answered: Collection[int]) -> bool:
         """Whether enough masters have found the same to know what holds, or it cannot become known any more."""
         cparent, cluster = self._cparent, self._cluster
         late = cluster.late()
-        if any(type_of(cparent, i) in SOFT_AND_SUPROOT for i in (*late, *self._found)):
+        found = self._found_there()
+        if any(type_of(cparent, i) in SOFT_AND_SUPROOT for i in (*late, *found)):
             return not late
         votes: Counter[tuple[Element | None, int | None]] = Counter()
-        for i, what in self._found.items():
+        for i, what in found.items():
             chain = cluster.array[i].chain
             if type_of(cparent, i) == PfsType.MASTER and (chain is None or not chain.error):
                 votes[what, None if chain is None else chain.bref.mirror_tid] += 1
@@ -189,7 +194,7 @@ class Match:
 
     def holds_something(self) -> bool:
         """Whether any member found something that holds."""
-        return any(what is not None for what in self._found.values())
+        return any(what is not None for what in self._found_there().values())
 
 
 async def _settle(on: Runner, cparent: Cluster, cluster: Cluster, match: Match) -> Cluster | None:

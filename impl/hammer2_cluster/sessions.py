@@ -29,7 +29,7 @@ from hammer2_cluster.store.chains import own
 from hammer2_cluster.store.directory import FilesystemError, UnavailableError
 from hammer2_cluster.store.modification import modify
 from hammer2_cluster.store.volume import Volume
-from hammer2_spec.protocol.state import Client, Node, Phase
+from hammer2_spec.protocol.state import Client, Node, Phase, epoch_of
 from hammer2_spec.vocabulary import CHAIN_FLUSH_MASK
 
 Result = TypeVar("Result")
@@ -277,11 +277,12 @@ class Session:
     def _take_back(self) -> None:
         """Throw away what the nodes have in memory of a write that will not be: each is as its media say then.
 
-        Where another session has begun since, that one sees to it, before it stamps the node.
+        A node that a later session has stamped has nothing of it any more; one that has only promised to it does.
         """
         for i in range(self._root.nchains):
             node = self._node(i)
-            if node.eligible and node.promised <= self.client.epoch and self._journal.digest(i) != NOTHING:
+            was_stamped = epoch_of(node.volatile_tid) > self.client.epoch
+            if node.eligible and not was_stamped and self._journal.digest(i) != NOTHING:
                 self._failures.write_failed(self._c, i)
         self.end()
 

@@ -137,7 +137,7 @@ class Simulation:
         events = [Event("step", n, None, self._is_silent(errand)) for n, errand in steps if errand is not None]
         for me, client in self._clients.items():
             events += [Event("answer", n, me) for n, mail in enumerate(client.mail) if mail]
-            if client.operation is not None and client.waits is not None and self._is_ready(client.waits):
+            if self._can_go_on(client):
                 events.append(Event("client", client=me))
         if not events and self._next_tick() is not None:
             events.append(Event("tick"))
@@ -149,7 +149,11 @@ class Simulation:
         return errand is not None and self._is_silent(errand)
 
     def _is_silent(self, errand: Errand) -> bool:
-        return self._clients[errand.client].on.ignores(errand)
+        client = self._clients[errand.client]  # who can go on would, at any answer
+        return client.on.ignores(errand) and not self._can_go_on(client)
+
+    def _can_go_on(self, client: _Client) -> bool:
+        return client.operation is not None and client.waits is not None and self._is_ready(client.waits)
 
     def _next_tick(self) -> int | None:
         """When the first of those wakes up who sleep."""

@@ -298,7 +298,8 @@ def form_of(world: World, canon: Canon | None = None) -> dict[str, Form]:
          [canon(known) for known in client.on._known.values() if known.refs or known.late()])
         for me, client in sim._clients.items()
     ]  # fmt: skip
-    failed = [roots, *(canon(it) for it in (failures.queue, failures.causes, failures.unreadable, failures.away))]
+    known = (failures.queue, failures.causes, failures.unreadable, failures.away, failures.successors)
+    failed = [roots, *map(canon, known)]
     own = [(canon(client.journal), canon(client.session)) for client in world.clients]
     watchers = [(canon(it), canon(it._resync), failures.returns, *_news(control)) for it in world.watchers]
     said = canon(control.state), canon(control._epochs), canon(control._media)

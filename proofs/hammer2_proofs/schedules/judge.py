@@ -10,12 +10,12 @@ from hammer2_cluster.objects import Cluster
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains
 from hammer2_proofs.schedules.media import WRITES, Medium, after_power_loss, version_at
-from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, SPACE
+from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, SPACE
 from hammer2_spec.protocol.state import UNLIMITED, Setup, State, majority, syncing
 from hammer2_spec.vocabulary import ChainFlag
 
 SPECIFIED: Final[dict[str, Callable[..., State | None]]] = {
-    action.name: action.step for action in (*ACTIONS, BEGIN_AGAIN, *SPACE)
+    action.name: action.step for action in (*ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, *SPACE)
 }
 """The protocol's actions, from where they are specified."""
 
@@ -38,9 +38,11 @@ class Outcome(Enum):
 class Recorded(Control):
     """A control state that tells which actions were taken, so that somebody else can take them too."""
 
-    def __init__(self, media_tids: Sequence[int | None], masters: int, clients: int, *, writes: int) -> None:
+    def __init__(
+        self, media_tids: Sequence[int | None], masters: int, clients: int, *, writes: int, replacements: int = 0
+    ) -> None:
         """As Control, judged."""
-        super().__init__(media_tids, masters, clients, writes=writes, replacements=0, judged=True)
+        super().__init__(media_tids, masters, clients, writes=writes, replacements=replacements, judged=True)
         self.judged = True
         self.actions: Final[list[tuple[str, tuple[int, ...]]]] = []
         self.broken: str = ""
@@ -149,13 +151,17 @@ class Judge:
     def media_agree(self) -> None:
         """A node's media hold what the control state says; nothing of what was flushed after it had failed (C86).
 
-        Raises Violation.
+        New ones do not count. Raises Violation.
         """
         for n, node in enumerate(self._control.state.nodes):
             volume = self._chains.volumes[n]
             if volume is None or not node.connected or volume.failed is not None:
                 continue
             found = version_at(self._media[n], volume.header)
+            if node.blank:  # until it is filled, and its flush has come to its end
+                continue
+            if found is None:
+                raise Violation(f"the medium of node {n} is new, and counts")
             said = self._control.media_tid(node.durable_tid), self.as_writes(node.durable_content)
             if found != said:
                 raise Violation(
@@ -170,19 +176,22 @@ class Judge:
     def nothing_is_lost(self) -> None:
         """Whatever majority of the media is left, a session that begins there finds what was acknowledged (C97).
 
-        And nothing that was refused. Raises Violation.
+        And nothing that was refused. What is new has nothing, and makes no majority. Raises Violation.
         """
         needed = majority(self._control.setup)
         contents: dict[int, int] = {}
+        filled = []
         for n, medium in enumerate(self._media):
-            tid, content = after_power_loss([medium])
-            if contents.setdefault(tid, content) != content:
-                raise Violation(f"tid {tid:#x} is {shown(contents[tid])}, and on node {n} it is {shown(content)}")
-        for size in range(needed, len(self._media) + 1):
-            for left in combinations(range(len(self._media)), size):
-                found = after_power_loss([self._media[n] for n in left])
-                names = ", ".join(map(str, left))
-                self._must_be_right(found.content, self.acknowledged, f"what is left on nodes {names}")
+            if (version := after_power_loss([medium])) is not None:
+                tid, content = version
+                filled.append(n)
+                if contents.setdefault(tid, content) != content:
+                    raise Violation(f"tid {tid:#x} is {shown(contents[tid])}, and on node {n} it is {shown(content)}")
+        for size in range(needed, len(filled) + 1):
+            for left in combinations(filled, size):
+                if (found := after_power_loss([self._media[n] for n in left])) is not None:
+                    names = ", ".join(map(str, left))
+                    self._must_be_right(found.content, self.acknowledged, f"what is left on nodes {names}")
 
     # ---- at the end
 

@@ -14,6 +14,7 @@ from hammer2_cluster.store.chains import at_once
 from hammer2_cluster.store.check_codes import matches
 from hammer2_cluster.store.inode_data import TABLE_AT, InodeData
 from hammer2_cluster.store.local import Store
+from hammer2_cluster.store.making import format_volume
 from hammer2_cluster.store.volume import entries_in
 from hammer2_cluster.store.volume_header import VolumeHeader, confirmed_tid, generations
 from hammer2_spec.vocabulary import BrefType, PfsType
@@ -40,8 +41,12 @@ class Medium:
     size: Final = SIZE
 
     def __init__(self, image: bytes) -> None:
-        self._image: Final = image
-        self._pages: Final[dict[int, bytes]] = {}
+        self.replace(image)
+
+    def replace(self, image: bytes) -> None:
+        """Another medium in its place, with this image."""
+        self._image = image
+        self._pages: dict[int, bytes] = {}
         self._digest: bytes | None = None
 
     def _page(self, n: int) -> bytes:
@@ -69,7 +74,7 @@ class Medium:
     def digest(self) -> bytes:
         """Of all that it holds."""
         if self._digest is None:
-            found = blake2b(digest_size=16)
+            found = blake2b(_name_of(self._image), digest_size=16)
             for n, page in sorted(self._pages.items()):
                 found.update(n.to_bytes(4, "big") + page)
             self._digest = found.digest()
@@ -88,19 +93,35 @@ def images(masters: int) -> tuple[bytes, ...]:
     return tuple(bytes(memory.content) for memory in memories)
 
 
-_VERSIONS: Final[dict[tuple[bytes, bytes], int]] = {}
+@cache
+def _name_of(image: bytes) -> bytes:
+    return blake2b(image, digest_size=16).digest()
 
 
-def version_at(medium: Medium, header: VolumeHeader) -> Version:
-    """What a header leads to. Raises LookupError if that cannot be believed."""
+@cache
+def new_image(n: int, masters: int, number: int) -> bytes:
+    """What a medium holds that replaces that of a node: it is formatted, for this cluster. number: to tell it apart."""
+    old = at_once(generations(Medium(images(masters)[n]))).current(0)
+    memory, name = MemoryDevice(SIZE), ((number + 1) << 8 | n).to_bytes(16, "big")
+    at_once(format_volume(memory, name, old.clid, slot=n, nodes=masters))
+    return bytes(memory.content)
+
+
+_VERSIONS: Final[dict[tuple[bytes, bytes], int | None]] = {}
+
+
+def version_at(medium: Medium, header: VolumeHeader) -> Version | None:
+    """What a header leads to; nothing on a medium that is new. Raises LookupError if that cannot be believed."""
     key = medium.digest, bytes(header.sroot)
     if key not in _VERSIONS:
-        _VERSIONS[key] = next(
+        found = (
             content_in(inode[TABLE_AT : TABLE_AT + WRITES])
             for inode in _inodes(medium, BrefType.VOLUME, bytes(header.sroot))
             if InodeData.read(inode).name == FILE
         )
-    return Version(header.mirror_tid, _VERSIONS[key])
+        _VERSIONS[key] = next(found, None)
+    content = _VERSIONS[key]
+    return None if content is None else Version(header.mirror_tid, content)
 
 
 def _inodes(medium: Medium, kind: int, content: bytes) -> Iterator[bytes]:
@@ -124,15 +145,19 @@ def content_in(data: bytes | bytearray) -> int:
     return sum(1 << k for k, byte in enumerate(data) if byte)
 
 
-_FOUND: Final[dict[tuple[bytes, ...], Version]] = {}
+_FOUND: Final[dict[tuple[bytes, ...], Version | None]] = {}
 
 
-def after_power_loss(media: Sequence[Medium]) -> Version:
-    """What a session would find if these were all that is left: the highest version among them that counts."""
+def after_power_loss(media: Sequence[Medium]) -> Version | None:
+    """What a session would find if these were all that is left: the highest version among them that counts.
+
+    Nothing if all of them are new.
+    """
     key = tuple(medium.digest for medium in media)
     if key not in _FOUND:
         places = [at_once(generations(medium)) for medium in media]
         known = confirmed_tid(places)
         headers = [one.current(known) for one in places]
-        _FOUND[key] = max(version_at(medium, header) for medium, header in zip(media, headers, strict=True))
+        versions = (version_at(medium, header) for medium, header in zip(media, headers, strict=True))
+        _FOUND[key] = max((version for version in versions if version is not None), default=None)
     return _FOUND[key]

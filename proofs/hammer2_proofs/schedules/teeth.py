@@ -31,7 +31,7 @@ from hammer2_proofs.schedules.planted import PLANTS
 from hammer2_proofs.schedules.scenarios import WALKS
 from hammer2_proofs.schedules.search import Counterexample, search
 from hammer2_proofs.schedules.walks import drawn, walk
-from hammer2_proofs.schedules.world import Scenario, World
+from hammer2_proofs.schedules.world import NEW_MEDIUM, Scenario, World
 from hammer2_spec.protocol.state import INGREDIENTS, State
 from hammer2_spec.semantics import REPAIRED, Semantics
 
@@ -44,6 +44,7 @@ SCENARIOS: Final = (
     Scenario("fault", (WW,), faults=1, delays=0),
     Scenario("back", (WW,), faults=1, watched=True, delays=0),
     Scenario("two-clients", (WW, ("write", "read")), faults=1, delays=0),
+    Scenario("a-new-medium", (("write", "record"),), faults=1, kinds=(NEW_MEDIUM,), watched=True, delays=0),
     Scenario("a-copy-without-room", (W,), faults=2, kinds=("no-room",), watched=True, delays=0),
 )
 """Explored in this order, until one of them shows it; then walks over WALKS."""

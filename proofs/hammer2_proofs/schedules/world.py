@@ -1,15 +1,15 @@
 """A small world of the real code: stored nodes, clients with sessions, and every step and fault that can come next."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from hammer2_cluster import life_cycle, lock_order
 from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.device.device import Device
 from hammer2_cluster.device.faults import Fault, FaultyDevice, Kind
-from hammer2_cluster.failures import Failures
+from hammer2_cluster.failures import Cause, Failures
 from hammer2_cluster.front_end import FrontEnd
 from hammer2_cluster.journal import Journal
 from hammer2_cluster.lookups import lookup_done
@@ -28,7 +28,7 @@ from hammer2_cluster.store.pfs import assemble, find_root
 from hammer2_cluster.straight import Straight
 from hammer2_cluster.synchronization import SynchronizationThread
 from hammer2_proofs.schedules.judge import Judge, Outcome, Recorded, Violation
-from hammer2_proofs.schedules.media import FILE, Medium, content_in, images
+from hammer2_proofs.schedules.media import FILE, Medium, content_in, images, new_image
 from hammer2_spec.protocol.state import INGREDIENTS
 from hammer2_spec.semantics import REPAIRED, Semantics
 
@@ -40,8 +40,9 @@ class Move(NamedTuple):
     """What can be done next: one of Simulation's events, or a fault.
 
     step: node. answer: node, client. client: client. tick. Then the faults: late: time passes although the node has
-    something to do. gone: the node goes away. back: it is there again. write-error, sync-error, full: a step of the
-    node, whose first write, or first sync, fails, or finds the device full. no-room: a step that finds the volume full.
+    something to do. gone: the node goes away. back: it is there again. new-medium: it is given up, for an empty medium
+    is in the place of its own. write-error, sync-error, full: a step of the node, whose first write, or first sync,
+    fails, or finds the device full. no-room: a step that finds the volume full.
     cancel: the client's operation is cancelled.
     """
 
@@ -82,9 +83,10 @@ def _client(text: str) -> Hashable:
     return int(text) if text.isdigit() else text
 
 
-FAULTS: Final = ("late", "gone", "write-error", "sync-error", "full", "no-room", "cancel")
+FAULTS: Final = ("late", "gone", "new-medium", "write-error", "sync-error", "full", "no-room", "cancel")
+NEW_MEDIUM: Final = "new-medium"
 ANY: Final = ("late", "gone", "write-error", "sync-error", "cancel")
-"""A node that is full fails as one that cannot write; that is explored apart."""
+"""A node that is full fails as one that cannot write; that, and media that are replaced, are explored apart."""
 _DEVICE_FAULTS: Final = {
     "write-error": partial(Fault, Kind.WRITE_ERROR, times=1),
     "sync-error": partial(Fault, Kind.WRITE_ERROR, where=range(0), times=1),
@@ -100,7 +102,8 @@ class Scenario:
 
     name: str
     programs: tuple[tuple[str, ...], ...]
-    """The operations of each client: "write", "read", and "lock" or "lock twice" (the root, and nothing else)."""
+    """The operations of each client: "write", "read", "lock" or "lock twice" (the root, and nothing else), "record"
+    (that media are new)."""
     faults: int = 0
     """How many there may be."""
     kinds: tuple[str, ...] = ANY
@@ -172,7 +175,8 @@ class World:
         self.root, _ = straight.run(assemble(straight, self.chains, LABEL))
         tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in self.root.array[:masters]]
         count = len(scenario.programs)
-        self.control = Recorded(tids, masters, count, writes=sum(map(len, scenario.programs)))
+        losses = scenario.faults if NEW_MEDIUM in scenario.kinds else 0
+        self.control = Recorded(tids, masters, count, writes=sum(map(len, scenario.programs)), replacements=losses)
         if without in INGREDIENTS:
             self.control.weaken(without)
         elif without and self.semantics is REPAIRED:
@@ -224,11 +228,12 @@ class World:
 
     async def _program(self, c: int, program: tuple[str, ...]) -> None:
         for j, operation in enumerate(program):
-            work = {
+            work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
                 "write": partial(self._write, c, j),
                 "read": partial(self._read, c),
                 "lock": partial(self._lock, c, 1),
                 "lock twice": partial(self._lock, c, 2),
+                "record": self.clients[c].session.record_replacements,
             }
             try:
                 await self.clients[c].on.perform(work[operation], UnavailableError, PATIENCE)
@@ -287,6 +292,8 @@ class World:
                 moves.append(Move("late", late))
         if "gone" in kinds:
             moves += [Move("gone", n) for n, node in enumerate(self.sim.nodes) if node.connected]
+        if NEW_MEDIUM in kinds:
+            moves += [Move(NEW_MEDIUM, n) for n, node in enumerate(self.sim.nodes) if node.connected]
         moves += self._strikes(STRIKES, events)
         if "cancel" in kinds:
             moves += [Move("cancel", client=c) for c in range(len(self.clients)) if not self.sim.has_ended(c)]
@@ -325,6 +332,10 @@ class World:
             case "gone":
                 self.left_faults -= 1
                 self.failures.disconnected(move.node)
+            case "new-medium":
+                self.left_faults -= 1
+                self.failures.disconnected(move.node, Cause.REPLACED)
+                self.media[move.node].replace(new_image(move.node, self.scenario.masters, self.left_faults))
             case "back":
                 self.failures.returned(move.node)
             case "cancel":
