@@ -1,5 +1,6 @@
 """Each exploration checks the sentences that stand here, by their names: none is deleted, or left out, unnoticed."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -227,3 +228,15 @@ def test_what_strengthens_where_media_is_lost_is_all_but_what_only_speaks_of_kep
         "a promise in a pocket was given",
         "nobody can win an epoch that was won",
     }
+
+
+def test_what_each_sentence_says_at_more_length_needs_no_other_sentence() -> None:
+    """It is printed below a counterexample, as what was expected."""
+    models = [model_of(run) for run in (*STANDARD, *DEEP)]
+    judged: set[Callable[..., object]] = {one for model in models for one in model.invariants}
+    judged |= {step.holds for model in models for step in model.step_invariants}
+    judged |= {model.goal for model in models if model.goal}
+    for one in judged:
+        first = (one.__doc__ or "").partition("\n")[0]
+        assert first.endswith("."), one.__name__
+        assert not first.startswith(("The same", "And ", "It ", "They ")), one.__name__

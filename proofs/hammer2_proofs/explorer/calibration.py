@@ -195,7 +195,7 @@ def sync_finish(_m: Setup, s: State, i: int) -> State | None:
 
 
 def a_quorum_of_an_unlocked_cluster_has_what_is_committed(m: Setup, s: State) -> bool:
-    """The one invariant."""
+    """While nobody has locked the cluster or writes, its quorum, if there is one, is at the tid committed, or later."""
     return s.in_flight > 0 or s.locked or highest(m, s) >= s.committed or not quorum(m, s)
 
 

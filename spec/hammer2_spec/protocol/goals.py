@@ -45,7 +45,7 @@ def all_nodes_are_synchronized(m: Setup, s: State) -> bool:
 
 
 def all_that_is_there_is_synchronized(m: Setup, s: State) -> bool:
-    """The goal where nodes may stay away: the same for the nodes that are there, if a majority of masters is."""
+    """The goal where nodes may stay away: those that are there are synchronized, if a majority of masters is there."""
     there = sum(1 for i, node in enumerate(s.nodes) if i < m.masters and node.connected and not node.blank)
     if there < majority(m):
         return True

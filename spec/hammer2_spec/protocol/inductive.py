@@ -278,7 +278,7 @@ def what_is_over_leaves_nothing_behind(_m: Setup, s: State) -> bool:
 
 
 def a_node_that_is_away_takes_part_in_nothing(_m: Setup, s: State) -> bool:
-    """It is write-disabled, and no pass copies to it."""
+    """A node that is not connected is write-disabled, and no pass copies to it."""
     return not any(not node.connected and (node.eligible or syncing(node)) for node in s.nodes)
 
 

@@ -57,12 +57,12 @@ def a_hard_read_returns_everything_acknowledged(m: Setup, s: State) -> bool:
 
 
 def a_session_that_answers_alone_returns_everything_acknowledged(m: Setup, s: State) -> bool:
-    """The same where a session that serves answers from its own version, and asks no node."""
+    """The version from which a session that serves answers, where it asks no node, has everything known."""
     return all(client.phase != Phase.READY or contains(m, client.content, s.known) for client in s.clients)
 
 
 def a_read_in_parts_returns_what_was_acknowledged_before_it_began(m: Setup, s: State) -> bool:
-    """The same when the answers are collected one by one."""
+    """What a read that collects its answers one by one would return has what was known when it began."""
     if not s.reading or sum(1 for node in s.nodes if node.read) < majority(m):
         return True
     return contains(m, s.read_content, s.read_since)
@@ -208,7 +208,7 @@ def means_what_it_says(m: Setup, s: State, c: int, masters: bool) -> bool:
 
 
 def msynced_and_ssynced_mean_what_they_say(m: Setup, s: State) -> bool:
-    """They are set iff all masters, or slaves, that are there are fully synchronized; else there is work (C40)."""
+    """Each is set iff all masters, or slaves, that are there are fully synchronized; else there is work (C40)."""
     for c, _client in enumerate(s.clients):
         if serves(s, c):
             if not means_what_it_says(m, s, c, True) or not means_what_it_says(m, s, c, False):
@@ -270,7 +270,7 @@ def what_is_acknowledged_is_known(_m: Setup, before: State, after: State) -> boo
 
 
 def what_a_read_in_parts_returned_is_known(m: Setup, before: State, after: State) -> bool:
-    """And so does what a read returned."""
+    """What a read returned counts from then on."""
     return before.read_content & ~mixture(m) & ~after.known == 0
 
 
