@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from hammer2_cluster.objects import Chain, Cluster
+from hammer2_oracle.words import counted
 from hammer2_spec.vocabulary import BrefType, ChainFlag, ClusterFlag, PfsType, names_of
 
 
@@ -28,7 +29,7 @@ def draw_cluster(cluster: Cluster) -> str:
     strange = focus is not None and all(focus is not item.chain for item in cluster.array)
     head = (
         f"cluster {cluster.id}: refs {cluster.refs}, {' '.join(names_of(cluster.flags, ClusterFlag)) or 'no flags'}"
-        f"{'' if cluster.pmp else ', no pfs'}{f', {cluster.pmp.pfs_nmasters} masters' if cluster.pmp else ''}"
+        f", {counted(cluster.pmp.pfs_nmasters, 'master') if cluster.pmp else 'no pfs'}"
         f"{f', error {cluster.error}' if cluster.error else ''}"
         f"{f', focus on chain {focus.id} (no member)' if focus is not None and strange else ''}"
     )
