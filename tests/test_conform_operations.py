@@ -33,9 +33,11 @@ from hammer2_oracle.conform.operation_inference import Heard, decision, infer, q
 from hammer2_oracle.conform.operation_questions import LARGEST_ANSWER, MOST_ANSWERS, every_case, good_days, of_case
 from hammer2_oracle.conform.operation_rules import rules
 from hammer2_oracle.conform.operations import (
+    Below,
     OperationJudgement,
     Performance,
     judge_performance,
+    judged,
     performances,
     spoken,
     world_of,
@@ -359,3 +361,16 @@ def test_whatever_happens_below_what_is_expected_is_what_a_right_implementation_
             assert said_by(semantics, performance) == as_said(calls, performance.expected)
             reads += any(isinstance(call, IoGetblk) for call in performance.calls)
     assert reads > 5
+
+
+def test_a_call_that_is_left_out_is_missed_though_all_else_is_right() -> None:
+    asked = [it for it in good_days(REPAIRED, 20) if it.calls]
+    for performance in asked:
+        below = Below(performance.calls)
+        for call in performance.calls[:-1]:
+            below(msgspec.convert(spoken(call), ASKED[type(call)]))
+        judgement = judged(performance, performance.expected, below)
+        assert judgement.standing is Standing.DIFFERS
+        assert judgement.field == f"calls[{len(performance.calls) - 1}]"
+        assert (judgement.expected, judgement.got) == (spoken(performance.calls[-1]), None)
+    assert len(asked) > 20
