@@ -26,7 +26,6 @@ NOT_NEEDED = {
     "wait_for_all",
     "majority_tid",
     "resolve_at_begin",
-    "mark_leaf",
 }
 
 

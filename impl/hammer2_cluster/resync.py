@@ -1,9 +1,9 @@
 """Resynchronization (L1421-1447): one task per node copies a virtual snapshot of the good nodes to it.
 
 A pass is incremental: what has the mirror_tid of the source is as it is there, with all below it, and is not visited.
-An element gets the source's mirror_tid when everything below it has been copied, and not before; so a pass that is
-interrupted is taken up where it was, as long as the target keeps its memory. On the media the old version stays until
-the last flush makes the new one out of it as a whole.
+An element gets the source's mirror_tid when everything below it has been copied, and not before, and has none until
+then; so a pass that is interrupted is taken up where it was, as long as the target keeps its memory. On the media the
+old version stays until the last flush makes the new one out of it as a whole.
 
 A target that is full gives up a snapshot, the oldest that it need not keep, before the next pass begins.
 """

@@ -56,9 +56,6 @@ REASONS: Final = {
     "check_predecessor": "who has not the version before is left out where the next one begins",
     "volatile_is_evidence": "a node promises when it has done all that was sent before: what it holds is flushed then",
     "exclusive_pass": "it lets a pass end beside a busy client: without it progress is lost, and no promise broken",
-    "blank_is_no_evidence": "no media are lost here",
-    "record_replacement": "no media are lost here",
-    "replacement_first": "no media are lost here",
 }
 """Why what changes nothing here cannot: the reason alone is written by hand, that it changes nothing is computed."""
 

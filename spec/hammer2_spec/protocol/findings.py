@@ -260,6 +260,18 @@ PROTOCOL_FINDINGS: dict[str, Finding] = {
         story="The chain layer only ever moves tids up. That of a write that was left behind stays, and differs.",
         mended="A pass gives an element the tid of the version that it certifies, even if it is lower.",
     ),
+    "P27": Finding(
+        repair="mark_leaf",
+        title="Half of a copy passes for the old version",
+        lines="1411-1413, 1429-1431, 1440-1443",
+        claims=("C92", "C95", "C97"),
+        story=(
+            "An element keeps its old tid until its copy is complete. If the pass is cut short there, and what it "
+            "copied was acknowledged by nobody and is lost with its source, a recovery makes the old version the "
+            "current one: its tid is that of the half-copied element, and the next pass skips it."
+        ),
+        mended="An element carries a mark while it is copied, and nothing goes by its tid then.",
+    ),
 }
 
 SEED_HAS = frozenset(

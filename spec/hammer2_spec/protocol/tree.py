@@ -42,7 +42,7 @@ class Tree(NamedTuple):
         elements: the target's tree: the root, the directories, the leaves.
         tids: how many tids were given out; the version that the others have.
         history: for each tid, one bit for each leaf that it wrote, lowest tid first.
-        astray: a tid that was written on the target alone, and that a recovery left behind; 0: none.
+        astray: a tid that a recovery left behind: that of a write of the target alone, or of the source; 0: none.
         eligible: the target takes new writes.
         pending: the leaves, one bit each, that the write under way has still to change on the target.
         syncing: a pass is running.
@@ -175,6 +175,13 @@ def go_astray(m: TreeSetup, s: Tree, e: int) -> Tree | None:
     s = _moved(m, s, e, tid)
     s = s._replace(elements=tuple(_flushed(m, element) for element in s.elements))
     return s._replace(eligible=False)
+
+
+def lose_source(m: TreeSetup, s: Tree) -> Tree | None:
+    """What a pass copies was acknowledged by nobody, and its source is lost: a recovery leaves it behind."""
+    if not s.syncing or s.snapshot != s.tids or s.snapshot == 0 or s.astray != 0 or s.tids >= m.most_tids:
+        return None
+    return s._replace(tids=s.tids + 1, astray=s.tids, syncing=False, snapshot=0, copying=0)
 
 
 def _flushed(m: TreeSetup, element: Element) -> Element:

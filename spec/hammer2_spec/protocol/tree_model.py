@@ -25,6 +25,7 @@ ACTIONS: tuple[Action[TreeSetup, Tree], ...] = (
     Action("Write", tree.write, (MASKS,), fair=False),
     Action("Apply", tree.apply, (ELEMENTS,), fair_over=ELEMENTS),
     Action("GoAstray", tree.go_astray, (ELEMENTS,), fault=True),
+    Action("LoseSource", tree.lose_source, fault=True),
     Action("Crash", tree.crash, fault=True),
     Action("BeginPass", tree.begin_pass),
     Action("Descend", tree.descend, (ELEMENTS,), fair_over=ELEMENTS),
