@@ -60,17 +60,17 @@ class Step(NamedTuple):
 
 CHECK = ("hammer2-cluster", "check", "--records")
 STEPS: tuple[Step, ...] = (
-    Step("recorded-calls", (*CHECK, "90992", "data/golden/resolve-public.jsonl.xz"), 10),
-    Step("recorded-traces", (*CHECK, "3120", "data/golden/traces-public.jsonl.xz"), 10),
+    Step("recorded-calls", (*CHECK, "90992", "data/golden/resolve-public.jsonl.xz"), 5),
+    Step("recorded-traces", (*CHECK, "3120", "data/golden/traces-public.jsonl.xz"), 5),
     Step("every-small-configuration", ("python", "-m", "hammer2_proofs.bulk"), 45),
-    Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting", "sizes", "completeness"), 105),
-    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 110),
-    Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 110),
-    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 185),
-    Step("contracts", ("python", "tools/contracts.py"), 50),
+    Step("proofs", ("hammer2-cluster", "prove", "equivalence", "induction", "counting", "sizes", "completeness"), 115),
+    Step("properties", ("python", "-m", "hammer2_proofs.matrix"), 105),
+    Step("teeth", ("hammer2-cluster", "prove", "--teeth"), 105),
+    Step("operations", ("python", "-m", "hammer2_proofs.operations"), 180),
+    Step("contracts", ("python", "tools/contracts.py"), 45),
     Step("calibration", ("python", "-m", "hammer2_proofs.explorer.verification", "calibration"), 10),
-    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 195),
-    Step("schedules", ("python", "-m", "hammer2_proofs.schedules"), 95),
+    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 170),
+    Step("schedules", ("python", "-m", "hammer2_proofs.schedules"), 105),
 )
 
 STORE_TESTS = [

@@ -173,7 +173,9 @@ class Match:
         return outvoted + self._unread
 
     def _found_there(self) -> dict[int, Element | None]:
-        """What those found that are still there: a node that went away after its answer has no vote."""
+        """What those found that are still there. When repaired, a node that went away after its answer has no vote."""
+        if not self._on.semantics.outvoted_members:
+            return self._found
         return {i: what for i, what in self._found.items() if self._cparent.array[i].chain is not None}
 
     def decided(self, _answered: Collection[int]) -> bool:
