@@ -125,13 +125,13 @@ class Threads:
     def disconnect(self, n: int) -> None:
         """A node goes away, with all that was sent to it."""
         self.nodes[n].disconnect()
-        for box in self._boxes.values():
+        for box in list(self._boxes.values()):  # another thread may add one
             box.put(Gone(n))
 
     def reconnect(self, n: int) -> None:
         """A node takes steps again: every client is told."""
         self.nodes[n].reconnect()
-        for box in self._boxes.values():
+        for box in list(self._boxes.values()):  # another thread may add one
             box.put(Back(n))
 
     def cancel(self, me: Hashable) -> None:
