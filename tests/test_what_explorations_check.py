@@ -187,6 +187,16 @@ ONLY_AND_EXEMPT: dict[str, tuple[set[str], set[str]]] = {
 """The only actions that a sentence of steps speaks of (all if none are named), and those that it does not speak of."""
 
 
+FAULTS = {
+    "protocol": {
+        *("Preempt", "CrashClient", "Disconnect", "ComeBack", "LoseMedia", "WriteFail", "FlushFail"),
+        *("SyncInterrupt", "NoSpace", "NoSpaceForCopy", "Cut", "ElectFreely"),
+    },
+    "tree": {"Crash", "GoAstray", "LoseSource", "Interrupt"},
+}
+"""The actions that progress must not count on: what it says holds once these stop."""
+
+
 def model_of(run: Run) -> Model[Any, Any]:
     return build(run.model, run.bounds, run.switches)
 
@@ -204,6 +214,12 @@ def checked_by(run: Run) -> Sentences:
 @pytest.mark.parametrize("run", [*STANDARD, *DEEP], ids=lambda run: run.name)
 def test_an_exploration_checks_what_stands_here(run: Run) -> None:
     assert checked_by(run).told() == CHECKED[run.name].told()
+
+
+@pytest.mark.parametrize("model", FAULTS)
+def test_progress_counts_on_no_fault(model: str) -> None:
+    actions = {action for run in (*STANDARD, *DEEP) if run.model == model for action in model_of(run).actions}
+    assert {action.name for action in actions if action.fault} == FAULTS[model]
 
 
 def test_no_exploration_is_missing_and_none_has_the_name_of_another() -> None:
