@@ -34,7 +34,7 @@ def printed(*arguments: str) -> str:
     return result.stdout
 
 
-OF_THE_PROTOCOL = [*PROTOCOL_FINDINGS, *(f"V{number:02}" for number in range(1, 11))]
+OF_THE_PROTOCOL = [*PROTOCOL_FINDINGS, *(f"V{number:02}" for number in range(1, 12))]
 
 
 def in_one_line(text: str) -> str:

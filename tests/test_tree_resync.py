@@ -1,5 +1,7 @@
 """Resynchronization below the root: a tid that moved above an old leaf cannot hide it, because of the mark."""
 
+from dataclasses import replace
+
 import pytest
 
 from hammer2_proofs.explorer import reference
@@ -7,12 +9,13 @@ from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import check
 from hammer2_proofs.explorer.report import traces
 from hammer2_proofs.explorer.search import search
-from hammer2_spec.protocol.tree import INGREDIENTS, Tree, TreeSetup
+from hammer2_spec.protocol.tree import INGREDIENTS, Tree, TreeSetup, certified
 from hammer2_spec.protocol.tree_model import WHY
 from hammer2_spec.transition_system import Model
 
 WHOLE = "an unmarked root shows one whole version"
 CERTIFIED = "an element that looks certified is"
+ENDED = "what a pass ends with is on the media"
 
 
 def tree(tids: int, *without: str) -> Model[TreeSetup, Tree]:
@@ -37,8 +40,8 @@ def test_compiled_and_plain_tree_agree() -> None:
     ("without", "broken"),
     [
         (("durable_mark",), {WHOLE: 6}),
-        (("compare_equal",), {WHOLE: 5, CERTIFIED: 5}),
-        (("children_first",), {WHOLE: 5, CERTIFIED: 5}),
+        (("compare_equal",), {WHOLE: 5, CERTIFIED: 5, ENDED: 6}),
+        (("children_first",), {WHOLE: 5, CERTIFIED: 5, ENDED: 6}),
         (("whole_flush",), {WHOLE: 3}),
         (("flush_between_writes",), {WHOLE: 3, CERTIFIED: 3}),
         (("mark_leaf", "stamp_last"), {CERTIFIED: 6}),
@@ -50,6 +53,20 @@ def test_without_an_ingredient_the_media_shows_what_it_has_not(
 ) -> None:
     found = search(tree(2, *without))
     assert {name: len(trace.steps) for name, trace in traces(found).items()} == broken
+
+
+def end_pass_without_a_flush(m: TreeSetup, s: Tree) -> Tree | None:
+    if not s.syncing or not certified(m, s, 0):
+        return None
+    s = s._replace(eligible=s.snapshot == s.tids)
+    return s._replace(syncing=False, snapshot=0)
+
+
+def test_a_pass_that_ends_without_a_flush_is_found() -> None:
+    model = tree(1)
+    actions = [replace(a, step=end_pass_without_a_flush) if a.name == "EndPass" else a for a in model.actions]
+    found = search(replace(model, actions=tuple(actions)))
+    assert traces(found)[ENDED].steps[-1].action == "EndPass"
 
 
 def test_a_leaf_that_has_a_mark_may_get_its_tid_first() -> None:

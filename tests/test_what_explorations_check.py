@@ -132,7 +132,7 @@ CHECKED = {
             "an element that looks certified is",
             "a target declared in step is",
         },
-        set(),
+        {"what a pass ends with is on the media"},
         {
             "a mark outlived its pass",
             "a tid above hides an old leaf but for the mark",
@@ -180,6 +180,7 @@ ONLY_AND_EXEMPT: dict[str, tuple[set[str], set[str]]] = {
     "what is acknowledged is known": ({"Acknowledge"}, set()),
     RETURNED: ({"ReadEnd"}, set()),
     SOFT: (set(), {"SoftWrite"}),
+    "what a pass ends with is on the media": ({"EndPass"}, set()),
     "the tid on media never falls": (set(), {"LoseMedia"}),
     "no promise is taken back": (set(), {"LoseMedia"}),
     "a node that is away stays as it is": (set(), {"Reconnect", "ComeBack", "LoseMedia", "Crash"}),

@@ -351,6 +351,16 @@ def a_target_declared_in_step_is(m: TreeSetup, s: Tree) -> bool:
     )
 
 
+def what_a_pass_ends_with_is_on_the_media(m: TreeSetup, before: Tree, after: Tree) -> bool:
+    """A pass that has come to its end has flushed its snapshot, whole and without a mark."""
+    root = after.elements[0]
+    return (
+        root.durable_tid == before.snapshot
+        and not any(element.durable_mark for element in after.elements)
+        and _as_in_version(m, after, 0, before.snapshot)
+    )
+
+
 def the_target_is_in_step(m: TreeSetup, s: Tree) -> bool:
     """The goal: the target has, on its media, the version of the others."""
     return s.eligible and s.pending == 0 and all(clean(m, element) for element in s.elements)

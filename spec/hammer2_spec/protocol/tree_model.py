@@ -2,7 +2,7 @@
 
 from hammer2_spec.protocol import tree
 from hammer2_spec.protocol.tree import MIXED, Element, Tree, TreeSetup
-from hammer2_spec.transition_system import Action, Model
+from hammer2_spec.transition_system import Action, Model, StepInvariant
 
 ELEMENTS, MASKS = "elements", "masks"
 PARENTS = (0, 0, 0, 1, 1, 2)
@@ -67,6 +67,7 @@ def tree_model(setup: TreeSetup) -> Model[TreeSetup, Tree]:
             tree.an_element_that_looks_certified_is,
             tree.a_target_declared_in_step_is,
         ),
+        step_invariants=(StepInvariant(tree.what_a_pass_ends_with_is_on_the_media, only=("EndPass",)),),
         witnesses=(
             tree.a_mark_outlived_its_pass,
             tree.a_tid_above_hides_an_old_leaf_but_for_the_mark,
