@@ -125,7 +125,7 @@ def read_end_uncounted(m: Setup, s: State) -> State | None:
     return s._replace(reading=False, read_tid=0, read_content=0, read_since=0)
 
 
-def planted(model: Model[Any, Any], name: str, step: Callable[..., State | None]) -> Model[Any, Any]:
+def planted(model: Model[Any, Any], name: str, step: Callable[..., Any]) -> Model[Any, Any]:
     """The model, another function in an action's place."""
     actions = tuple(replace(action, step=step) if action.name == name else action for action in model.actions)
     assert actions != model.actions
