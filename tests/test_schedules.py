@@ -19,7 +19,7 @@ from hammer2_proofs.schedules.planted import PLANTS
 from hammer2_proofs.schedules.scenarios import DEEP, EVERY, STANDARD, WALKS
 from hammer2_proofs.schedules.search import search, search_all
 from hammer2_proofs.schedules.teeth import REASONS, bite, canaries, changes
-from hammer2_proofs.schedules.world import ANY, FAULTS, NEW_MEDIUM, Move, Scenario, World
+from hammer2_proofs.schedules.world import ANY, FAULTS, Move, Scenario, World
 from hammer2_spec.protocol.state import INGREDIENTS
 
 TWO_CLIENTS = Scenario("two clients on two nodes", (("write",), ("write",)), masters=2)
@@ -70,7 +70,7 @@ BROKEN_ONCE = {
         """,
     ),
     "a refused write stayed in the memory of a node that had promised to a session which came to nothing": (
-        Scenario("", (("write", "record"), ("write", "read")), faults=4, kinds=(*ANY, NEW_MEDIUM), watched=True),
+        Scenario("", (("write", "record"), ("write", "read")), faults=4, kinds=(*ANY, "new-medium"), watched=True),
         """
         1 0 1 2 2 0 0 0 2 2 new-medium:0 answer:0/0 answer:0/1 answer:0/sync0 answer:0/0 answer:0/1 answer:0/sync0
         answer:0/sync1 answer:0/sync1 answer:0/sync2 answer:0/sync2 1 1 gone:0 answer:0/0 answer:0/1 answer:0/sync0
@@ -81,7 +81,7 @@ BROKEN_ONCE = {
     ),
     "half of a copy passed for the old version, when the source had that after a session without the new one": (
         Scenario(
-            "", (("write", "record"), ("write", "read")), faults=3, kinds=("write-error", NEW_MEDIUM), watched=True
+            "", (("write", "record"), ("write", "read")), faults=3, kinds=("write-error", "new-medium"), watched=True
         ),
         """
         0 1 write-error:1 answer:1/0 answer:1/1 answer:1/sync0 answer:1/sync1 answer:1/0 answer:1/1 answer:1/sync0

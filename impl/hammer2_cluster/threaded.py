@@ -125,14 +125,16 @@ class Threads:
     def disconnect(self, n: int) -> None:
         """A node goes away, with all that was sent to it."""
         self.nodes[n].disconnect()
-        for box in list(self._boxes.values()):  # another thread may add one
-            box.put(Gone(n))
+        self._tell_all(Gone(n))
 
     def reconnect(self, n: int) -> None:
         """A node takes steps again: every client is told."""
         self.nodes[n].reconnect()
+        self._tell_all(Back(n))
+
+    def _tell_all(self, mail: Gone | Back) -> None:
         for box in list(self._boxes.values()):  # another thread may add one
-            box.put(Back(n))
+            box.put(mail)
 
     def cancel(self, me: Hashable) -> None:
         """End what a client does, where it waits."""

@@ -16,7 +16,7 @@ from hammer2_proofs.explorer.search import search as explore
 from hammer2_proofs.schedules.judge import SPECIFIED
 from hammer2_proofs.schedules.search import Found
 from hammer2_proofs.schedules.world import World
-from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, CLIENTS, LOSE_MEDIA, MASTERS, NODES, SPACE, protocol
+from hammer2_spec.protocol.model import CLIENTS, MASTERS, NODES, SPACE, protocol
 from hammer2_spec.protocol.ranks import ranked
 from hammer2_spec.protocol.state import Setup, State
 
@@ -84,14 +84,14 @@ def named_in_the_code() -> frozenset[str]:
 def instances(setup: Setup, state: State) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Every action, with every choice of its indices."""
     sizes = {CLIENTS: len(state.clients), NODES: len(state.nodes), MASTERS: setup.masters}
-    for action in (*ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, *SPACE):
+    for action in SPECIFIED.values():
         for indices in product(*(range(sizes[domain]) for domain in action.over)):
             yield action.name, indices
 
 
 def _enabled(setup: Setup, action: str, state: State) -> bool:
     return any(
-        name == action and SPECIFIED[action](setup, state, *indices) is not None
+        name == action and SPECIFIED[action].step(setup, state, *indices) is not None
         for name, indices in instances(setup, state)
     )
 

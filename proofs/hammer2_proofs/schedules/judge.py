@@ -1,6 +1,6 @@
 """What must hold after every step of every schedule: the judge remembers what was acknowledged, and believes nobody."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import combinations
 from typing import Any, Final
@@ -14,9 +14,7 @@ from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, SPACE
 from hammer2_spec.protocol.state import UNLIMITED, Setup, State, majority, syncing
 from hammer2_spec.vocabulary import ChainFlag
 
-SPECIFIED: Final[dict[str, Callable[..., State | None]]] = {
-    action.name: action.step for action in (*ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, *SPACE)
-}
+SPECIFIED: Final = {action.name: action for action in (*ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, *SPACE)}
 """The protocol's actions, from where they are specified."""
 
 
@@ -140,7 +138,7 @@ class Judge:
     def _follow(self) -> None:
         """Take the actions that were taken, as they are specified: nothing else has changed the control state."""
         for action, indices in self._control.actions[self._followed :]:
-            after = SPECIFIED[action](self.setup, self.state, *indices)
+            after = SPECIFIED[action].step(self.setup, self.state, *indices)
             if after is None:
                 raise Violation(f"{action}{indices} was taken, and its guard does not hold")
             self.state = after

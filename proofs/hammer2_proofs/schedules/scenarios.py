@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from hammer2_proofs.schedules.world import ANY, NEW_MEDIUM, Scenario
+from hammer2_proofs.schedules.world import ANY, Scenario
 
 W: Final = ("write",)
 R: Final = ("read",)
@@ -21,7 +21,7 @@ STANDARD: Final = (
     Scenario("two-failures-under-a-read", (R,), faults=2),
     Scenario("two-clients-lose-two-nodes", (L, R), faults=2, kinds=("gone",)),
     Scenario("two-operations-and-resynchronization", (WW,), faults=1, watched=True, delays=0),
-    Scenario("a-new-medium", (WRITE_AND_RECORD,), faults=1, kinds=(NEW_MEDIUM,), watched=True, delays=0),
+    Scenario("a-new-medium", (WRITE_AND_RECORD,), faults=1, kinds=("new-medium",), watched=True, delays=0),
     Scenario("a-full-node", (W,), faults=1, kinds=("full", "no-room"), watched=True, delays=0),
     Scenario("a-copy-finds-no-room", (W,), faults=2, kinds=("no-room",), watched=True, delays=0),
     Scenario("a-pass-is-cut-short", (W,), faults=2, kinds=("write-error",), watched=True, delays=0),
@@ -41,8 +41,8 @@ DEEP: Final = (
     Scenario("two-by-two-1", (WW, WR), faults=1, delays=1),
     Scenario("two-writes-and-resynchronization-1", (WW,), faults=1, watched=True, delays=1),
     Scenario("two-clients-and-resynchronization", (WW, WR), faults=1, watched=True, delays=0),
-    Scenario("a-new-medium-1", (WRITE_AND_RECORD,), faults=1, kinds=(NEW_MEDIUM,), watched=True, delays=1),
-    Scenario("a-new-medium-and-a-failure", (WRITE_AND_RECORD,), 2, (*ANY, NEW_MEDIUM), watched=True, delays=0),
+    Scenario("a-new-medium-1", (WRITE_AND_RECORD,), faults=1, kinds=("new-medium",), watched=True, delays=1),
+    Scenario("a-new-medium-and-a-failure", (WRITE_AND_RECORD,), 2, (*ANY, "new-medium"), watched=True, delays=0),
 )
 """Beside those, for the night; each ends undecided when its time is over."""
 
@@ -50,7 +50,7 @@ WALKS: Final = (
     Scenario("many-faults", (WW, WR), faults=4, watched=True),
     Scenario("two-writers-many-faults", (WW, WW), faults=3),
     Scenario("answers-in-flight-many-faults", (WW, WR), faults=4, watched=True, in_flight=True),
-    Scenario("new-media", (WRITE_AND_RECORD, WR), faults=4, kinds=(*ANY, NEW_MEDIUM), watched=True),
+    Scenario("new-media", (WRITE_AND_RECORD, WR), faults=4, kinds=(*ANY, "new-medium"), watched=True),
     Scenario("little-room", (WW,), faults=3, kinds=("full", "no-room", "gone"), watched=True),
 )
 """For single runs, drawn at random."""

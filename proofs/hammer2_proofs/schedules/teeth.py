@@ -28,10 +28,10 @@ from hammer2_proofs.schedules.abstraction import instances
 from hammer2_proofs.schedules.counterexample import shortened
 from hammer2_proofs.schedules.judge import SPECIFIED
 from hammer2_proofs.schedules.planted import PLANTS
-from hammer2_proofs.schedules.scenarios import WALKS
+from hammer2_proofs.schedules.scenarios import EVERY, WALKS
 from hammer2_proofs.schedules.search import Counterexample, search
 from hammer2_proofs.schedules.walks import drawn, walk
-from hammer2_proofs.schedules.world import NEW_MEDIUM, Scenario, World
+from hammer2_proofs.schedules.world import Scenario, World
 from hammer2_spec.protocol.state import INGREDIENTS, State
 from hammer2_spec.semantics import REPAIRED, Semantics
 
@@ -44,8 +44,8 @@ SCENARIOS: Final = (
     Scenario("fault", (WW,), faults=1, delays=0),
     Scenario("back", (WW,), faults=1, watched=True, delays=0),
     Scenario("two-clients", (WW, ("write", "read")), faults=1, delays=0),
-    Scenario("a-new-medium", (("write", "record"),), faults=1, kinds=(NEW_MEDIUM,), watched=True, delays=0),
-    Scenario("a-copy-without-room", (W,), faults=2, kinds=("no-room",), watched=True, delays=0),
+    EVERY["a-new-medium"],
+    EVERY["a-copy-finds-no-room"],
 )
 """Explored in this order, until one of them shows it; then walks over WALKS."""
 
@@ -156,7 +156,7 @@ def changes(ingredient: str, scenario: Scenario, states: set[State]) -> Counter[
         action
         for state in states
         for action, indices in instances(strong, state)
-        if SPECIFIED[action](strong, state, *indices) != SPECIFIED[action](weak, state, *indices)
+        if SPECIFIED[action].step(strong, state, *indices) != SPECIFIED[action].step(weak, state, *indices)
     )
 
 

@@ -84,7 +84,6 @@ def _client(text: str) -> Hashable:
 
 
 FAULTS: Final = ("late", "gone", "new-medium", "write-error", "sync-error", "full", "no-room", "cancel")
-NEW_MEDIUM: Final = "new-medium"
 ANY: Final = ("late", "gone", "write-error", "sync-error", "cancel")
 """A node that is full fails as one that cannot write; that, and media that are replaced, are explored apart."""
 _DEVICE_FAULTS: Final = {
@@ -175,7 +174,7 @@ class World:
         self.root, _ = straight.run(assemble(straight, self.chains, LABEL))
         tids = [None if item.chain is None else item.chain.bref.mirror_tid for item in self.root.array[:masters]]
         count = len(scenario.programs)
-        losses = scenario.faults if NEW_MEDIUM in scenario.kinds else 0
+        losses = scenario.faults if "new-medium" in scenario.kinds else 0
         self.control = Recorded(tids, masters, count, writes=sum(map(len, scenario.programs)), replacements=losses)
         if without in INGREDIENTS:
             self.control.weaken(without)
@@ -292,8 +291,8 @@ class World:
                 moves.append(Move("late", late))
         if "gone" in kinds:
             moves += [Move("gone", n) for n, node in enumerate(self.sim.nodes) if node.connected]
-        if NEW_MEDIUM in kinds:
-            moves += [Move(NEW_MEDIUM, n) for n, node in enumerate(self.sim.nodes) if node.connected]
+        if "new-medium" in kinds:
+            moves += [Move("new-medium", n) for n, node in enumerate(self.sim.nodes) if node.connected]
         moves += self._strikes(STRIKES, events)
         if "cancel" in kinds:
             moves += [Move("cancel", client=c) for c in range(len(self.clients)) if not self.sim.has_ended(c)]
