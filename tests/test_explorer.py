@@ -354,6 +354,18 @@ def mixes_kinds(_m: Bounds, s: Counter) -> Counter | None:
     return s._replace(total=x)
 
 
+def counts_from_the_end(_m: Bounds, s: Counter) -> Counter | None:
+    return s._replace(items=replaced(s.items, -1, s.items[0]._replace(on=True)))
+
+
+def reads_from_the_end(_m: Bounds, s: Counter) -> Counter | None:
+    return s._replace(total=s.items[-1].value)
+
+
+def reads_beyond_the_end(_m: Bounds, s: Counter) -> Counter | None:
+    return s._replace(total=s.items[2].value)
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -365,6 +377,9 @@ def mixes_kinds(_m: Bounds, s: Counter) -> Counter | None:
         passes_the_state_while_it_changes,
         loops_over_what_it_changes,
         mixes_kinds,
+        counts_from_the_end,
+        reads_from_the_end,
+        reads_beyond_the_end,
     ],
 )
 def test_what_is_outside_the_dialect_is_refused_with_its_line(function: object) -> None:

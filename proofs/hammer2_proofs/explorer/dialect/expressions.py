@@ -147,7 +147,7 @@ class Expressions(Signatures, ABC):
                 if node.attr not in self.setup_hints:
                     raise scope.refusal(node, f"the setup has no field {node.attr}")
                 if node.attr in self.setup_places:
-                    return NumberTuple(vector, self.setup_places[node.attr])
+                    return NumberTuple(vector, self.setup_places[node.attr], len(getattr(self.setup, node.attr)))
                 # A bound or a switch is a number in the text, so that what it leaves out costs nothing.
                 value = getattr(self.setup, node.attr)
                 flag = is_flag(self.setup_hints[node.attr])
@@ -156,14 +156,22 @@ class Expressions(Signatures, ABC):
                 raise scope.refusal(node, "no attribute of the dialect")
 
     def _subscript(self, scope: Scope, node: ast.expr, value: Value, index: ast.expr) -> Value:
-        at = self._integer(scope, index)
         match value:
             case RecordTuple():
+                at = self._index(scope, index, len(self.layout.tuples[value.name]))
                 return self._element(value, at if at.isidentifier() or at.isdigit() else f"({at})")
             case NumberTuple(vector=vector, first=first):
-                return Scalar(f"{vector}[{first} + {at}]", False)
+                return Scalar(f"{vector}[{first} + {self._index(scope, index, value.many)}]", False)
             case _:
                 raise scope.refusal(node, "no index of the dialect")
+
+    def _index(self, scope: Scope, node: ast.expr, many: int) -> str:
+        """An index; a constant one is known to be within its tuple, and counts from the front."""
+        text = self._integer(scope, node)
+        constant = text.strip("()")
+        if constant.removeprefix("-").isdigit() and int(constant) not in range(many):
+            raise scope.refusal(node, f"no index of a tuple of {many}")
+        return text
 
     def _compare(self, scope: Scope, node: ast.Compare) -> Scalar:
         if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):

@@ -55,6 +55,7 @@ class NumberTuple:
 
     vector: str
     first: int
+    many: int
 
 
 Value = Scalar | RecordValue | StateValue | SetupValue | RecordTuple | NumberTuple

@@ -71,7 +71,7 @@ class Updates(Loops):
                 before = (
                     self._record_stores(scope, ast.keyword(name, inner)) if not self._own(scope, name, inner) else []
                 )
-                at = self._hoisted(scope, Scalar(self._integer(scope, index), False))
+                at = self._hoisted(scope, Scalar(self._index(scope, index, len(self.layout.tuples[name])), False))
                 value = self._record(scope, record)
                 stores = []
                 for f, text in value.fields.items():
