@@ -89,6 +89,16 @@ def test_sets_of_writes_and_clients_have_a_notation() -> None:
     assert notation.tid(bounds, 35) == "2.3"
 
 
+def test_a_leaf_that_is_half_copied_is_mixed_and_one_that_is_whole_has_the_number_of_its_write() -> None:
+    model = build("tree", {}, frozenset({"without-mark_leaf", "without-stamp_last"}))
+    [(_, trace)] = traces(search(model)).items()
+    heads, lines = columns(trace), [*rows(model, trace)]
+    leaf, copied = heads.index("element 3"), ("BeginCopy", "Flush")
+    cells = [line[leaf].splitlines() for line in lines if line[1].startswith(copied)]
+    assert cells == [["tid 0", "content mixed"], ["durable 0 mixed"]]
+    assert notation.data(model.setup, 1) == "1"
+
+
 def test_tids_that_are_renumbered_have_a_row_of_their_own_and_no_step_seems_to_lower_one() -> None:
     model, cycle = starved()
     assert [line[1] for line in rows(model, cycle)].count(f"({RENUMBERED})") == 1

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import llvmlite
 import llvmlite.binding as llvm
 import pytest
-from tests.test_tree_resync import end_pass_without_a_flush
+from tests.test_tree_resync import end_pass_without_a_flush, lose_what_was_written_since
 
 from hammer2_proofs.explorer import compiler, machine, progress, reference
 from hammer2_proofs.explorer import search as searching
@@ -24,6 +24,7 @@ from hammer2_proofs.explorer.report import traces
 from hammer2_proofs.explorer.search import search
 from hammer2_proofs.explorer.trace import trace_to
 from hammer2_spec.protocol.inductive import no_number_is_negative
+from hammer2_spec.protocol.reading import tells_news
 from hammer2_spec.protocol.state import (
     SEQUENCES,
     Phase,
@@ -117,6 +118,13 @@ def acknowledge_forgetfully(m: Setup, s: State, c: int) -> State | None:
     return s._replace(clients=replaced(s.clients, c, client._replace(phase=Phase.READY)))
 
 
+def read_uncounted(m: Setup, s: State) -> State | None:
+    """A read tells news, and nobody knows of it."""
+    if not any(tells_news(m, s, i) for i in range(m.masters)):
+        return None
+    return s
+
+
 def read_end_uncounted(m: Setup, s: State) -> State | None:
     """A read is done, and nobody knows of it."""
     if not s.reading or sum(1 for node in s.nodes if node.read) < majority(m):
@@ -151,7 +159,8 @@ def two_front_ends() -> Model[Any, Any]:
     )  # fmt: skip
     switches = {"split-views", "reader", "strengthened"}
     bounds = {"masters": 2, "clients": 2, "losses": 0, "faults": 2}
-    return planted(build("protocol", bounds, missing | switches), "ReadEnd", read_end_uncounted)
+    model = planted(build("protocol", bounds, missing | switches), "ReadEnd", read_end_uncounted)
+    return planted(model, "Read", read_uncounted)
 
 
 def tampered() -> Model[Any, Any]:
@@ -163,8 +172,9 @@ def tampered() -> Model[Any, Any]:
 
 
 def tree() -> Model[Any, Any]:
-    """And a pass may end without a flush."""
+    """And a pass may end without a flush, and lose what it does not copy."""
     model = build("tree", {}, without("stamp_last", "flush_between_writes"))
+    model = planted(model, "LoseSource", lose_what_was_written_since)
     return planted(model, "EndPass", end_pass_without_a_flush)
 
 

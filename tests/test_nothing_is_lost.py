@@ -160,6 +160,7 @@ def test_every_action_of_the_protocol_is_judged_by_its_proofs() -> None:
         "the_media_of_a_write_disabled_node_stays",
         "what_is_known_is_never_forgotten",
         "what_is_acknowledged_is_known",
+        "what_a_read_returned_is_known",
     ]
 
 

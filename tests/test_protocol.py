@@ -317,6 +317,7 @@ A_READ = [("ReadStart", []), ("ReadAnswer", [0]), ("ReadAnswer", [1])]
     ("steps", "forgets", "noticed"),
     [
         ([*A_WRITE, ("Acknowledge", [0])], "the last step", "what is acknowledged is known"),
+        ([*A_WRITE, ("Read", [])], "the last step", "what a read returned is known"),
         ([*A_WRITE, *A_READ, ("ReadEnd", [])], "the last step", "what a read in parts returned is known"),
         ([*A_WRITE, ("Acknowledge", [0]), ("Begin", [0])], "everything", "what is known is never forgotten"),
     ],
@@ -354,10 +355,10 @@ def test_no_invariant_knows_what_is_taken_away_but_what_a_read_answers_and_how_m
         *(step.holds for step in protocol_model.STEPS_OF_SOFT_MASTERS),
     )
     asked = {function.__name__: asked_by(function, set()) & {*INGREDIENTS, *ALTERNATIVES} for function in judged}
+    of_a_read = {"read_flushed", "fixed_majority", "sound_votes", "majority_tid", "eligible_votes"}
     assert {name: fields for name, fields in asked.items() if fields} == {
-        "a_hard_read_returns_everything_acknowledged": {
-            *("read_flushed", "fixed_majority", "sound_votes", "majority_tid", "eligible_votes")
-        },
+        "a_hard_read_returns_everything_acknowledged": of_a_read,
+        "what_a_read_returned_is_known": of_a_read,
         "two_views_that_may_both_write_share_a_master": {"fixed_majority"},
     }
 

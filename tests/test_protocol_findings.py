@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from hammer2_proofs import protocol_ablations
 from hammer2_proofs.protocol_ablations import differences, gaps
-from hammer2_proofs.protocol_findings import BROKEN, HOLDS, STUCK, complaints, load, objections, shortest
+from hammer2_proofs.protocol_findings import BROKEN, HOLDS, STUCK, complaints, load, objections, shortest, ways
 from hammer2_spec.protocol.findings import PROTOCOL_FINDINGS, SEED_HAS
 from hammer2_spec.protocol.model import INSTEAD
 from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS
@@ -152,8 +152,42 @@ def test_exploring_again_is_red_where_it_finds_something_else(
 
 
 def test_fair_cycles_are_stored_with_what_recurs() -> None:
-    cycles = {row["without"][0]: len(row["cycle"]) for row in ROWS if row["standing"] == STUCK}
-    assert {name for name, steps in cycles.items() if steps} == {"exclusive_pass", "replacement_first"}
+    stuck = [(row["without"][0], way) for row in ROWS if row["standing"] == STUCK for way in ways(row)]
+    assert {name for name, way in stuck if way["cycle"]} == {"exclusive_pass", "replacement_first", "lower_tids"}
+
+
+KINDS = {"no way leads to": "no way", "nothing has to happen any more short of": "an end"}
+
+
+def test_each_kind_of_missing_progress_is_stored_with_the_shortest_way_to_it() -> None:
+    found = {
+        (*row["without"], *row["instead"]): [
+            (KINDS.get(way["sentence"].partition(":")[0], "a cycle"), len(way["steps"])) for way in ways(row)
+        ]
+        for row in ROWS
+        if row["standing"] == STUCK
+    }
+    assert found == {
+        ("exclusive_pass",): [("a cycle", 15)],
+        ("replacement_first",): [("a cycle", 8)],
+        ("disabled_is_evidence",): [("no way", 3), ("an end", 6)],
+        ("lower_tids",): [("no way", 1), ("a cycle", 7)],
+        ("keep_old_version", "copy_committed_only"): [("no way", 4), ("an end", 9)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "objection"),
+    [
+        ({"steps": [["CrashClient", [0]]]}, "something has to happen: Elect"),
+        ({"steps": []}, "does not end at the goal"),
+        ({"steps": [["Acknowledge", [0]]]}, "cannot happen after 0 steps"),
+    ],
+)
+def test_another_way_that_proves_nothing_is_noticed(change: dict[str, Any], objection: str) -> None:
+    row = example("disabled_is_evidence")
+    spoilt = row | {"also": [row["also"][0] | change]}
+    assert any(objection in line for line in objections(spoilt))
 
 
 @pytest.mark.parametrize(

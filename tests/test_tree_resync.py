@@ -1,5 +1,6 @@
 """Resynchronization below the root: a tid that moved above an old leaf cannot hide it, because of the mark."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -22,12 +23,39 @@ def tree(tids: int, *without: str) -> Model[TreeSetup, Tree]:
     return build("tree", {"tids": tids}, frozenset(f"without-{name}" for name in without))
 
 
+def with_step(
+    model: Model[TreeSetup, Tree], name: str, step: Callable[[TreeSetup, Tree], Tree | None]
+) -> Model[TreeSetup, Tree]:
+    return replace(model, actions=tuple(replace(it, step=step) if it.name == name else it for it in model.actions))
+
+
 def test_the_tree_is_copied_soundly_and_at_last() -> None:
     found = search(tree(2))
     assert (found.states, found.transitions, found.depth) == (265_883, 1_001_940, 31)
-    assert not found.broken
+    assert not traces(found)
     assert not found.never
     assert check(found) == []
+
+
+def without_action(model: Model[TreeSetup, Tree], name: str) -> Model[TreeSetup, Tree]:
+    return replace(model, actions=tuple(action for action in model.actions if action.name != name))
+
+
+def test_half_of_a_copy_is_left_behind_only_where_its_source_is_lost() -> None:
+    assert search(without_action(tree(2), "LoseSource")).never == ["half of a copy was left behind with its source"]
+
+
+def lose_what_was_written_since(m: TreeSetup, s: Tree) -> Tree | None:
+    if not s.syncing or s.snapshot == 0 or s.astray != 0 or s.tids >= m.most_tids:
+        return None
+    return s._replace(tids=s.tids + 1, astray=s.tids, syncing=False, snapshot=0, copying=0)
+
+
+def test_with_three_tids_there_may_be_a_write_after_the_snapshot_which_no_pass_copies() -> None:
+    found = search(with_step(tree(3), "LoseSource", lose_what_was_written_since))
+    assert {name: [step.action for step in trace.steps] for name, trace in traces(found).items()} == {
+        "only what a pass copies is lost with its source": ["Write", "Crash", "BeginPass", "Write", "LoseSource"]
+    }
 
 
 def test_compiled_and_plain_tree_agree() -> None:
@@ -63,9 +91,7 @@ def end_pass_without_a_flush(m: TreeSetup, s: Tree) -> Tree | None:
 
 
 def test_a_pass_that_ends_without_a_flush_is_found() -> None:
-    model = tree(1)
-    actions = [replace(a, step=end_pass_without_a_flush) if a.name == "EndPass" else a for a in model.actions]
-    found = search(replace(model, actions=tuple(actions)))
+    found = search(with_step(tree(1), "EndPass", end_pass_without_a_flush))
     assert traces(found)[ENDED].steps[-1].action == "EndPass"
 
 

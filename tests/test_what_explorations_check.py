@@ -44,6 +44,7 @@ STEPS = {
     "acknowledged versions are nested",
     "what is known is never forgotten",
     "what is acknowledged is known",
+    "what a read returned is known",
 }
 WITNESSES = {
     "a quorum is regained by a session after a failure",
@@ -55,6 +56,7 @@ WITNESSES = {
 SHARED = "two views that may both write share a master"
 IN_PARTS = "a read in parts returns what was acknowledged before it began"
 RETURNED = "what a read in parts returned is known"
+LOST = "only what a pass copies is lost with its source"
 SOFT = "what a soft master wrote is changed by nobody else"
 STRENGTHENED = {
     "memory is not behind media",
@@ -132,7 +134,7 @@ CHECKED = {
             "an element that looks certified is",
             "a target declared in step is",
         },
-        {"what a pass ends with is on the media"},
+        {"what a pass ends with is on the media", LOST},
         {
             "a mark outlived its pass",
             "a tid above hides an old leaf but for the mark",
@@ -140,6 +142,7 @@ CHECKED = {
             "a pass was overtaken by a write",
             "a leaf was cut short in the middle",
             "a write that went astray was taken back",
+            "half of a copy was left behind with its source",
             "a write of several leaves is half done",
         },
         "the target is in step",
@@ -178,9 +181,11 @@ ONLY_AND_EXEMPT: dict[str, tuple[set[str], set[str]]] = {
     "acknowledged versions are nested": ({"Acknowledge"}, set()),
     "what is known is never forgotten": (set(), set()),
     "what is acknowledged is known": ({"Acknowledge"}, set()),
+    "what a read returned is known": ({"Read"}, set()),
     RETURNED: ({"ReadEnd"}, set()),
     SOFT: (set(), {"SoftWrite"}),
     "what a pass ends with is on the media": ({"EndPass"}, set()),
+    LOST: ({"LoseSource"}, set()),
     "the tid on media never falls": (set(), {"LoseMedia"}),
     "no promise is taken back": (set(), {"LoseMedia"}),
     "a node that is away stays as it is": (set(), {"Reconnect", "ComeBack", "LoseMedia", "Crash"}),

@@ -88,6 +88,8 @@ def _matrix(found: list[dict[str, Any]]) -> Iterator[str]:
             end = f"{row['states']:,} states" if row["standing"] == HOLDS else row["sentence"]
             steps = "" if row["standing"] == HOLDS else f"{len(row['steps'])} steps"
             yield f"  {names:<{COLUMN}} {row['situation']:<26} {row['standing']:<6} {steps:>8}  {end}"
+            for way in row.get("also", ()):
+                yield f"  {'':<{COLUMN}} {'':<26} {'also':<6} {len(way['steps']):>2} steps  {way['sentence']}"
 
 
 def one(number: str, decision: Decision, as_json: bool) -> Status:
@@ -144,12 +146,16 @@ def ingredients() -> dict[str, str]:
 
 
 def drawn(row: Row) -> Iterator[str]:
-    """The steps, each with what it changes; and what recurs after them for ever, if it is that."""
+    """The steps, each with what it changes; what recurs for ever after them, if anything; other ways to no progress."""
     model = protocol_findings.model_of(row)
     yield from _changed(model, row["steps"], protocol_findings.states(row))
     if row.get("cycle"):
-        yield "From there this can recur for ever; of tids only their order counts, so that they are renumbered:"
+        renumbered = "; of tids only their order counts, so that they are renumbered" if model.normalize else ""
+        yield f"From there this can recur for ever{renumbered}:"
         yield from _changed(model, row["cycle"], protocol_findings.recurring(row))
+    for way in row.get("also", ()):
+        yield f"Another {ends(row)}: {way['sentence']}"
+        yield from drawn({**row, "also": [], **way})
 
 
 def _changed(model: Model[Any, Any], steps: Sequence[tuple[str, Sequence[int]]], along: list[Any]) -> Iterator[str]:

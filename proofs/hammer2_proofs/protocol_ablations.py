@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from hammer2_proofs.explorer.models import INGREDIENTS_OF, switches_of
-from hammer2_proofs.explorer.progress import check
+from hammer2_proofs.explorer.progress import Stuck, check
 from hammer2_proofs.explorer.report import traces
 from hammer2_proofs.explorer.search import search
 from hammer2_proofs.explorer.trace import Trace
@@ -196,11 +196,14 @@ def take_away(attempt: Attempt) -> dict[str, Any]:
     if not found.complete:
         raise click.ClickException(f"{situation.name} without {', '.join(attempt.without)}: {found.stopped}")
     row["states"] = found.states
-    failures = check(found) if situation.live else []
-    if failures:
-        what, trace, cycle = failures[0].what, failures[0].trace, failures[0].cycle
-        return {**row, "standing": STUCK, "sentence": what, "steps": _steps(trace), "cycle": _steps(cycle)}
+    ways = [_without_progress(stuck) for stuck in check(found)] if situation.live else []
+    if ways:
+        return {**row, "standing": STUCK, **ways[0], "also": ways[1:]}
     return {**row, "standing": HOLDS}
+
+
+def _without_progress(stuck: Stuck) -> dict[str, Any]:
+    return {"sentence": stuck.what, "steps": _steps(stuck.trace), "cycle": _steps(stuck.cycle)}
 
 
 def seed_rows() -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,24 +112,56 @@ def objections(row: Mapping[str, Any]) -> Iterator[str]:
     if row["standing"] == HOLDS:
         return
     model = model_of(row)
+    if row["standing"] == STUCK:
+        for way in ways(row):
+            yield from _progress_in(way, model)
+        return
     try:
-        along = states(row)
+        _, broken = _run(row, model)
     except ValueError as error:
         yield str(error)
-        return
-    broken = [
-        broken_by(model, name, before, after)
-        for (name, _), before, after in zip(row["steps"], along, along[1:], strict=False)
-    ]
-    if row["standing"] == STUCK:
-        if any(broken) or (model.goal is not None and model.goal(model.setup, along[-1])):
-            yield "a trace to a state without progress breaks nothing and does not end at the goal"
-        yield from _not_for_ever(row, model)
         return
     if row["sentence"] not in broken[-1]:
         yield f"the last step breaks {sorted(broken[-1]) or 'nothing'}, not: {row['sentence']}"
     if row["sentence"] in {name for names in broken[:-1] for name in names}:
         yield "it is broken before the last step"
+
+
+def ways(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each kind of missing progress that a row without progress tells of, the shortest way to it first."""
+    for other in ({}, *row["also"]):
+        yield {**row, **other, "also": []}
+
+
+def _run(row: Mapping[str, Any], model: Model[Any, Any]) -> tuple[Any, list[set[str]]]:
+    """The state at the end of a trace, and what each of its steps breaks."""
+    along = states(row)
+    pairs = zip(row["steps"], along, along[1:], strict=False)
+    return along[-1], [broken_by(model, name, before, after) for (name, _), before, after in pairs]
+
+
+def _progress_in(row: Mapping[str, Any], model: Model[Any, Any]) -> Iterator[str]:
+    try:
+        last, broken = _run(row, model)
+    except ValueError as error:
+        yield str(error)
+        return
+    if any(broken) or (model.goal is not None and model.goal(model.setup, last)):
+        yield "a trace to a state without progress breaks nothing and does not end at the goal"
+    if row["sentence"].startswith("nothing has to happen") and (due := sorted(_due(model, last))):
+        yield f"something has to happen: {', '.join(due)}"
+    yield from _not_for_ever(row, model)
+
+
+def _due(model: Model[Any, Any], state: Any) -> set[str]:  # noqa: ANN401  # a state of any model
+    """The actions that are possible and neither faults nor a matter of choice."""
+    return {
+        action.name
+        for action in model.actions
+        if action.fair and not action.fault
+        for index in product(*(range(model.sizes[domain]) for domain in action.over))
+        if action.step(model.setup, state, *index) not in (None, state)
+    }
 
 
 def _not_for_ever(row: Mapping[str, Any], model: Model[Any, Any]) -> Iterator[str]:
@@ -160,8 +193,9 @@ def shortest(found: Sequence[dict[str, Any]], ingredient: str) -> dict[str, Any]
 def told(row: Mapping[str, Any]) -> str:
     """A row in one line."""
     what = {HOLDS: f"holds ({row.get('states', 0):,} states)", STUCK: "no progress", BROKEN: "broken"}[row["standing"]]
-    end = "" if row["standing"] == HOLDS else f" after {len(row['steps'])} steps: {row['sentence']}"
-    return f"{asked(row)}: {what}{end}"
+    told = [] if row["standing"] == HOLDS else [row, *row.get("also", ())]
+    ends = (f" after {len(it['steps'])} steps: {it['sentence']}" for it in told)
+    return f"{asked(row)}: {what}{';'.join(ends)}"
 
 
 def asked(row: Mapping[str, Any]) -> str:

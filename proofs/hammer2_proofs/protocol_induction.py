@@ -51,6 +51,7 @@ STEPS: Final = (
     StepInvariant(invariants.the_media_of_a_write_disabled_node_stays, exempt=("SyncFinish",)),
     StepInvariant(invariants.what_is_known_is_never_forgotten),
     StepInvariant(invariants.what_is_acknowledged_is_known, only=("Acknowledge",)),
+    StepInvariant(invariants.what_a_read_returned_is_known, only=("Read",)),
 )
 PROVED: Final = {*INDUCTIVE, *CONSEQUENCES, *(step.holds for step in STEPS)}
 CHECKED: Final[tuple[Callable[..., bool], ...]] = (

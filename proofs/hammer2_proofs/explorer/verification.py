@@ -80,7 +80,7 @@ STANDARD = (
     ),
     protocol("two clients, a read in parts", (3, 0, 2), (1, 2, 1), "reader"),
     protocol("a soft master, the quorum lost and regained", (3, 0, 1), (1, 2, 2), "history", soft_masters=1),
-    Run("below the root", "tree", {"tids": 2}, symmetry=False, live=True),
+    Run("below the root", "tree", {"tids": 3}, symmetry=False, live=True),
     progress("progress, faults unlimited", (3, 0, 1), UNLIMITED, fault_epochs=2),
     # Replaced media is let in by a majority without it, which no client in a partition has: none is lost here.
     progress("progress, two clients in a partition", (3, 0, 2), 1, "split-views", fault_epochs=5, losses=0),

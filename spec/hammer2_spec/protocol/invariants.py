@@ -1,6 +1,6 @@
 """What must hold in every reachable state of the protocol, each a sentence."""
 
-from hammer2_spec.protocol.reading import answer_content, quorum_answers
+from hammer2_spec.protocol.reading import answer_content, quorum_answers, tells_news
 from hammer2_spec.protocol.resynchronization import needs_sync
 from hammer2_spec.protocol.state import (
     Node,
@@ -267,6 +267,14 @@ def what_is_acknowledged_is_known(_m: Setup, before: State, after: State) -> boo
         if client.phase == Phase.WRITE and after.clients[c].phase == Phase.READY and client.content & ~after.known != 0:
             return False
     return True
+
+
+def what_a_read_returned_is_known(m: Setup, before: State, after: State) -> bool:
+    """A read returns news that a quorum answers with, and all of it counts from then on."""
+    return any(
+        tells_news(m, before, i) and answer_content(m, before.nodes[i]) & ~mixture(m) & ~after.known == 0
+        for i in range(m.masters)
+    )
 
 
 def what_a_read_in_parts_returned_is_known(m: Setup, before: State, after: State) -> bool:

@@ -154,6 +154,7 @@ STEP_INVARIANTS: tuple[StepInvariant[Setup, State], ...] = (
     StepInvariant(invariants.acknowledged_versions_are_nested, only=("Acknowledge",)),
     StepInvariant(invariants.what_is_known_is_never_forgotten),
     StepInvariant(invariants.what_is_acknowledged_is_known, only=("Acknowledge",)),
+    StepInvariant(invariants.what_a_read_returned_is_known, only=("Read",)),
 )
 STEPS_IN_PARTS: tuple[StepInvariant[Setup, State], ...] = (
     StepInvariant(invariants.what_a_read_in_parts_returned_is_known, only=("ReadEnd",)),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from hammer2_spec.protocol.state import Setup, epoch_of, mixture, replacement, sequence_of
+from hammer2_spec.protocol.tree import MIXED, TreeSetup
 
 
 def tid(_m: Setup, number: int) -> str:
@@ -42,3 +43,15 @@ SHOWN: Mapping[str, Callable[[Setup, int], str]] = {
     "nodes.cut": from_clients,
 }
 """For each field that holds such a number, by its path."""
+
+
+def data(_m: TreeSetup, write: int) -> str:
+    """The content of a leaf: the number of the write that made it, or that it is half copied."""
+    return "mixed" if write == MIXED else str(write)
+
+
+SHOWN_OF_TREES: Mapping[str, Callable[[TreeSetup, int], str]] = {
+    "elements.content": data,
+    "elements.durable_content": data,
+}
+"""The same below the root."""

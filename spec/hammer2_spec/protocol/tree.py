@@ -352,13 +352,16 @@ def a_target_declared_in_step_is(m: TreeSetup, s: Tree) -> bool:
 
 
 def what_a_pass_ends_with_is_on_the_media(m: TreeSetup, before: Tree, after: Tree) -> bool:
-    """A pass that has come to its end has flushed its snapshot, whole and without a mark."""
-    root = after.elements[0]
-    return (
-        root.durable_tid == before.snapshot
-        and not any(element.durable_mark for element in after.elements)
-        and _as_in_version(m, after, 0, before.snapshot)
+    """A pass that has come to its end has flushed its snapshot: the data, and every element's tid without a mark."""
+    return _as_in_version(m, after, 0, before.snapshot) and not any(
+        element.durable_mark or element.durable_tid != tid_of(m, before, e, before.snapshot)
+        for e, element in enumerate(after.elements)
     )
+
+
+def only_what_a_pass_copies_is_lost_with_its_source(_m: TreeSetup, before: Tree, after: Tree) -> bool:
+    """What the loss of a source leaves behind is the snapshot, nothing that was written since."""
+    return after.astray == before.snapshot
 
 
 def the_target_is_in_step(m: TreeSetup, s: Tree) -> bool:
@@ -407,6 +410,18 @@ def a_leaf_was_cut_short_in_the_middle(m: TreeSetup, s: Tree) -> bool:
 def a_write_that_went_astray_was_taken_back(m: TreeSetup, s: Tree) -> bool:
     """The target had a write that nobody else has, and is in step again."""
     return s.astray != 0 and the_target_is_in_step(m, s)
+
+
+def half_of_a_copy_was_left_behind_with_its_source(m: TreeSetup, s: Tree) -> bool:
+    """The target has one leaf of a write that went astray and lacks another: a write of the target alone is whole."""
+    return (
+        s.astray != 0
+        and any(is_leaf(m, e) and element.content == s.astray for e, element in enumerate(s.elements))
+        and any(
+            is_leaf(m, e) and wrote(m, s, s.astray, e) and element.content < s.astray
+            for e, element in enumerate(s.elements)
+        )
+    )
 
 
 def a_write_of_several_leaves_is_half_done(_m: TreeSetup, s: Tree) -> bool:

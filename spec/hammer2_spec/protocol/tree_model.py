@@ -1,6 +1,7 @@
 """Resynchronization below the root as a model: its actions, its sentences, its bounds."""
 
 from hammer2_spec.protocol import tree
+from hammer2_spec.protocol.notation import SHOWN_OF_TREES
 from hammer2_spec.protocol.tree import MIXED, Element, Tree, TreeSetup
 from hammer2_spec.transition_system import Action, Model, StepInvariant
 
@@ -67,7 +68,10 @@ def tree_model(setup: TreeSetup) -> Model[TreeSetup, Tree]:
             tree.an_element_that_looks_certified_is,
             tree.a_target_declared_in_step_is,
         ),
-        step_invariants=(StepInvariant(tree.what_a_pass_ends_with_is_on_the_media, only=("EndPass",)),),
+        step_invariants=(
+            StepInvariant(tree.what_a_pass_ends_with_is_on_the_media, only=("EndPass",)),
+            StepInvariant(tree.only_what_a_pass_copies_is_lost_with_its_source, only=("LoseSource",)),
+        ),
         witnesses=(
             tree.a_mark_outlived_its_pass,
             tree.a_tid_above_hides_an_old_leaf_but_for_the_mark,
@@ -75,7 +79,9 @@ def tree_model(setup: TreeSetup) -> Model[TreeSetup, Tree]:
             tree.a_pass_was_overtaken_by_a_write,
             tree.a_leaf_was_cut_short_in_the_middle,
             tree.a_write_that_went_astray_was_taken_back,
+            tree.half_of_a_copy_was_left_behind_with_its_source,
             tree.a_write_of_several_leaves_is_half_done,
         ),
         goal=tree.the_target_is_in_step,
+        shown=SHOWN_OF_TREES,
     )
