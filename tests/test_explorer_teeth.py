@@ -10,7 +10,7 @@ from hammer2_proofs.explorer.dialect.terms import NotInDialect
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.search import search
 from hammer2_proofs.mutants import Mutant, mutate
-from hammer2_spec.protocol import failures, resynchronization, sessions, state, writing
+from hammer2_spec.protocol import failures, resynchronization, sessions, state, tree, writing
 
 MEDIA = "every majority of intact media yields what was acknowledged"
 
@@ -18,9 +18,9 @@ MEDIA = "every majority of intact media yields what was acknowledged"
 def changed(function: object, old: str, new: str) -> ast.FunctionDef:
     text = inspect.getsource(function)  # type: ignore[arg-type]  # a function
     assert text.count(old) == 1
-    tree = ast.parse(text.replace(old, new)).body[0]
-    assert isinstance(tree, ast.FunctionDef)
-    return tree
+    body = ast.parse(text.replace(old, new)).body[0]
+    assert isinstance(body, ast.FunctionDef)
+    return body
 
 
 def test_what_is_chosen_runs_and_nothing_else() -> None:
@@ -46,6 +46,19 @@ def test_a_mutant_of_what_sentences_use_too_does_not_change_the_sentences() -> N
     kernels = Kernels(model, {state.majority: {1: minority}})
     kernels.load(keep=False).choose(1)
     assert MEDIA in search(model, symmetry=True, kernels=kernels).broken
+
+
+def test_a_mutant_of_the_tree_is_noticed_where_there_are_tids_enough_for_a_write_after_a_snapshot() -> None:
+    careless = changed(tree.lose_source, "s.snapshot != s.tids or ", "")
+    verdicts = {}
+    for bounds in teeth.TREES[:3:2]:
+        kernels = Kernels(bounds.model, {tree.lose_source: {1: careless}})
+        machine = kernels.load(keep=False)
+        machine.choose(0)
+        base = bounds.found(kernels, 2**28)
+        machine.choose(1)
+        verdicts[bounds.model.setup.most_tids] = teeth.verdict_on(bounds, kernels, base)
+    assert verdicts == {2: "", 3: "invariant: only what a pass copies is lost with its source"}
 
 
 def test_what_only_the_lack_of_an_ingredient_runs_is_left_out() -> None:

@@ -79,13 +79,15 @@ STORE_TESTS = [
 ]
 """Crashes, kills, corruption and state machines: under this profile more of everything."""
 
+TEETH = ("python", "-m", "hammer2_proofs.explorer.teeth")
 VECTORS = ("hammer2-cluster", "vectors", "--out", "build/vectors", "--strength")
 DEEP_STEPS: tuple[Step, ...] = (
     Step("protocol-findings", ("python", "-m", "hammer2_proofs.protocol_ablations", "--again"), 400),
     Step("protocol-decisions", ("python", "-m", "hammer2_proofs.protocol_decisions"), 300),
     Step("protocol-proofs", ("hammer2-cluster", "prove", "protocol"), 150),
     Step("protocol-deep", ("python", "-m", "hammer2_proofs.explorer.verification", "--deep"), 900),
-    Step("protocol-teeth", ("python", "-m", "hammer2_proofs.explorer.teeth", "--sample", "120", "--seed", "1"), 300),
+    Step("protocol-teeth", (*TEETH, "protocol", "--sample", "120", "--seed", "1"), 300),
+    Step("tree-teeth", (*TEETH, "tree", "--least", "80"), 200),
     Step("every-configuration-deep", ("python", "-m", "hammer2_proofs.bulk", "--deep"), 400),
     Step("store", ("python", "-m", "pytest", "-q", "--hypothesis-profile=fuzz", *STORE_TESTS), 1000),
     Step("vectors-teeth", (*VECTORS, "--every", "10", "--least", "55"), 120),

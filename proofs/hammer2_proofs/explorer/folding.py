@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from hammer2_spec.protocol.state import ALTERNATIVES, INGREDIENTS
+from hammer2_spec.protocol.tree import INGREDIENTS as TREE_INGREDIENTS
 
-BOUNDS: Final = ("writes", "elections", "faults", "losses", "fault_epochs")
+BOUNDS: Final = ("writes", "elections", "faults", "losses", "fault_epochs", "most_tids")
 LIMITS: Final = ("EPOCHS", "SEQUENCES", "UNLIMITED")
 WITHIN_BOUNDS: Final = ("fault_possible", "few_epochs")
 
@@ -116,7 +117,7 @@ def _is_bound(node: ast.AST) -> bool:
     return False
 
 
-EVERYTHING: Final = dict.fromkeys(INGREDIENTS, True) | dict.fromkeys(ALTERNATIVES, False)
+EVERYTHING: Final = dict.fromkeys((*INGREDIENTS, *TREE_INGREDIENTS), True) | dict.fromkeys(ALTERNATIVES, False)
 
 
 def folded(text: str, record: str = "m", switches: Mapping[str, bool] = EVERYTHING) -> ast.FunctionDef:

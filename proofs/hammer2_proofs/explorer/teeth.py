@@ -1,6 +1,6 @@
 """The protocol's guards and updates, changed mechanically: does an invariant, a progress property or a witness notice?
 
-    python -m hammer2_proofs.explorer.teeth [--sample N] [--seed S] [--least PERCENT]
+    python -m hammer2_proofs.explorer.teeth [MODEL]... [--sample N] [--seed S] [--least PERCENT]
 
 A mutant that is only refused by a field's range, or only changes the counts, is reported apart: pinned counts would
 notice it, but they do not say what is wrong. A mutant that leaves all counts and the hash as they are has survived,
@@ -26,8 +26,9 @@ from typing import Any, Final
 
 import click
 
+from hammer2_proofs.explorer import equivalents
 from hammer2_proofs.explorer.dialect.terms import NotInDialect
-from hammer2_proofs.explorer.equivalents import MODULES, proved_equivalent
+from hammer2_proofs.explorer.equivalents import proved_equivalent
 from hammer2_proofs.explorer.folding import called, folded, shape
 from hammer2_proofs.explorer.generate import Kernels
 from hammer2_proofs.explorer.layout import FieldOverflow
@@ -35,9 +36,14 @@ from hammer2_proofs.explorer.models import build
 from hammer2_proofs.explorer.progress import failures
 from hammer2_proofs.explorer.search import MEBIBYTE, Found, search
 from hammer2_proofs.mutants import Mutant, mutate
+from hammer2_spec.protocol import tree
 from hammer2_spec.protocol.state import UNLIMITED
+from hammer2_spec.protocol.tree import TreeSetup
+from hammer2_spec.protocol.tree_model import tree_model
 from hammer2_spec.transition_system import Model
 
+MODULES: Final = {"protocol": equivalents.MODULES, "tree": (tree,)}
+"""Where the functions are that the actions of each model run."""
 BATCH: Final = 150
 """So many mutants in one kernel."""
 MOST_STATES: Final = 3
@@ -85,6 +91,17 @@ def _live(*switches: str, **limits: int) -> Bounds:
     return Bounds(build("protocol", bounds, frozenset(switches)), live=True)
 
 
+def _tree(parents: tuple[int, ...], first_leaf: int, most_tids: int) -> Bounds:
+    return Bounds(tree_model(TreeSetup(parents, len(parents), first_leaf, most_tids)), live=True)
+
+
+TREES: Final = (
+    _tree((0, 0, 1, 1), 2, 2),
+    _tree((0, 0, 0, 1, 1, 2), 3, 2),
+    _tree((0, 0, 1, 1), 2, 3),
+    _tree((0, 0, 0, 1, 2), 3, 3),
+)
+"""Two leaves in a directory, or three in two; with 3 tids a write may follow the snapshot of a pass."""
 EXPLORATIONS: Final = (
     _safe(writes=2),
     _safe(faults=UNLIMITED, losses=0),
@@ -106,6 +123,7 @@ EXPLORATIONS: Final = (
     _safe("split-views", clients=2, elections=2),
     _live("endless", losses=1),
     _safe(clients=2, elections=2, losses=0),
+    *TREES,
 )
 """From quick to slow; a mutant goes no further than to the first that notices it."""
 
@@ -156,7 +174,7 @@ class Text:
 @cache
 def run_by_actions() -> frozenset[Function]:
     """The functions that actions run once all ingredients are in, besides those that are no part of the protocol."""
-    texts = {module.__name__: Text.of(module) for module in MODULES}
+    texts = {module.__name__: Text.of(module) for modules in MODULES.values() for module in modules}
     waiting = [action.step for bounds in EXPLORATIONS for action in bounds.model.actions]
     seen: set[Function] = set()
     while waiting:
@@ -164,9 +182,9 @@ def run_by_actions() -> frozenset[Function]:
         if function in seen or function.__module__ not in texts or function.__name__ in NO_PART:
             continue
         seen.add(function)
-        tree = folded(texts[function.__module__].function(function.__name__))
+        body = folded(texts[function.__module__].function(function.__name__))
         known = function.__globals__
-        waiting.extend(known[name] for name in called(tree) if isfunction(known.get(name)))
+        waiting.extend(known[name] for name in called(body) if isfunction(known.get(name)))
     return frozenset(seen)
 
 
@@ -183,9 +201,9 @@ def mutants_of(module: ModuleType) -> Iterator[Fate]:
             yield Fate(mutant, function, folded(changed))
 
 
-def everything() -> list[Fate]:
-    """All mutants."""
-    return [fate for module in MODULES for fate in mutants_of(module)]
+def everything(models: Sequence[str] = ()) -> list[Fate]:
+    """All mutants of these models; of all if none is named."""
+    return [fate for model in models or MODULES for module in MODULES[model] for fate in mutants_of(module)]
 
 
 def kernels_of(model: Model[Any, Any], fates: Sequence[Fate]) -> tuple[Kernels, list[Fate]]:
@@ -276,12 +294,13 @@ class Tally:
 
 
 @click.command()
+@click.argument("models", metavar="[MODEL]...", type=click.Choice(sorted(MODULES)), nargs=-1)
 @click.option("--sample", type=click.IntRange(1), default=None, help="So many, drawn at random.")
 @click.option("--seed", type=int, default=None, help="Where the draw begins.")
 @click.option("--least", type=click.FloatRange(0, 100), default=LEAST_PERCENT, show_default=True, help="Percent.")
-def main(sample: int | None, seed: int | None, least: float) -> None:
+def main(models: tuple[str, ...], sample: int | None, seed: int | None, least: float) -> None:
     """Run the mutants; exit status 1 if too few are noticed, 3 if it was interrupted."""
-    fates = everything()
+    fates = everything(models)
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     chosen = fates if sample is None else random.Random(seed).sample(fates, min(sample, len(fates)))  # noqa: S311 - a sample
     print(f"{len(fates)} mutants, {len(chosen)} run, seed {seed}", flush=True)
