@@ -45,7 +45,9 @@ def test_a_mutant_of_what_sentences_use_too_does_not_change_the_sentences() -> N
     minority = changed(state.majority, "m.masters // 2 + 1", "1")
     kernels = Kernels(model, {state.majority: {1: minority}})
     kernels.load(keep=False).choose(1)
-    assert MEDIA in search(model, symmetry=True, kernels=kernels).broken
+    found = search(model, symmetry=True, kernels=kernels, keep_going=True)
+    assert MEDIA in found.broken
+    assert "what a read returned is known" in found.stepped
 
 
 def test_a_mutant_of_the_tree_is_noticed_where_there_are_tids_enough_for_a_write_after_a_snapshot() -> None:
