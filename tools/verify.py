@@ -69,7 +69,7 @@ STEPS: tuple[Step, ...] = (
     Step("operations", ("python", "-m", "hammer2_proofs.operations"), 180),
     Step("contracts", ("python", "tools/contracts.py"), 45),
     Step("calibration", ("python", "-m", "hammer2_proofs.explorer.verification", "calibration"), 10),
-    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 170),
+    Step("protocol", ("python", "-m", "hammer2_proofs.explorer.verification", "protocol", "tree"), 180),
     Step("schedules", ("python", "-m", "hammer2_proofs.schedules"), 105),
 )
 
