@@ -111,7 +111,8 @@ class Cluster:
         header = next(volume.header for volume in self.chains.volumes if volume is not None)
         self.replaced.append(n)
         below, nodes = new or MemoryDevice(header.size), len(self.devices)
-        at_once(format_volume(below, len(self.replaced).to_bytes(16, "big"), header.clid, slot=n, nodes=nodes))
+        volume_id = (0x100 + len(self.replaced)).to_bytes(16, "big")
+        at_once(format_volume(below, volume_id, header.clid, slot=n, nodes=nodes))
         self.devices[n] = FaultyDevice(below, self.sim.nodes[n])
         self.failures.returned(n)
 

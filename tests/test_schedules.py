@@ -92,6 +92,31 @@ BROKEN_ONCE = {
         answer:0/sync2 2 2 2 0 2 0 1 2 2 client:sync1 2 2 1 1 1
         """,
     ),
+    "that a medium was new counted as recorded, though it could not be read where the record belongs": (
+        Scenario("", (("record",),), faults=2, kinds=("new-medium", "read-error"), watched=True),
+        """
+        0 1 0 1 2 new-medium:0 answer:0/0 answer:0/sync0 answer:0/0 answer:0/sync0 answer:0/sync1 answer:0/sync1
+        answer:0/sync2 answer:0/sync2 0 1 1 1 2 0 0 0 1 1 1 2 2 read-error:2 1 2 1 2 1
+        """,
+    ),
+    "of a medium that was replaced before it was filled the record stayed, and its successor passed for an old one": (
+        Scenario("", (("record",),), faults=2, kinds=("new-medium",), watched=True),
+        """
+        0 1 0 1 2 new-medium:0 answer:0/0 answer:0/sync0 answer:0/0 answer:0/sync0 answer:0/sync1 answer:0/sync1
+        answer:0/sync2 answer:0/sync2 0 1 1 1 2 0 0 0 1 1 1 2 2 2 1 2 1 2 1 2 1 2 2 1 1 2 2 1 2 1 2 client:sync0 1 1 0
+        1 0 1 0 0 1 0 1 0 0 new-medium:0 answer:0/0 answer:0/sync0
+        """,
+    ),
+    "a medium was recorded that had been replaced while the record waited for its turn": (
+        Scenario("", (("write", "record"),), faults=2, kinds=("new-medium",), watched=True),
+        """
+        0 1 0 1 2 2 0 0 0 1 1 1 0 1 0 1 0 1 1 0 1 0 1 0 new-medium:0 answer:0/0 answer:0/sync0 answer:0/0
+        answer:0/sync0 answer:0/sync1 answer:0/sync1 answer:0/sync2 answer:0/sync2 0 1 2 2 2 2 2 2 2 2 2 2 2 2 2
+        new-medium:0 answer:0/0 answer:0/sync0 answer:0/0 answer:0/sync0 answer:0/sync1 answer:0/sync1 answer:0/sync2
+        answer:0/sync2 0 1 1 answer:2/0 answer:2/sync0 answer:2/sync1 answer:2/sync2 2 0 0 0 1 1 1 2 2 2 1 2 1 2 1 2 1
+        2 2 1 1 2 2 1 2 1
+        """,
+    ),
     "a session flushed while its failed change still held a lock": (
         Scenario("", (("write",),), faults=2, kinds=("no-room",), watched=True),
         "0 1 0 1 2 2 0 0 0 1 1 1 0 1 0 1 no-room:1 2 2 2 2 2 2 2 no-room:2 1 2 1",

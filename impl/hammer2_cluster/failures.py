@@ -208,10 +208,9 @@ class Failures:
             control.learn(n, chain.bref.mirror_tid, await read_promise(device))
         if is_new:
             chain.pmp = self._pmp  # what the super-root has made belongs to no PFS before it is loaded again
+            self._lose_media(n, volume)
         self._chains.volumes[n] = volume
         self._roots[n] = chain
-        if is_new:
-            self._lose_media(n)
         control.attempt("Reconnect", n)
         self._shared.reconnect(n)
 
@@ -232,10 +231,16 @@ class Failures:
         await make_root(on, self._chains, volume, mine)
         return deref(await find_root(on, self._chains, volume, self._label))
 
-    def _lose_media(self, n: int) -> None:
-        """A master whose medium is new does not vote before the replacement is recorded (P11); a slave never does."""
+    def _lose_media(self, n: int, new: Volume) -> None:
+        """A master whose medium is new does not vote before the replacement is recorded (P11); a slave never does.
+
+        One that is replaced before it was filled is recorded once more, for a record tells which medium is the node's.
+        """
         if n < self._control.setup.masters:
-            if not self._control.state.nodes[n].blank and not self._control.attempt("LoseMedia", n):
+            before = self._chains.volumes[n]
+            is_another = before is None or before.header.volume_id != new.header.volume_id
+            is_lost = is_another or not self._control.state.nodes[n].blank
+            if is_lost and not self._control.attempt("LoseMedia", n):
                 raise UnavailableError(f"node {n}: too many media were replaced")
         elif self._control.state.nodes[n].durable_tid:
             raise UnavailableError(f"node {n}: its medium was replaced while it was in use")

@@ -20,8 +20,8 @@ from hammer2_cluster.store.directory import check, create_inode, lock_again
 from hammer2_cluster.store.inode_data import REGULAR_FILE, InodeData
 from hammer2_cluster.store.volume import Volume
 from hammer2_cluster.topology import delete
-from hammer2_spec.protocol.state import replacement
-from hammer2_spec.protocol.writing import replacement_pending, replacements_unrecorded
+from hammer2_spec.protocol.state import Client, replacement
+from hammer2_spec.protocol.writing import replacement_pending
 from hammer2_spec.vocabulary import MAXCLUSTER, Lookup, OpFlag
 
 OLD_MEDIUM: Final = "its medium is an old one, another one has replaced it; it needs a new one"
@@ -73,11 +73,10 @@ def is_pending(control: Control, c: int) -> bool:
     return replacement_pending(control.setup, control.state, c)
 
 
-def unrecorded(control: Control, c: int) -> list[int]:
-    """The nodes whose new medium a client's version does not record."""
-    setup, state = control.setup, control.state
-    missing = replacements_unrecorded(setup, state, c)
-    return [n for n, node in enumerate(state.nodes) if replacement(setup, node.media_lost) & missing]
+def to_record(client: Client, control: Control) -> list[int]:
+    """The nodes whose new medium the write records that a client has begun."""
+    fresh = client.content & ~client.prior_content
+    return [n for n, node in enumerate(control.state.nodes) if replacement(control.setup, node.media_lost) & fresh]
 
 
 async def record(on: Runner, root: Cluster, media: Mapping[int, bytes]) -> None:

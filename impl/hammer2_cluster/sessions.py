@@ -187,15 +187,24 @@ class Session:
         if self.client.phase == Phase.IDLE:
             await self.open()
         while replacements.is_pending(self._control, self._c):
-            nodes = replacements.unrecorded(self._control, self._c)
-            media = {n: self._failures.root(n).volume.header.volume_id for n in nodes}
             try:
-                await self._written(partial(replacements.record, self._on, self._root, media), "BeginReplacement")
+                media = await self._written(self._record, "BeginReplacement", or_nothing=False)
             except Unwritten as error:
                 raise UnavailableError(f"that a medium is new could not be recorded: {error}") from None
             self._failures.successors.learn(self._control.media_tid(self.client.tid), media)
 
-    async def _written(self, change: Callable[[], Awaitable[Result]], *begins: str) -> Result:
+    async def _record(self) -> dict[int, bytes]:
+        """Record the media that were new when the write began; one that has been replaced since is for the next one."""
+        nodes = replacements.to_record(self.client, self._control)
+        media = {n: self._failures.root(n).volume.header.volume_id for n in nodes}
+        await replacements.record(self._on, self._root, media)
+        return media
+
+    async def _written(self, change: Callable[[], Awaitable[Result]], *begins: str, or_nothing: bool = True) -> Result:
+        """Write what a change changes.
+
+        or_nothing: one that fails, and has changed nothing, is a write of nothing; otherwise the session ends there.
+        """
         await self._begin(begins)
         held = self._on.held()
         try:
@@ -209,7 +218,7 @@ class Session:
             raise UnavailableError(str(fenced)) from None
         except Exception:
             self._on.release_since(held)  # a flush locks what is above
-            if await self._what_was_done() == NOTHING:
+            if or_nothing and await self._what_was_done() == NOTHING:
                 await self._commit(NOTHING)
             else:
                 self._take_back()

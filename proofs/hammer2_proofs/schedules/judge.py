@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from hammer2_cluster.control import Control
 from hammer2_cluster.objects import Cluster
+from hammer2_cluster.outcomes import deref
 from hammer2_cluster.store.chain import StoredChain
 from hammer2_cluster.store.chains import StoredChains
-from hammer2_proofs.schedules.media import WRITES, Medium, after_power_loss, version_at
+from hammer2_proofs.schedules.media import WRITES, Medium, after_power_loss, names_at, version_at
 from hammer2_spec.protocol.model import ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, SPACE
-from hammer2_spec.protocol.state import UNLIMITED, Setup, State, majority, syncing
+from hammer2_spec.protocol.state import UNLIMITED, Setup, State, majority, replacement, syncing
 from hammer2_spec.vocabulary import ChainFlag
 
 SPECIFIED: Final = {action.name: action for action in (*ACTIONS, BEGIN_AGAIN, LOSE_MEDIA, *SPACE)}
@@ -81,7 +82,7 @@ class Judge:
         self.refused = 0
         self.outcomes: Final[list[str]] = []
         """In words, in the order in which they were heard."""
-        self.bits: Final[dict[int, int]] = {}
+        self.bits: dict[int, int] = {}
         """The write that a bit of the ghost content of the control state stands for."""
         self.state: State = control.state
         """What the specification says the control state is."""
@@ -100,6 +101,10 @@ class Judge:
             raise Violation(f"write {number} was begun, and no new content is promised")
         self.bits[fresh.bit_length() - 1] = number
         return number
+
+    def came_to_nothing(self, number: int) -> None:
+        """A write has failed while it was made: the version that it began may be written, without anything of it."""
+        self.bits = {bit: of for bit, of in self.bits.items() if of != number}
 
     def ended(self, c: int, j: int, operation: str, outcome: Outcome) -> None:
         """A client hears what an operation came to."""
@@ -166,6 +171,16 @@ class Judge:
                     f"node {n} has tid {found[0]:#x} with {shown(found[1])} on its media, "
                     f"and the control state says {said[0]:#x} with {shown(said[1])}"
                 )
+            for other in self._recorded_as_new(node.durable_content):
+                name = deref(self._chains.volumes[other]).header.volume_id.hex().encode()
+                if name not in names_at(self._media[n], volume.header):
+                    raise Violation(f"that the medium of node {other} is new is recorded, and not on that of node {n}")
+
+    def _recorded_as_new(self, content: int) -> Iterator[int]:
+        """The nodes whose medium is new, as it is now, and which ghost content says to be recorded (P11)."""
+        for n, node in enumerate(self._control.state.nodes):
+            if content & replacement(self._control.setup, node.media_lost):
+                yield n
 
     def as_writes(self, content: int) -> int:
         """Ghost content of the control state, as the numbers of our writes."""

@@ -124,6 +124,17 @@ def version_at(medium: Medium, header: VolumeHeader) -> Version | None:
     return None if content is None else Version(header.mirror_tid, content)
 
 
+_NAMES: Final[dict[tuple[bytes, bytes], frozenset[bytes]]] = {}
+
+
+def names_at(medium: Medium, header: VolumeHeader) -> frozenset[bytes]:
+    """The names of the inodes that a header leads to. Raises LookupError if that cannot be believed."""
+    key = medium.digest, bytes(header.sroot)
+    if key not in _NAMES:
+        _NAMES[key] = frozenset(InodeData.read(inode).name for inode in _inodes(medium, BrefType.VOLUME, key[1]))
+    return _NAMES[key]
+
+
 def _inodes(medium: Medium, kind: int, content: bytes) -> Iterator[bytes]:
     for entry in _entries(kind, content):
         data = at_once(medium.read(entry.offset, entry.length))

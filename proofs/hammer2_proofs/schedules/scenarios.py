@@ -24,6 +24,8 @@ STANDARD: Final = (
     Scenario("a-new-medium", (WRITE_AND_RECORD,), faults=1, kinds=("new-medium",), watched=True, delays=0),
     Scenario("a-full-node", (W,), faults=1, kinds=("full", "no-room"), watched=True, delays=0),
     Scenario("a-copy-finds-no-room", (W,), faults=2, kinds=("no-room",), watched=True, delays=0),
+    Scenario("two-reads-fail", (R,), faults=2, kinds=("read-error",), watched=True),
+    Scenario("two-reads-fail-under-a-write", (W,), faults=2, kinds=("read-error",), watched=True, delays=0),
     Scenario("a-pass-is-cut-short", (W,), faults=2, kinds=("write-error",), watched=True, delays=0),
 )
 """For every day."""
@@ -42,6 +44,7 @@ DEEP: Final = (
     Scenario("two-writes-and-resynchronization-1", (WW,), faults=1, watched=True, delays=1),
     Scenario("two-clients-and-resynchronization", (WW, WR), faults=1, watched=True, delays=0),
     Scenario("a-new-medium-1", (WRITE_AND_RECORD,), faults=1, kinds=("new-medium",), watched=True, delays=1),
+    Scenario("a-record-fails", (("record",),), 2, ("new-medium", "read-error"), watched=True, delays=0),
     Scenario("a-new-medium-and-a-failure", (WRITE_AND_RECORD,), 2, (*ANY, "new-medium"), watched=True, delays=0),
 )
 """Beside those, for the night; each ends undecided when its time is over."""
@@ -50,7 +53,7 @@ WALKS: Final = (
     Scenario("many-faults", (WW, WR), faults=4, watched=True),
     Scenario("two-writers-many-faults", (WW, WW), faults=3),
     Scenario("answers-in-flight-many-faults", (WW, WR), faults=4, watched=True, in_flight=True),
-    Scenario("new-media", (WRITE_AND_RECORD, WR), faults=4, kinds=(*ANY, "new-medium"), watched=True),
+    Scenario("new-media", (WRITE_AND_RECORD, WR), faults=4, kinds=(*ANY, "new-medium", "read-error"), watched=True),
     Scenario("little-room", (WW,), faults=3, kinds=("full", "no-room", "gone"), watched=True),
 )
 """For single runs, drawn at random."""

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
+from hammer2_cluster.device.faults import Count
 from hammer2_proofs.schedules.fingerprint import fingerprint
 from hammer2_proofs.schedules.judge import Violation
 from hammer2_proofs.schedules.world import FAULTS, Move, Scenario, Void, World
@@ -163,9 +164,10 @@ def what_breaks(world: World, go_on: Callable[[World], None]) -> Counterexample 
     return None
 
 
-def vacuous(node: int, *, writes: int, syncs: int) -> set[Move]:
-    """The faults that find nothing to strike in a step of a node which writes and syncs so often when all goes well."""
-    struck = {"write-error": writes + syncs, "sync-error": syncs, "full": writes}
+def vacuous(node: int, use: Count, before: Count) -> set[Move]:
+    """The faults that find nothing to strike in a step of a node. use: of its device, when all goes well."""
+    reads, writes, syncs = use.reads - before.reads, use.writes - before.writes, use.syncs - before.syncs
+    struck = {"read-error": reads, "write-error": writes + syncs, "sync-error": syncs, "full": writes}
     return {Move(kind, node) for kind, count in struck.items() if not count}
 
 
@@ -233,10 +235,10 @@ class _Search:
     def _make(self, world: World, move: Move) -> None:
         before = len(world.control.actions)
         use = world.devices[move.node].count
-        writes, syncs = use.writes, use.syncs
+        at_first = replace(use)
         world.make(move)
         if move.what == "step":
-            void = vacuous(move.node, writes=use.writes - writes, syncs=use.syncs - syncs)
+            void = vacuous(move.node, use, at_first)
             self._open[-1][:] = [choice for choice in self._open[-1] if choice.move not in void]
         self.found.moves += 1
         self.found.taken.update(action for action, _ in world.control.actions[before:])

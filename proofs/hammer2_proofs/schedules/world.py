@@ -41,8 +41,8 @@ class Move(NamedTuple):
 
     step: node. answer: node, client. client: client. tick. Then the faults: late: time passes although the node has
     something to do. gone: the node goes away. back: it is there again. new-medium: it is given up, for an empty medium
-    is in the place of its own. write-error, sync-error, full: a step of the node, whose first write, or first sync,
-    fails, or finds the device full. no-room: a step that finds the volume full.
+    is in the place of its own. read-error, write-error, sync-error, full: a step of the node, whose first read, write
+    or sync fails, or finds the device full. no-room: a step that finds the volume full.
     cancel: the client's operation is cancelled.
     """
 
@@ -83,10 +83,11 @@ def _client(text: str) -> Hashable:
     return int(text) if text.isdigit() else text
 
 
-FAULTS: Final = ("late", "gone", "new-medium", "write-error", "sync-error", "full", "no-room", "cancel")
+FAULTS: Final = ("late", "gone", "new-medium", "read-error", "write-error", "sync-error", "full", "no-room", "cancel")
 ANY: Final = ("late", "gone", "write-error", "sync-error", "cancel")
 """A node that is full fails as one that cannot write; that, and media that are replaced, are explored apart."""
 _DEVICE_FAULTS: Final = {
+    "read-error": partial(Fault, Kind.READ_ERROR, times=1),
     "write-error": partial(Fault, Kind.WRITE_ERROR, times=1),
     "sync-error": partial(Fault, Kind.WRITE_ERROR, where=range(0), times=1),
     "full": partial(Fault, Kind.FULL, times=1),
@@ -248,7 +249,11 @@ class World:
 
         async def change() -> None:
             k = self.judge.begun(c, j)
-            await client.filesystem.write(FILE, k, b"\1")
+            try:
+                await client.filesystem.write(FILE, k, b"\1")
+            except Exception:
+                self.judge.came_to_nothing(k)
+                raise
 
         await client.session.write(change)
 
@@ -343,7 +348,7 @@ class World:
             case "no-room":
                 self.left_faults -= 1
                 self._without_room(move)
-            case "write-error" | "sync-error" | "full":
+            case "read-error" | "write-error" | "sync-error" | "full":
                 self.left_faults -= 1
                 fault = _DEVICE_FAULTS[move.what]()
                 self.devices[move.node].faults.append(fault)
