@@ -15,7 +15,7 @@ from hammer2_cluster.resolve import resolve as decide
 from hammer2_cluster.runner import Runner
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.configuration import ABSENT, FOREIGN, Outcome, Slot
-from hammer2_spec.vocabulary import BrefType, ClusterFlag, Resolve
+from hammer2_spec.vocabulary import BrefType, ClusterFlag, PfsType, Resolve
 
 KEY_BITS = 64
 """Of a key: there are at most so many block tables below each other."""
@@ -52,11 +52,15 @@ def tid_of(on: Runner, chain: Chain) -> int:
     return (inode_of(chain) if on.semantics.inode_tids else chain).bref.mirror_tid
 
 
+def type_of(cluster: Cluster, i: int) -> int:
+    """The PfsType of member i."""
+    return PfsType.SUPROOT if cluster.pmp is None else cluster.pmp.pfs_types[i]
+
+
 def slots_of(on: Runner, cluster: Cluster) -> list[Slot]:
     """The cluster as resolve sees it."""
-    pmp = cluster.pmp
     return [
-        Slot(True, 0 if pmp is None else pmp.pfs_types[i], tid_of(on, item.chain), item.chain.error)
+        Slot(True, type_of(cluster, i), tid_of(on, item.chain), item.chain.error)
         if item.chain is not None and not item.owes
         else ABSENT
         for i, item in enumerate(cluster.array[: cluster.nchains])
@@ -99,10 +103,8 @@ async def lock(on: Runner, cluster: Cluster | None, how: int) -> int:
     kkassert(not cluster.flags & ClusterFlag.INODE, "L354")
     if cluster.flags & ClusterFlag.LOCKED:
         on.chains.kprintf_already_locked(cluster)
-    elif on.semantics.relocked_lookup:
-        cluster.focus = None
-    else:
-        kkassert(cluster.focus is None, "L359")
+    else:  # when repaired, what a lookup found without locks, and focused on, may be locked
+        kkassert(on.semantics.relocked_lookup or cluster.focus is None, "L359")
     cluster.flags |= ClusterFlag.LOCKED
     if not how & Resolve.NOREF:
         cluster.refs += 1

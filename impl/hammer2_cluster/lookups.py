@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from hammer2_cluster.contracts import cluster_must_be, cparent_must_be, returns_a_cluster_that
 from hammer2_cluster.life_cycle import copy, drop
-from hammer2_cluster.locking import inode_of, lock, resolve, unlock
+from hammer2_cluster.locking import inode_of, lock, resolve, type_of, unlock
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import deref, kkassert
 from hammer2_cluster.runner import Runner
@@ -18,7 +18,6 @@ from hammer2_cluster.standing import (
     follow_moved_parent,
     readable,
     remove,
-    type_of,
 )
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.resolve import majority

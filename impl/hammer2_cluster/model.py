@@ -175,7 +175,8 @@ class Model:
         bref = Blockref(BrefType.INODE, key=n << 33, keybits=63, mirror_tid=spec.tid, flags=flags)
         root = self._chain(n, bref, INODE_BYTES, super_root)
         root.error = spec.root_error
-        elsewhere = self._chain(n, Blockref(BrefType.INODE, key=1 << 32, mirror_tid=spec.tid), INODE_BYTES, None)
+        bref = Blockref(BrefType.INODE, key=1 << 32, mirror_tid=spec.tid, flags=NEW_DIRECTORY)
+        elsewhere = self._chain(n, bref, INODE_BYTES, None)
         node = Node(n, spec, root, super_root, elsewhere, [root])
         above = self._indirect(node, root) if spec.indirect else root
         for key in spec.keys:

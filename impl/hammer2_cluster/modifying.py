@@ -18,7 +18,7 @@ from hammer2_cluster.runner import Runner
 from hammer2_cluster.standing import decide_anew, refusal, settle_write, takes_writes, writable, write_access
 from hammer2_spec import cluster_rules as rules
 from hammer2_spec.semantics import REPAIRED, Semantics
-from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefType, ChainFlag, InodeFlag, Modify, OpFlag
+from hammer2_spec.vocabulary import EMBEDDED_BYTES, BrefType, ChainFlag, Error, InodeFlag, Modify, OpFlag
 
 INODE_PFS_SUBTYPE = 0x003
 INODE_OP_FLAGS = 0x051
@@ -94,13 +94,14 @@ async def modify(on: Runner, cluster: Cluster | None, flags: int) -> int:
     await on.known(cluster)
     resolve_again = False
 
-    async def modify_member(i: int) -> None:
-        await on.chains.modify(deref(items[i].chain), flags)
+    async def modify_member(i: int) -> Chain:
+        chain = deref(items[i].chain)
+        await on.chains.modify(chain, flags)
+        return chain
 
     granted = write_access(cluster)
     slots = writable(on, cluster)
-    async for i, _ in on.ask(cluster, modify_member, slots=slots, until=on.quorum_of(cluster)):
-        chain = deref(items[i].chain)
+    async for _, chain in on.ask(cluster, modify_member, slots=slots, until=on.quorum_of(cluster)):
         if chain.error and cluster.focus is chain:
             resolve_again = True  # which says what error the cluster has: what L690 notes is overwritten
     if resolve_again or on.semantics.rechecked_write:
@@ -204,7 +205,9 @@ async def modsync(on: Runner, cluster: Cluster | None) -> int:
         scan = deref(items[i].chain)
         alike = (scan.bytes, scan.bref.type) == (edited.bytes, edited.type)
         if tolerant:
-            if not (scan.flags & ChainFlag.MODIFIED and alike and scan.data is not None):
+            if scan.data is None:  # modify had left it out; one that is late leaves by its error
+                scan.error = Error.IO
+            if scan.error or not (scan.flags & ChainFlag.MODIFIED and alike):
                 return False
         else:
             kkassert(scan.flags & ChainFlag.MODIFIED, "L726")

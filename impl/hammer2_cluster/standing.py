@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from hammer2_cluster import confirmed
-from hammer2_cluster.locking import resolve, slots_of
+from hammer2_cluster.locking import resolve, slots_of, type_of
 from hammer2_cluster.objects import Chain, Cluster, ClusterItem
 from hammer2_cluster.outcomes import deref
 from hammer2_cluster.resolve import quorum
@@ -15,11 +14,6 @@ WRITABLE_TYPES = frozenset({PfsType.MASTER, PfsType.SOFT_MASTER, PfsType.SUPROOT
 SOFT_TYPES = frozenset({PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE})
 HARD_TYPES = QUORUM_TYPES | {PfsType.SUPROOT}
 SOFT_AND_SUPROOT = SOFT_TYPES | {PfsType.SUPROOT}
-
-
-def type_of(cluster: Cluster, i: int) -> int:
-    """The PfsType of member i."""
-    return PfsType.SUPROOT if cluster.pmp is None else cluster.pmp.pfs_types[i]
 
 
 def believed(on: Runner, cluster: Cluster) -> list[int]:
@@ -81,8 +75,8 @@ def takes_writes(above: Chain | None) -> bool:
 
 
 def carry(on: Runner, was: Chain | None, now: Chain | None, refs: int) -> None:
-    """At a node: a slot holds another chain, or none, after an exchange of one of its cluster's references."""
-    if on.semantics.carried_references and now is not was:
+    """At a node: a slot may hold another chain, or none, after an exchange of one of its cluster's references."""
+    if on.semantics.carried_references:
         for _ in range(refs - 1):
             if now is not None:
                 on.chains.ref(now)
@@ -110,14 +104,6 @@ async def remove(on: Runner, cluster: Cluster, i: int) -> None:
         release(on, item, locked, refs)
 
     await on.tell(cluster, release_member, slots=[i], fills=cluster)
-
-
-@confirmed.ensure(
-    lambda cluster, result: result == any(cluster.flags & flag for flag in (ClusterFlag.WRHARD, ClusterFlag.WRSOFT))
-)
-def may_write(cluster: Cluster) -> bool:
-    """hammer2_cluster_wrok()."""
-    return bool(cluster.flags & CLUSTER_WROK)
 
 
 def refusal(cluster: Cluster, granted: int) -> int:

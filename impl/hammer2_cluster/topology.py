@@ -13,7 +13,6 @@ from hammer2_cluster.standing import (
     decide_anew,
     follow,
     follow_moved_parent,
-    may_write,
     settle_write,
     takes_writes,
     writable,
@@ -75,7 +74,7 @@ async def create(
         carry(on, above, parent.array[i].chain, refs)
         return above, error
 
-    error: int | None = None
+    last: int | None = None
     granted = write_access(parent, supplied)
     slots = writable(on, parent, under=supplied)
     failed = [] if supplied is None else [i for i in writable(on, supplied) if i not in slots]
@@ -88,8 +87,8 @@ async def create(
             if answer != 0:
                 failed.append(i)
             continue
-        error = answer
-        kkassert(error == 0, "L1010")
+        last = answer
+        kkassert(last == 0, "L1010")
         if cluster.focus is None or parent.focus is parent.array[i].chain:
             cluster.focus = items[i].chain
     cluster.nchains = max(cluster.nchains, parent.nchains) if on.semantics.uneven_clusters else parent.nchains
@@ -98,15 +97,14 @@ async def create(
         if error:
             await detach(on, cluster, slots, Delete.PERMANENT if supplied is None else 0)
             decide_anew(on, parent)  # one whose entry could not be taken back has an error now
-            if not may_write(parent):
-                error = parent.error or error  # the directory says why; of a new element there may be nothing
+            error = parent.error or error  # the directory says why; of a new element there may be nothing
             if supplied is None:
                 await unlock(on, cluster)
             return error, supplied
     else:
         resolve(on, cluster)
     follow(on, cluster, focus_slot)
-    return error, cluster
+    return 0 if repaired else last, cluster
 
 
 async def detach(on: Runner, cluster: Cluster, slots: Sequence[int], flags: int) -> None:
@@ -185,22 +183,28 @@ async def delete(on: Runner, cparent: Cluster | None, cluster: Cluster | None, f
 
     async def delete_member(i: int) -> bool:
         chain = deref(items[i].chain)
-        parent = parents.array[i].chain if i < parents.nchains else None
-        # The original takes NULL and NULL for a match: a chain that others detached, under an empty slot.
-        matches = chain.parent is parent and not (reported and parent is None)
-        if not matches:
+        # When repaired, there is no chain beyond nchains.
+        parent = parents.array[i].chain if on.semantics.uneven_clusters or i < parents.nchains else None
+        if chain.parent is not parent:
             on.chains.kprintf_parent_mismatch(chain, parent)
-        deletes = matches and (not reported or i in writable_parents)
-        if deletes:
-            await on.chains.delete(parent, chain, flags)
-        return deletes and (not reported or (chain.parent is None and takes_writes(parent)))
+            return False
+        # The original takes NULL and NULL for a match: a chain that others detached, under an empty slot.
+        if reported and (i not in writable_parents or not takes_writes(parent)):
+            return False
+        await on.chains.delete(parent, chain, flags)
+        return chain.parent is None and takes_writes(parent)
 
     await on.known(cluster)
     failed: list[int] = []
     granted = write_access(cluster)
     slots = writable(on, cluster)
     writable_parents = writable(on, parents)
-    async for i, deleted in on.ask(cluster, delete_member, slots=slots, until=on.quorum_of(cluster, failed)):
+    until = on.quorum_of(cluster, failed)
+    async for i, deleted in on.ask(cluster, delete_member, slots=slots, fills=parents, until=until):
         if not deleted:
             failed.append(i)
-    return await settle_write(on, failed, granted, cluster) if reported else 0
+    if not reported:
+        return 0
+    await on.known(parents)
+    decide_anew(on, parents)  # one that could not give up its entry has an error now
+    return await settle_write(on, failed, granted, cluster)

@@ -11,12 +11,12 @@ from msgspec import UNSET, structs
 from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.model import Misuse
 from hammer2_cluster.objects import Chain, Cluster, ClusterItem, Inode, Iocb, Pfs
-from hammer2_cluster.straight import Straight
 from hammer2_oracle import trace_record as records
 from hammer2_oracle.changes import Watch, cluster_record, look, written
 from hammer2_oracle.recorded import VDIR, blockref_record, number
 from hammer2_oracle.results import loaded, outcome_of, result_record
 from hammer2_proofs.operations.client import Client, Violation
+from hammer2_proofs.operations.judge import Heard
 from hammer2_proofs.operations.search import Case, Script
 from hammer2_spec.semantics import Semantics
 from hammer2_spec.vocabulary import Lookup, Resolve
@@ -123,7 +123,7 @@ class Recording:
     def __init__(self, client: Client) -> None:
         self._model: Final[Any] = client.model
         client.observer = self
-        client.on = Straight(cast(ChainLayer, self), client.on.semantics)
+        client.on = Heard(cast(ChainLayer, self), client.on.semantics, client.model.notes)
         for n, pfs in enumerate(self._pfss()):
             pfs.id = n
         self._world: records.World | None = None

@@ -19,6 +19,8 @@ MANY_QUESTIONS = MOST_QUESTIONS | {
     "snapshot of what was not read",
     "resize under an older parent",
     "with more references",
+    "attach while another looks",
+    "delete two",
 }
 """Programs that ask so much that not every run can be made on two nodes."""
 VARIANTS = MOST_QUESTIONS | {
@@ -35,6 +37,9 @@ VARIANTS = MOST_QUESTIONS | {
     "rename under an older parent",
     "delete under an older parent",
     "resize under an older parent",
+    "resize under another parent",
+    "attach while another looks",
+    "delete two",
     *(f"{write} while a node is late" for write in WRITES_THAT_NEED_A_PARENT),
 }
 """Programs that vary others: where not every run is made, those with one bad answer are."""

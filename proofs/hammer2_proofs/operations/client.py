@@ -163,12 +163,13 @@ class Client(Reader):
         """Resize; False if that fails."""
         inode = self.model.inodes[0]
         follows, write = cluster.slot_of(cluster.focus), self._about_to_write(cluster, parent)
+        elsewhere = sum(parent.array[n.number].chain not in (None, c.parent) for n, c in self.deciding(cluster))
         error = self.perform(modifying.resize, inode, parent, cluster, nradix, 0x10)
         self.passes_on("resize", inode)
         self.passes_on("modify", 0x10)
         self._judge_left_alone(write)
         if error:
-            self.judge_refused(cluster, error, write)
+            self.judge_refused(cluster, error, write._replace(able=write.able - elsewhere))
             return False
         self.obeys(rules.the_focus_is_modified, cluster)
         self.judge_resolved(cluster, follows)
@@ -229,16 +230,17 @@ class Client(Reader):
             self.demand(rules.is_locked(cluster), "A new element is locked")
             inode = type == BrefType.INODE
             self.demand(bool(cluster.ddflag) == inode, "The flag ddflag says whether the elements are inodes")
-        self.judge_usable(parent)
+        self.judge_resolved(parent, follows)
         self.judge_resolved(cluster, follows)
         return cluster
 
     def delete(self, parent: Cluster | None, cluster: Cluster, flags: int = Delete.NOSTATS) -> bool:
         """Delete; False if that fails."""
         follows = cluster.slot_of(cluster.focus)
+        follows_above = None if parent is None else parent.slot_of(parent.focus)
         write, may = self._about_to_write(cluster, parent), self.may_be_written(cluster)
         parents = {chain: chain.parent for _, chain in cluster.members()}
-        may_above = [] if parent is None else self.may_be_written(parent)
+        may_above = [] if parent is None or not rules.can_be_written(parent) else self.may_be_written(parent)
         chains = [(chain, chain.parent in may_above) for i, chain in cluster.members() if chain in may]
         above = {c: None if parent is None else parent.array[i].chain for i, c in cluster.members()}
         writable = rules.can_be_written(cluster)
@@ -257,12 +259,16 @@ class Client(Reader):
         if parent is None:
             self.demand(self.noted("no parent") == [()], "A delete without a parent is reported")
             self.demand(error == Error.INCOMPLETE, "A delete without a parent fails")
+        else:
+            self.judge_resolved(parent, follows_above)
         if error:
             if parent is not None:
                 wrong = sum(not right for _, right in chains)
                 self.judge_refused(cluster, error, write._replace(able=write.able - wrong))
             return False
-        gone = sum(bool(c.flags & ChainFlag.DELETED) for _, c in self.deciding(cluster, write.decides))
+        kept = {chain for chain, above in parents.items() if above is not None and above.error}
+        decide = [chain for _, chain in self.deciding(cluster, write.decides)]
+        gone = sum(bool(chain.flags & ChainFlag.DELETED) and chain not in kept for chain in decide)
         self._judge_enough(write, gone, "What was deleted is gone from a quorum")
         self.judge_resolved(cluster, follows)
         return True
@@ -270,7 +276,7 @@ class Client(Reader):
     def rename(self, parent: Cluster, cluster: Cluster, key: int | None) -> bool:
         """Attach a deleted element under a key, its own if None; False if that fails."""
         before, write = {chain: chain.bref for _, chain in cluster.members()}, self._about_to_write(cluster, parent)
-        follows = cluster.slot_of(cluster.focus)
+        follows, follows_above = cluster.slot_of(cluster.focus), parent.slot_of(parent.focus)
         error = self.perform(topology.rename, parent, cluster, 2, None if key is None else (key, KEYBITS))
         self.passes_on("rename", 2)
         asked_for = {c: None if key is None else replace(b, key=key, keybits=KEYBITS) for c, b in before.items()}
@@ -284,7 +290,7 @@ class Client(Reader):
         self._judge_enough(write, self.holders(wanted, write.decides), "What was renamed is on a quorum")
         for _, chain in self.deciding(cluster, write.decides):
             self.demand(chain.bref.key == wanted, "What was renamed has the key that was asked for")
-        self.judge_usable(parent)
+        self.judge_resolved(parent, follows_above)
         self.judge_resolved(cluster, follows)
         return True
 

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeGuard
 from icontract import ViolationError
 
 from hammer2_cluster import lookups
+from hammer2_cluster.chain_layer import ChainLayer
 from hammer2_cluster.model import QUESTIONS, Chooser, Misuse, Model, Node, NodeSpec
 from hammer2_cluster.objects import Chain, Cluster
 from hammer2_cluster.outcomes import Fatal
@@ -102,6 +103,18 @@ def specified(slots: tuple[Slot, ...], nmasters: int | None) -> Verdict:
     return specification.resolve(slots, nmasters, None, 0, REPAIRED)
 
 
+class Heard(Straight):
+    """The straight runner, and a note of who leaves a cluster."""
+
+    def __init__(self, chains: ChainLayer, semantics: Semantics, notes: list[tuple[object, ...]]) -> None:
+        super().__init__(chains, semantics)
+        self._notes = notes
+
+    def left(self, chain: Chain) -> None:
+        """As Runner.left."""
+        self._notes.append(("left", chain))
+
+
 class Judge:
     """One who performs operations and is told what they broke."""
 
@@ -113,7 +126,7 @@ class Judge:
     def __init__(self, specs: Sequence[NodeSpec], nmasters: int | None, semantics: Semantics, chooser: Chooser) -> None:
         self.model = Model(specs, nmasters, chooser)
         self.nmasters = nmasters
-        self.on: Runner = Straight(self.model, semantics)
+        self.on: Runner = Heard(self.model, semantics, self.model.notes)
         self.observer: Observer = Nobody()
         self.doing = "nothing"
         self._broken = False
@@ -136,13 +149,26 @@ class Judge:
     def perform(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
         """Run one operation, and judge what must hold after any."""
         before, clusters = self.bad_answers(), {*self.model.clusters}
+        given = [arg for arg in args if is_cluster(arg)]
+        members = [(cluster, [item.chain for item in cluster.array]) for cluster in given]
         result = self.do(operation, *args)
+        for cluster, chains in members[:1] if operation is lookups.next else members:  # which is given another element
+            self._judge_who_is_reported(cluster, chains)
         self.bad = self.bad_answers() - before
         made = {cluster.id for cluster in (result if isinstance(result, tuple) else (result,)) if is_cluster(cluster)}
         left = {*self.model.clusters} - clusters - made
         self.demand(not left, "Every cluster that is made is given to the caller or given back", f"{sorted(left)}")
         self.judge()
         return result
+
+    def _judge_who_is_reported(self, cluster: Cluster, before: Sequence[Chain | None]) -> None:
+        """Whoever fails is removed from the cluster, and queued for resynchronization (C81)."""
+        if cluster.refs == 0:
+            return
+        for i, was in enumerate(before):
+            if was is not None and cluster.array[i].chain is None:
+                reported = {chain.hmp for (chain,) in self.noted("left") if isinstance(chain, Chain)}
+                self.demand(was.hmp in reported, "Who leaves a cluster is reported, to be resynchronized", f"{i}")
 
     def do(self, operation: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
         """Run one operation, and judge only how it ends."""

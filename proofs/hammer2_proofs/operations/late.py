@@ -46,6 +46,7 @@ class LateClient(Client):
         super().__init__(specs, nmasters, semantics, chooser)
         self._sim = Simulation(len(specs), instant_answers=True)
         self.on = on = self._sim.client(ME, self.model, semantics)
+        self._sim.shared.report = lambda _, chain: self.model.notes.append(("left", chain))
         self._late = late
         self._begun = 0
         self._is_behind = False

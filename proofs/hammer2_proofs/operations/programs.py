@@ -2,6 +2,7 @@
 
 from hammer2_cluster.model import NodeSpec
 from hammer2_cluster.objects import Cluster
+from hammer2_cluster.outcomes import deref
 from hammer2_proofs.operations.client import Client
 from hammer2_proofs.operations.search import Program, World
 from hammer2_spec import cluster_rules as rules
@@ -87,6 +88,7 @@ def load(client: Client) -> None:
     top = client.top()
     client.load(top)
     if client.lock(top, Resolve.NEVER):
+        client.look(top)
         client.load(top)
         client.unlock(top)
     client.drop(top)
@@ -210,7 +212,8 @@ def _write(client: Client, parent: Cluster, key: int, write: str) -> None:
         client.load(found)
     if write == "edit":
         if client.modify(found, Modify.OPTDATA) and client.edit(found, 0x40, 0x99):
-            client.set_check(found, -1 & 0x0F)
+            client.set_check(found, 15)
+            client.set_check(found, 4)
             client.load(found)
     elif write == "grow":
         if client.modify(found):
@@ -218,6 +221,8 @@ def _write(client: Client, parent: Cluster, key: int, write: str) -> None:
     elif write == "resize":
         if client.resize(parent, found, 11) and client.modify(found):
             client.edit(found, 0x40, 0x99)
+    elif write == "resize under another parent":
+        client.resize(found, found, 11)
     elif write == "delete":
         client.delete(parent, found, Delete.PERMANENT)
     elif write == "delete under another parent":
@@ -277,8 +282,13 @@ def with_an_older_parent(write: str) -> Program:
                 found = None
             client.close(parent)
         if found and not found.error and (parent := client.open(older)):
-            if write.startswith("next"):
-                found, _ = client.next(parent, found, KEY_MAX, after, flags)
+            if write == "next":
+                found, _ = client.next(parent, found, KEY_MAX, after)
+            elif write == "next without locks":
+                held = found
+                client.ref(held)
+                found, _ = client.next(parent, held, KEY_MAX, after, flags)
+                client.drop(held)
             else:
                 key = 9 if write in ATTACHING else found_key
                 same, _ = client.lookup(parent, key, key)
@@ -380,6 +390,19 @@ def delete_without_a_parent(client: Client) -> None:
     client.drop(top)
 
 
+def delete_two(client: Client) -> None:
+    """Delete two elements under one parent, which may fail the first one."""
+    top = client.top()
+    if parent := client.open(top):
+        found = [client.lookup(parent, key, key)[0] for key in (1, 2)]
+        for each in found:
+            if each:
+                client.delete(parent, each, Delete.PERMANENT)
+                client.unlock(each)
+        client.close(parent)
+    client.drop(top)
+
+
 def climb(client: Client) -> None:
     """From a child to its parent, and the child is used again."""
     top = client.top()
@@ -473,6 +496,8 @@ def overwrite(client: Client) -> None:
     if client.lock(top, Resolve.NEVER):
         if client.modify(top, Modify.OPTDATA):
             client.look(top)
+            if deref(top.focus).data is not None:
+                client.edit(top, 0x40, 0x99)
         client.unlock(top)
     if client.lock(top):
         client.look(top)
@@ -484,6 +509,7 @@ def edit_while_another_locks(client: Client) -> None:
     """A member that could not be read when the editor locked it can be when another one does."""
     top = client.top()
     if client.lock(top):
+        client.look(top)
         other = client.copy(top)
         modified = client.modify(top)
         locked = client.lock(other)
@@ -493,6 +519,26 @@ def edit_while_another_locks(client: Client) -> None:
             client.unlock(other)
         client.drop(other)
         client.unlock(top)
+    client.drop(top)
+
+
+def attach_while_another_looks(client: Client) -> None:
+    """A member that could not be read when the writer locked the directory can be when another one does."""
+    top = client.top()
+    if parent := client.open(top):
+        other = client.open(top)
+        found, _ = client.lookup(parent, 2, 2)
+        if found:
+            if client.delete(parent, found):
+                client.rename(parent, found, 9)
+            client.unlock(found)
+        client.lookup(parent, 12, 12)
+        made = None if parent.error else client.create(parent, 12, pfs=client.model.pfs)
+        if made:
+            client.unlock(made)
+        if other:
+            client.close(other)
+        client.close(parent)
     client.drop(top)
 
 
@@ -545,4 +591,7 @@ PROGRAMS: dict[str, Program] = {
     "delete under an older parent": with_an_older_parent("delete"),
     "move under an older parent": with_an_older_parent("move"),
     "resize under an older parent": with_an_older_parent("resize"),
+    "resize under another parent": writes("resize under another parent"),
+    "attach while another looks": attach_while_another_looks,
+    "delete two": delete_two,
 }

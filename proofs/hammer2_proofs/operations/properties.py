@@ -17,6 +17,8 @@ from hammer2_spec.semantics import REPAIRED
 
 MOST_BAD: Final = 1
 """Answers that are not the good day's, in one run."""
+WORLDS_WITH_MORE_BAD: Final = ("two masters", "three masters")
+"""Where there may be one more."""
 LATE_WORLDS: Final = (
     "three masters",
     "three masters, the first lacks a key",
@@ -73,9 +75,11 @@ class Properties:
     straight = False
 
     def __init__(self, most_bad: int = MOST_BAD) -> None:
-        straight = cases(PROGRAMS, WORLDS)
+        some = {name: WORLDS[name] for name in WORLDS_WITH_MORE_BAD}
+        others = {name: world for name, world in WORLDS.items() if name not in some}
         late = late_cases(PROGRAMS, {name: WORLDS[name] for name in LATE_WORLDS})
-        self._cases: list[TellingRun | Misused] = telling_runs(straight, most_bad)
+        self._cases: list[TellingRun | Misused] = telling_runs(cases(PROGRAMS, others), most_bad)
+        self._cases += telling_runs(cases(PROGRAMS, some), most_bad + 1)
         self._parts = {"runs": len(self._cases)}
         self._cases += MISUSES
         self._parts["misuses"] = len(self._cases)
