@@ -149,7 +149,15 @@ class StoredBesideModel(RuleBasedStateMachine):
         assert (known.model, known.stored) == (model, stored)
         return known
 
+    def _let_go_of_what_is_shared(self) -> None:
+        """Before an exclusive lock, which would wait for its own caller's shared one."""
+        for pair in [pair for pair in self.held if pair.model in self.model.shared]:
+            for _ in range(pair.locks):
+                self._unlock(pair)
+
     def _look_up(self, items: Items, low: int, high: int, flags: int) -> tuple[Pair | None, int]:
+        if not flags & (Lookup.SHARED | Lookup.NOLOCK):
+            self._let_go_of_what_is_shared()
         found = [
             at_once(layer.lookup(item, 77, low, high, flags)) for layer, item in zip(self.layers, items, strict=True)
         ]
@@ -249,6 +257,10 @@ class StoredBesideModel(RuleBasedStateMachine):
     )
     def lock(self, choice: random.Random, how: int, noref: bool) -> None:
         pair = deref(self._one(choice))
+        if pair.model in self.model.shared:
+            how |= Resolve.SHARED
+        if pair.gone and pair.stored.data is None:  # its dirty buffer was thrown away, and no block was written
+            how = how & ~int(Resolve.MASK) | Resolve.NEVER
         if noref and pair.refs:
             pair.refs -= 1
             how |= Resolve.NOREF
