@@ -1,5 +1,6 @@
 """Ports in C, Perl and Python, behind the harnesses for them: right ones are green, wrong ones are caught."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -239,6 +240,26 @@ def test_one_mutant_of_every_family_is_found(tmp_path: Path, monkeypatch: pytest
         report = examine([*PYTHON_PORT, "repaired", str(file)], QUICK._replace(lives=0))
         assert report.tally.counts[Standing.DIFFERS] > 0, mutant.description
         assert report.tally.counts[Standing.MISBEHAVED] == 0, mutant.description
+
+
+OF_SLAVES = ("if focus is None:", "if focus is None or focus_type == PfsType.SLAVE:")
+OF_MASTERS = ("if focus is None or focus_type == PfsType.SLAVE:", "if True:")
+"""A member that takes the focus over from an equal one that stands before it (L484-502)."""
+
+
+@pytest.mark.parametrize(
+    ("semantics", "right", "wrong"),
+    [("seed", *OF_SLAVES), ("seed", *OF_MASTERS), ("repaired", *OF_MASTERS)],
+    ids=["seed slaves", "seed masters", "repaired masters"],  # with all repairs no slave is the focus beside another
+)
+def test_the_last_of_equal_members_as_the_focus_is_found(
+    semantics: str, right: str, wrong: str, tmp_path: Path
+) -> None:
+    text = inspect.getsource(hammer2_cluster.resolve)
+    assert text.count(f" {right}\n") == 1
+    (tmp_path / "port.py").write_text(text.replace(f" {right}\n", f" {wrong}\n"))
+    report = examine([*PYTHON_PORT, semantics, str(tmp_path / "port.py")], QUICK._replace(lives=0))
+    assert report.tally.campaigns["members of like worth"][Standing.DIFFERS] > 0
 
 
 # ---- the command

@@ -78,6 +78,10 @@ def test_the_manifest_says_what_the_files_hold(directory: Path) -> None:
         assert hashlib.sha256(text).hexdigest() == file["sha256"]
         lines = text.splitlines()
         assert len(lines) == len(set(lines)) == file["records"]
+        if file["name"].startswith("traces"):
+            traces = [json.loads(line) for line in lines]
+            assert len({trace.pop("id") for trace in traces}) == len(traces)
+            assert len({json.dumps(trace) for trace in traces}) == len(traces)
 
 
 def test_it_is_the_same_to_the_byte_when_it_is_made_again(directory: Path, tmp_path: Path) -> None:

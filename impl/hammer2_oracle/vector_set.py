@@ -23,9 +23,9 @@ from hammer2_oracle.telling_traces import RARE, alone, telling_performances, tel
 from hammer2_oracle.traces import decode
 from hammer2_oracle.vector_branches import decision_branches, operation_branches
 from hammer2_oracle.vector_record import Vector, vector
-from hammer2_spec.configuration import FOREIGN, Configuration, Outcome, Slot
+from hammer2_spec.configuration import FOREIGN, Configuration, Outcome
 from hammer2_spec.semantics import REPAIRED, Semantics
-from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, MAXCLUSTER, ClusterFlag, PfsType
+from hammer2_spec.vocabulary import CLUSTER_ZFLAGS, MAXCLUSTER, ClusterFlag
 
 Kind: TypeAlias = Literal["resolve vector", "operation trace", "protocol trace"]
 PRIME: Final = 23
@@ -58,7 +58,7 @@ def parts(semantics: Semantics, size: Size, seed: int) -> Iterator[Part]:
     traces = operation_traces(semantics, size, seed)
     covered = trace_coverage(traces) | operation_branches(traces, semantics)
     yield Part("traces-accept.jsonl", "operation trace", True, encoded(traces), covered)
-    edited = [it for n, trace in enumerate(traces) for it in wrong_traces(trace, semantics, n, seed)]
+    edited = [*unlike(it for n, trace in enumerate(traces) for it in wrong_traces(trace, semantics, n, seed))]
     coverage = {"edits": dict(sorted(Counter(trace.id.rpartition(": ")[2] for trace in edited).items()))}
     yield Part("traces-reject.jsonl", "operation trace", False, encoded(edited), coverage)
     found = scenarios(size, seed)
@@ -94,8 +94,8 @@ def covering(count: int) -> Iterator[Configuration]:
 
 
 def resolve_vectors(semantics: Semantics, size: Size) -> list[Vector]:
-    """All small clusters, those with numbers at their edges, and covering arrays of larger ones."""
-    asked = [*campaigns.smoke(), *campaigns.small(2 if size == "full" else 1), *campaigns.edges(), *_like_members()]
+    """All small clusters, numbers at their edges, members of like worth, and covering arrays of larger ones."""
+    asked = [*campaigns.smoke(), *campaigns.small(2 if size == "full" else 1), *campaigns.edges(), *campaigns.rivals()]
     for count in range(3, MAXCLUSTER + 1) if size == "full" else (3, MAXCLUSTER):
         asked += covering(count)
     exhaustive = len(asked)
@@ -103,15 +103,6 @@ def resolve_vectors(semantics: Semantics, size: Size) -> list[Vector]:
         vector(it, resolve(*it, semantics), "a" if n < exhaustive and len(it.slots) <= 2 else "b")
         for n, it in enumerate(dict.fromkeys(asked))
     ]
-
-
-def _like_members() -> Iterator[Configuration]:
-    """Of two like members the better one is that with the higher tid, and then the lower error, wherever it stands."""
-    for kind in (PfsType.SUPROOT, PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE):
-        for one, other in (((1, 1), (1, 2)), ((1, 0), (2, 0))):
-            for pair in ((one, other), (other, one)):
-                slots = tuple(Slot(True, kind, *it) for it in pair)
-                yield Configuration(slots, 1, None, int(ClusterFlag.LOCKED))
 
 
 def wrong_vector(right: Vector, number: int) -> Vector:
@@ -164,8 +155,20 @@ def operation_traces(semantics: Semantics, size: Size, seed: int) -> list[record
     kept += telling_performances(kept, semantics, RARE)
     kept += telling_records(kept, semantics)
     kept += telling_performances(kept, semantics, every_case())
-    by_content = {msgspec.json.encode(structs.replace(trace, id="")): trace for trace in reversed(kept)}
-    return [*reversed(by_content.values())]
+    return [*unlike(kept)]
+
+
+def unlike(traces: Iterable[records.Trace]) -> Iterator[records.Trace]:
+    """Each content once, under the first name that it came with; a name that is taken gets a number."""
+    contents: set[bytes] = set()
+    names: Counter[str] = Counter()
+    for trace in traces:
+        content = msgspec.json.encode(structs.replace(trace, id=""))
+        if content not in contents:
+            contents.add(content)
+            names[trace.id] += 1
+            again = names[trace.id]
+            yield trace if again == 1 else structs.replace(trace, id=f"{trace.id} ({again})")
 
 
 def _otherwise(kept: Sequence[records.Trace], semantics: Semantics) -> Iterator[records.Trace]:

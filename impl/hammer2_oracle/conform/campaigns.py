@@ -38,6 +38,11 @@ EDGES: Final = (
 )
 """Members whose numbers are lost where fewer bits are kept, or a sign is seen."""
 
+RIVALS: Final = tuple(
+    Slot(True, kind, tid, error) for kind in (PfsType.MASTER, PfsType.SLAVE) for tid, error in ((1, 0), (2, 0), (1, 1))
+)
+"""Members of a quorum that are as good as one another, a little better, or of no use."""
+
 
 def smoke() -> list[Configuration]:
     """The plainest clusters, and the smallest example of everything known to go wrong somewhere; small ones first."""
@@ -64,6 +69,21 @@ def edges() -> Iterator[Configuration]:
     for count in range(MAXCLUSTER + 1):
         for pfs_nmasters in (*range(2 * MAXCLUSTER + 2), 127, 128, 254, NMASTERS_MAX):
             yield Configuration((healthy,) * count, pfs_nmasters, None, 2**32 - 1)
+
+
+def rivals() -> Iterator[Configuration]:
+    """Members between which only their order, or the number of an error, decides.
+
+    Clusters of three masters and slaves, as two slaves compete only where a master's vote makes a quorum; and like
+    members in pairs: of two the better one has the higher tid, and then the lower error, wherever it stands.
+    """
+    for slots in product(RIVALS, repeat=3):
+        for pfs_nmasters in range(LARGEST_NMASTERS + 1):
+            yield Configuration(slots, pfs_nmasters, None, ClusterFlag.LOCKED)
+    for kind in (PfsType.SUPROOT, PfsType.SOFT_MASTER, PfsType.SOFT_SLAVE, PfsType.MASTER, PfsType.SLAVE):
+        for one, other in (((1, 1), (1, 2)), ((1, 0), (2, 0))):
+            for pair in ((one, other), (other, one)):
+                yield Configuration(tuple(Slot(True, kind, *it) for it in pair), 1, None, ClusterFlag.LOCKED)
 
 
 def small(most: int) -> Iterator[Configuration]:

@@ -101,6 +101,7 @@ def _ask_decisions(examination: Examination, report: Report, plan: Plan, tell: C
     for name, questions in (
         (f"all clusters of at most {counted(plan.slots, 'member')}", campaigns.small(plan.slots)),
         ("numbers at their edges", campaigns.edges()),
+        ("members of like worth", campaigns.rivals()),
     ):
         report.tally.begin(name)
         asked = _bearable(questions, report) if spare else questions
