@@ -230,6 +230,12 @@ def test_what_is_skipped_is_counted_with_its_reason() -> None:
     assert dict(report.tally.reasons) == {"files are not removed yet": 3}
 
 
+def test_a_cluster_that_never_acknowledged_a_put_is_not_called_right() -> None:
+    report = examined("puts-nothing")
+    assert report.status == Exit.UNDECIDED
+    assert report.stopped == "no put was acknowledged: what the cluster keeps cannot be judged"
+
+
 def test_an_implementation_of_one_part_is_asked_nothing_of_the_others() -> None:
     assert not any("scenarios" in name for name in examined("").tally.campaigns if name == "smoke")
     decisions = [sys.executable, str(Path(__file__).with_name("ports") / "port.py"), "seed"]

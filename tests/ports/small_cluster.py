@@ -126,6 +126,8 @@ class Cluster:
             time.sleep(60)
         if HOW == "dies":
             os._exit(3)
+        if HOW == "puts-nothing":
+            raise NotImplementedError("files are not written yet")
         self._change(name, content)
         self.caches[client][name] = content
 

@@ -164,11 +164,12 @@ def _ask_scenarios(examination: Examination, report: Report, plan: Plan, tell: C
     from hammer2_oracle.conform.scenario_questions import search, smoke
 
     report.tally.begin("scenarios that tell")
-    before, found = report.tally.bad, list[Program]()
+    before, found, kept = report.tally.bad, list[Program](), False
     for program in smoke(examination.introduction.capabilities).values():
         judgement = judge_program(program, examination)
         if judgement.standing is Standing.DIFFERS:
             judgement = smallest(judgement, lambda smaller: judge_program(smaller, examination))
+        kept |= judgement.keeps_something
         if judgement.asked in found:
             report.tally.count(judgement.standing)
         else:
@@ -176,6 +177,9 @@ def _ask_scenarios(examination: Examination, report: Report, plan: Plan, tell: C
         if judgement.standing not in GOOD:
             found.append(judgement.asked)
         tell(report)
+    if not kept and report.tally.bad == before:
+        report.stopped = "no put was acknowledged: what the cluster keeps cannot be judged"
+        return
     if plan.lives and report.tally.bad == before:
         report.tally.begin(f"scenarios: {plan.lives:,} random ones")
         bad = search(examination, plan.lives, plan.seed, report.tally.note)

@@ -10,7 +10,7 @@ from hammer2_oracle.conform.examination import Examination, Failed, Skipped
 from hammer2_oracle.conform.ghost import Breach, Ghost, Presence
 from hammer2_oracle.conform.implementation import Misbehaved
 from hammer2_oracle.conform.judging import Standing
-from hammer2_oracle.conform.messages import Came, Replace, ScenarioQuestion, Step
+from hammer2_oracle.conform.messages import Came, Put, Replace, ScenarioQuestion, Step
 from hammer2_oracle.words import counted
 
 Reply: TypeAlias = Came | Skipped | Failed | Misbehaved
@@ -42,6 +42,14 @@ class ScenarioJudgement(NamedTuple):
     def asked(self) -> Program:
         """The program as far as it was asked."""
         return Program(self.program.scenario, self.program.steps[: len(self.replies)])
+
+    @property
+    def keeps_something(self) -> bool:
+        """Whether a put was acknowledged: before that there is little to judge."""
+        replies = zip(self.program.steps, self.replies, strict=False)
+        return any(
+            isinstance(step, Put) and isinstance(it, Came) and it.ended == "acknowledged" for step, it in replies
+        )
 
 
 def judge_program(program: Program, examination: Examination) -> ScenarioJudgement:
