@@ -12,7 +12,7 @@ from hammer2_cluster.resolve import resolve
 from hammer2_oracle.conform.rules import rules
 from hammer2_spec.configuration import ABSENT, FOREIGN, Configuration, Outcome, Slot, Verdict
 from hammer2_spec.notation import draw as draw_slots
-from hammer2_spec.notation import format_nmasters
+from hammer2_spec.notation import format_flags, format_focus, format_nmasters
 from hammer2_spec.semantics import SEED, Semantics
 from hammer2_spec.vocabulary import MAXCLUSTER, NMASTERS_MAX, TID_MAX, PfsType
 
@@ -133,8 +133,18 @@ def differing(configuration: Configuration, chosen: Semantics, expected: Verdict
     fields = [name for name, right, wrong in pairs if right != wrong]
     marks = {"focus before": configuration.prior, "expected focus": expected.focus, "got focus": got.focus}
     lines = [*draw_slots(configuration.slots, marks), format_nmasters(configuration.pfs_nmasters)]
-    lines += [f"{name}: expected {getattr(expected, name)}, got {getattr(got, name)}" for name in fields]
+    lines += [f"{name}: expected {shown(name, expected)}, got {shown(name, got)}" for name in fields]
     return "\n".join(["", *lines, *rules(configuration, chosen, fields, got)])
+
+
+def shown(field: str, verdict: Verdict) -> str:
+    """One field of a verdict for people; what is none of its values as it is."""
+    value = getattr(verdict, field)
+    if isinstance(value, Outcome):
+        return value.text
+    if field == "flags" and isinstance(value, int):
+        return format_flags(value)
+    return format_focus(value) if field == "focus" and isinstance(value, int | None) else repr(value)
 
 
 def semantics() -> st.SearchStrategy[Semantics]:
